@@ -278,6 +278,7 @@ impl Catalogue {
         &self.shapes[index]
     }
 
+    #[cfg(test)]
     pub fn all(&self) -> &[Shape] {
         &self.shapes
     }

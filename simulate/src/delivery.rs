@@ -72,8 +72,8 @@ impl<'a> Delivery<'a> {
             let entries: Vec<Entry> = group.iter().map(|(_, _, _, entry)| *entry).collect();
             let (account, region, stamp, _) = group[0];
             self.group(stage, &entries, (account, region, stamp), false, &mut rng, &mut written)?;
-            if self.organisation.accounts[account as usize].second_trail {
-                // The second trail was made for one region's worth of events; it misses some.
+            if self.organisation.accounts[account as usize].second_trails[region as usize] {
+                // The copies are not complete: the second trail began later, and leaves some events out.
                 let copies: Vec<Entry> = entries.into_iter().filter(|_| rng.chance(0.92)).collect();
                 self.group(stage, &copies, (account, region, stamp), true, &mut rng, &mut written)?;
             }
@@ -94,7 +94,7 @@ impl<'a> Delivery<'a> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut count = weighted(rng).min(entries.len().div_ceil(2)).max(entries.len().div_ceil(RECORDS_MAX));
+        let mut count = weighted(rng).min(entries.len().div_ceil(4)).max(entries.len().div_ceil(RECORDS_MAX));
         if self.options.period_minutes > 60 {
             count = entries.len().div_ceil(RECORDS_MAX);
         }

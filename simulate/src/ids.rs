@@ -37,6 +37,7 @@ fn push_base32_account(text: &mut String, account: u64, rng: &mut Rng, length: u
 }
 
 /// The account id inside an access key id or principal id; `None` when the text is no such id.
+#[cfg(test)]
 pub fn account_of_key(key: &str) -> Option<u64> {
     let body = key.get(4..20)?;
     let mut bits: u128 = 0;

@@ -198,7 +198,7 @@ mod tests {
             }
         }
         assert!(!cities.lookup("1.2.3.4".parse().unwrap()).unwrap().has_data());
-        assert_eq!(cities.metadata.database_type, "Trailhound-Simulated-City");
+        assert_eq!(cities.metadata().database_type, "Trailhound-Simulated-City");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Options {
     pub data_share: f64,
     /// Share of the events that arrive more than ten minutes late, some by days.
     pub late_share: f64,
-    /// Accounts of which an old second trail delivers most events a second time, as a share of all accounts.
+    /// Share of the streams (an account in a region) of which an old second trail delivers most events a second time.
     pub second_trail_share: f64,
     /// Minutes that one delivery covers: 5 at AWS. Longer ones make fewer and larger objects; it must divide a day.
     pub period_minutes: u32,
@@ -74,7 +74,7 @@ impl Options {
         Options {
             accounts: 3,
             days: 4,
-            events: 15_000,
+            events: 13_500,
             people: 9,
             service_share: 0.55,
             period_minutes: 720,

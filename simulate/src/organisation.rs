@@ -39,8 +39,8 @@ pub struct Account {
     pub users: Vec<User>,
     /// Id of the VPC endpoint that some workloads call through.
     pub endpoint: String,
-    /// An old trail of the account itself still delivers beside the organisation's.
-    pub second_trail: bool,
+    /// For each region, whether an old trail of the account itself still delivers beside the organisation's.
+    pub second_trails: Vec<bool>,
     /// A log bucket's policy refuses a delivery service, every few minutes, for ever.
     pub refuses_logs: bool,
     lists: Vec<Vec<String>>,
@@ -170,7 +170,7 @@ fn account(index: usize, options: &Options, company: &str, regions: &[&'static s
         weight,
         users: Vec::new(),
         endpoint: format!("vpce-0{}", ids::hex(16, &mut rng)),
-        second_trail: Rng::derive(seed, &[5]).chance(options.second_trail_share) || (options.second_trail_share > 0.0 && index == 1),
+        second_trails: (0..regions.len()).map(|region| Rng::derive(seed, &[5, region as u64]).chance(options.second_trail_share)).collect(),
         refuses_logs: matches!(kind, Production | LogArchive),
         lists: Vec::new(),
         seed,

@@ -22,7 +22,6 @@ pub enum Team {
 /// An employee.
 #[derive(Debug)]
 pub struct Person {
-    pub index: usize,
     /// `first.last`.
     pub name: String,
     /// User name at Identity Center.
@@ -73,7 +72,6 @@ impl Person {
         let (laptop, mark) = *rng.pick(LAPTOPS);
         let browsers: Vec<&'static str> = BROWSERS.iter().copied().filter(|browser| browser.contains(mark)).collect();
         Person {
-            index,
             email: format!("{name}@{company}.example"),
             name,
             team,

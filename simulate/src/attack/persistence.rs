@@ -30,7 +30,7 @@ pub(super) fn login_profile(scene: &mut Scene) {
     let calls = scene.amount(1, 5, 25);
     scene.recon(&actor, calls);
     for _ in 0..scene.amount(1, 1, 5) {
-        let user = scene.name(actor.account, Pool::User);
+        let user = scene.other_user(&actor);
         let name = if scene.rng.chance(0.6) { "CreateLoginProfile" } else { "UpdateLoginProfile" };
         let request = format!("{{\"userName\":\"{user}\",\"passwordResetRequired\":false}}");
         scene.stumble(&actor, Act::write("iam", name, &request));
@@ -43,7 +43,7 @@ pub(super) fn mfa_removed(scene: &mut Scene) {
     let account = scene.account(&[Production, Management]);
     let actor = scene.privileged(account);
     for _ in 0..scene.amount(1, 1, 6) {
-        let user = scene.name(actor.account, Pool::User);
+        let user = scene.other_user(&actor);
         let request = format!("{{\"userName\":\"{user}\",\"serialNumber\":\"arn:aws:iam::{}:mfa/{user}\"}}", scene.id(actor.account));
         scene.stumble(&actor, Act::write("iam", "DeactivateMFADevice", &request));
         scene.act(&actor, Act::write("iam", "DeactivateMFADevice", &request));

@@ -138,6 +138,12 @@ impl<'a> Scene<'a> {
         self.organisation.accounts[account].name(pool, &mut self.rng).to_owned()
     }
 
+    /// An IAM user of the actor's account who is not the actor.
+    pub fn other_user(&mut self, actor: &Actor) -> String {
+        let others: Vec<&String> = self.organisation.accounts[actor.account].names(Pool::User).iter().filter(|name| !actor.arn.ends_with(&format!("/{name}"))).collect();
+        if others.is_empty() { self.new_name() } else { (*self.rng.pick(&others)).clone() }
+    }
+
     pub fn id(&self, account: usize) -> &'a str {
         &self.organisation.accounts[account].id
     }
