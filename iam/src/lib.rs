@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows CloudTrail records, SQL or AWS accounts beyond what a document itself says. A [`Document`] is
 //! read leniently, because it comes from whoever called the API: what cannot be read is told beside what can.
-//! The four functions in [`text`] are what rules call, on a document or on the request parameters that hold one.
+//! The functions in [`text`] are what rules call, on a document or on the request parameters that hold one.
 
 pub mod condition;
 pub mod document;

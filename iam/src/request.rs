@@ -5,12 +5,14 @@ use serde_json::Value;
 use crate::document::{Document, element, unwrap};
 
 /// The members that hold a document, over the services: IAM and Organizations, IAM roles, KMS and CodeArtifact …,
-/// S3 (as an object), ECR, Secrets Manager, OpenSearch, Backup and EventBridge.
+/// S3 (as an object), ECR, Secrets Manager, OpenSearch, Backup and EventBridge;
+/// Identity Center's permission sets.
 const NAMES: &[&str] = &[
     "policyDocument",
     "assumeRolePolicyDocument",
     "bucketPolicy",
     "policyText",
+    "inlinePolicy",
     "resourcePolicy",
     "accessPolicies",
     "accessPolicy",

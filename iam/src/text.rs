@@ -4,13 +4,10 @@
 
 use crate::request::read;
 
-/// [`Document::grants_admin`](crate::Document::grants_admin) of the document in this text.
+/// Whether the document in this text makes an administrator: it grants everything, or the power over identities
+/// that is one call away from everything ([`Document::grants_iam_admin`](crate::Document::grants_iam_admin), true
+/// wherever [`Document::grants_admin`](crate::Document::grants_admin) is).
 pub fn grants_admin(text: &str) -> bool {
-    read(text).grants_admin()
-}
-
-/// [`Document::grants_iam_admin`](crate::Document::grants_iam_admin) of the document in this text.
-pub fn grants_iam_admin(text: &str) -> bool {
     read(text).grants_iam_admin()
 }
 
@@ -35,12 +32,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*") {
-            (grants_admin(&text), grants_iam_admin(&text), public(&text), foreign_accounts(&text, "111122223333"));
+            (grants_admin(&text), public(&text), foreign_accounts(&text, "111122223333"));
         }
 
         #[test]
         fn nor_does_what_looks_like_a_policy(text in policy_like()) {
-            (grants_admin(&text), grants_iam_admin(&text), public(&text), foreign_accounts(&text, "111122223333"));
+            (grants_admin(&text), public(&text), foreign_accounts(&text, "111122223333"));
         }
 
         #[test]
