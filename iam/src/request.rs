@@ -44,16 +44,8 @@ fn locate(value: &Value) -> Option<String> {
     if element(object, "Statement").is_some() {
         return Some(value.to_string());
     }
-    if let Some(found) = NAMES.iter().find_map(|name| element(object, name)) {
-        return match found {
-            Value::String(text) => Some(text.clone()),
-            // Glacier wraps it once more: {"policy": {"policy": "…"}}.
-            Value::Object(inner) => match element(inner, "policy") {
-                Some(Value::String(text)) => Some(text.clone()),
-                _ => Some(found.to_string()),
-            },
-            _ => None,
-        };
+    if let Some(document) = NAMES.iter().find_map(|name| document_of(element(object, name)?)) {
+        return Some(document);
     }
     let of_attribute = match element(object, ATTRIBUTES) {
         Some(Value::Object(attributes)) => element(attributes, "Policy"),
@@ -62,6 +54,20 @@ fn locate(value: &Value) -> Option<String> {
             .and_then(|_| element(object, "attributeValue")),
     };
     of_attribute.and_then(Value::as_str).map(str::to_owned)
+}
+
+/// The document that a member holds. S3 sends `"policy": [""]` beside the one that counts: what is neither text nor an
+/// object is passed over, and so is empty text.
+fn document_of(member: &Value) -> Option<String> {
+    match member {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        // Glacier wraps it once more: {"policy": {"policy": "…"}}.
+        Value::Object(inner) => match element(inner, "policy") {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => Some(member.to_string()),
+        },
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +80,8 @@ mod tests {
         for (parameters, expected) in [
             (r#"{"roleName":"ci","assumeRolePolicyDocument":"{\"Statement\":[]}"}"#, Some(document)),
             (r#"{"userName":"mia","policyName":"p","policyDocument":"{\"Statement\":[]}"}"#, Some(document)),
-            (r#"{"bucketName":"b","bucketPolicy":{"Statement":[]},"policy":""}"#, Some(document)),
+            (r#"{"bucketName":"b","bucketPolicy":{"Statement":[]},"policy":[""]}"#, Some(document)),
+            (r#"{"bucketName":"b","policy":"","Policy":"","bucketPolicy":{"Statement":[]}}"#, Some(document)),
             (r#"{"keyId":"k","policy":"{\"Statement\":[]}"}"#, Some(document)),
             (r#"{"queueUrl":"q","attributes":{"Policy":"{\"Statement\":[]}"}}"#, Some(document)),
             (r#"{"topicArn":"t","attributeName":"Policy","attributeValue":"{\"Statement\":[]}"}"#, Some(document)),

@@ -12,7 +12,9 @@
 -- reason to stop a trail that one may not stop."""
 -- false_positives = ["infrastructure code that wants to set what the organisation has locked"]
 -- runbook = """
--- 1. What else did this identity try, and what worked: SELECT event_source, event_name, outcome, count(*) FROM events WHERE principal_key = '<principal_key>' GROUP BY 1, 2, 3 ORDER BY 4 DESC.
+-- 1. What else did this identity try, and what worked:
+--    SELECT event_source, event_name, outcome, count(*) FROM events WHERE principal_key = '<principal_key>' GROUP
+--      BY 1, 2, 3 ORDER BY 4 DESC
 -- 2. Is the place usual for it?
 -- 3. Unknown: deactivate the key or revoke the sessions.
 -- """
@@ -21,9 +23,12 @@
 --   "AWS CloudTrail User Guide: Security best practices in AWS CloudTrail",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, error_code, error_message
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
+       event_name, error_code, error_message
 FROM events
 WHERE outcome = 'denied' AND NOT actor_is_service
+  AND event_source IN ('cloudtrail.amazonaws.com', 'config.amazonaws.com', 'ec2.amazonaws.com', 'guardduty.amazonaws.com',
+                       'kms.amazonaws.com', 'organizations.amazonaws.com', 'securityhub.amazonaws.com')
   AND event_name IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors', 'DeleteDetector',
                       'UpdateDetector', 'StopConfigurationRecorder', 'DeleteConfigurationRecorder', 'DeleteDeliveryChannel', 'DisableSecurityHub',
                       'DeleteFlowLogs', 'LeaveOrganization', 'DetachPolicy', 'ScheduleKeyDeletion', 'DisableKey')

@@ -12,12 +12,15 @@
 -- false_positives = ["none known: IAM itself takes no more than some ten kilobytes of policy, spaces aside"]
 -- runbook = """
 -- 1. Read the policy where it now stands, with the IAM or S3 API.
--- 2. What did the caller do before and since: SELECT event_time, event_source, event_name, outcome, source_ip_address, user_agent FROM events WHERE principal_key = '<principal_key>' ORDER BY event_time.
+-- 2. What did the caller do before and since:
+--    SELECT event_time, event_source, event_name, outcome, source_ip_address, user_agent FROM events WHERE
+--      principal_key = '<principal_key>' ORDER BY event_time
 -- 3. Treat it as hidden on purpose until shown otherwise.
 -- """
 -- refs = ["AWS CloudTrail User Guide: CloudTrail record contents (omitted fields)"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome, json_text(request_parameters, 'originalSize') AS size_bytes
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
+       event_name, outcome, json_text(request_parameters, 'originalSize') AS size_bytes
 FROM events
 WHERE NOT actor_is_service
   AND event_name IN ('PutUserPolicy', 'PutRolePolicy', 'PutGroupPolicy', 'CreatePolicy', 'CreatePolicyVersion',

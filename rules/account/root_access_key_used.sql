@@ -12,7 +12,9 @@
 -- use."""
 -- false_positives = ["a forgotten backup job from the time before IAM: still to be removed"]
 -- runbook = """
--- 1. What does it do and from where: SELECT event_source, event_name, source_ip_address, user_agent, count(*) FROM events WHERE user_identity_access_key_id = '<key>' GROUP BY 1, 2, 3,
+-- 1. What does it do and from where:
+--    SELECT event_source, event_name, source_ip_address, user_agent, count(*) FROM events WHERE
+--      user_identity_access_key_id = '<key>' GROUP BY 1, 2, 3,
 -- 4.
 -- 2. Deactivate the key (sign in as root, or by central root access).
 -- 3. If the place is unknown: look at every write of the last ninety days by root.
@@ -22,6 +24,7 @@
 --   "AWS Security Hub User Guide: IAM.4 IAM root user access key should not exist",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, user_identity_access_key_id, event_source, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       user_identity_access_key_id, event_source, event_name, outcome
 FROM events
 WHERE user_identity_type = 'Root' AND starts_with(user_identity_access_key_id, 'AKIA') AND NOT actor_is_service

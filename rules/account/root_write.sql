@@ -15,7 +15,9 @@
 --   "tasks that need root, such as changing the support plan or MFA delete of a bucket",
 -- ]
 -- runbook = """
--- 1. Which sign-in does it belong to: SELECT event_time, event_source, event_name, outcome, source_ip_address FROM events WHERE principal_key = 'root:<account_id>' ORDER BY event_time.
+-- 1. Which sign-in does it belong to:
+--    SELECT event_time, event_source, event_name, outcome, source_ip_address FROM events WHERE principal_key =
+--      'root:<account_id>' ORDER BY event_time
 -- 2. Did the task need root?
 -- 3. Unknown: undo the change, reset the password, contact AWS Support.
 -- """
@@ -24,7 +26,8 @@
 --   "AWS Security Hub User Guide: CloudWatch.1 a log metric filter and alarm should exist for usage of the root user",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome, request_parameters
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
+       event_name, outcome, request_parameters
 FROM events
 WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
   AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE

@@ -10,7 +10,9 @@
 -- false_positives = ["a service is given up for its cost; a test account is cleared"]
 -- runbook = """
 -- 1. Who decided it?
--- 2. Were others switched off too: SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = '<principal_key>' AND NOT read_only ORDER BY event_time.
+-- 2. Were others switched off too:
+--    SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = '<principal_key>' AND
+--      NOT read_only ORDER BY event_time
 -- 3. Unknown: enable it again and look at the caller.
 -- """
 -- refs = [
@@ -19,7 +21,8 @@
 --   "Amazon Inspector API Reference: Disable",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, request_parameters
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
+       event_name, request_parameters
 FROM events
 WHERE outcome = 'success' AND NOT actor_is_service
   AND (event_source = 'macie2.amazonaws.com' AND event_name = 'DisableMacie'

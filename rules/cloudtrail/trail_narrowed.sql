@@ -11,7 +11,9 @@
 -- of the calls, or the proof that its files are unchanged. The parameters of the call itself say so."""
 -- false_positives = ["a second trail that was made for data events only is set up"]
 -- runbook = """
--- 1. What does it record now: SELECT event_time, event_name, request_parameters, response_elements FROM events WHERE event_source = 'cloudtrail.amazonaws.com' AND account_id = '<account_id>' AND NOT read_only ORDER BY event_time.
+-- 1. What does it record now:
+--    SELECT event_time, event_name, request_parameters, response_elements FROM events WHERE event_source =
+--      'cloudtrail.amazonaws.com' AND account_id = '<account_id>' AND NOT read_only ORDER BY event_time
 -- 2. Put it back, and look at what the caller did since.
 -- 3. Is there another trail that covers the difference?
 -- """
@@ -21,7 +23,8 @@
 --   "AWS CloudTrail User Guide: UpdateTrail API reference",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, coalesce(request_name, json_text(request_parameters, 'trailName')) AS trail, request_parameters
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       coalesce(request_name, json_text(request_parameters, 'trailName')) AS trail, request_parameters
 FROM events
 WHERE event_source = 'cloudtrail.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND (event_name = 'UpdateTrail'

@@ -11,10 +11,15 @@
 -- What follows it is worth watching."""
 -- false_positives = ["an account whose purpose is publishing images"]
 -- runbook = """
--- 1. What was made public since: SELECT event_time, event_name, request_parameters FROM events WHERE event_name IN ('ModifySnapshotAttribute', 'ModifyImageAttribute') AND account_id = '<account_id>' ORDER BY event_time.
+-- 1. What was made public since:
+--    SELECT event_time, event_name, request_parameters FROM events WHERE event_name IN ('ModifySnapshotAttribute',
+--      'ModifyImageAttribute') AND account_id = '<account_id>' ORDER BY event_time
 -- 2. Turn it back.
 -- """
--- refs = ["Amazon EBS User Guide: Block public access for snapshots", "Amazon EC2 User Guide: EC2 Serial Console"]
+-- refs = [
+--   "Amazon EBS User Guide: Block public access for snapshots",
+--   "Amazon EC2 User Guide: EC2 Serial Console",
+-- ]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name
 FROM events

@@ -12,7 +12,9 @@
 -- false_positives = ["images that are published on purpose"]
 -- runbook = """
 -- 1. Take the permission back, and consider what was on the disk as read.
--- 2. Who shared what else: SELECT event_time, event_name, request_parameters FROM events WHERE event_name IN ('ModifySnapshotAttribute', 'ModifyImageAttribute') AND principal_key = '<principal_key>' ORDER BY event_time.
+-- 2. Who shared what else:
+--    SELECT event_time, event_name, request_parameters FROM events WHERE event_name IN ('ModifySnapshotAttribute',
+--      'ModifyImageAttribute') AND principal_key = '<principal_key>' ORDER BY event_time
 -- 3. Turn on block public access for snapshots and images.
 -- """
 -- refs = [
@@ -25,4 +27,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
 FROM events
 WHERE event_source = 'ec2.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('ModifySnapshotAttribute', 'ModifyImageAttribute')
-  AND regexp_like(coalesce(json_text(request_parameters, 'createVolumePermission', 'add'), json_text(request_parameters, 'launchPermission', 'add')), '"group"\s*:\s*"all"')
+  AND regexp_like(coalesce(json_text(request_parameters, 'createVolumePermission', 'add'),
+                           json_text(request_parameters, 'launchPermission', 'add')), '"group"\s*:\s*"all"')

@@ -11,7 +11,8 @@
 -- makes it blind for what the author wants hidden."""
 -- false_positives = ["the security team tunes it"]
 -- runbook = """
--- 1. Whom does it hide: SELECT request_parameters FROM events WHERE event_id = '<event_id>'.
+-- 1. Whom does it hide:
+--    SELECT request_parameters FROM events WHERE event_id = '<event_id>'
 -- 2. Is the caller of the security team?
 -- 3. Unknown: remove the filter or list; look at the findings archived since.
 -- """
@@ -20,7 +21,8 @@
 --   "Amazon GuardDuty User Guide: Working with entity lists and IP address lists",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, json_text(request_parameters, 'name') AS list_or_filter, request_parameters
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       json_text(request_parameters, 'name') AS list_or_filter, request_parameters
 FROM events
 WHERE event_source = 'guardduty.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND (event_name IN ('CreateIPSet', 'UpdateIPSet', 'DeleteThreatIntelSet', 'DeletePublishingDestination')

@@ -12,7 +12,9 @@
 -- that the rights are well cut, not that the caller is harmless. An hour is one finding."""
 -- false_positives = ["a deployment whose role lacks a right: the same call, from the usual place, again and again"]
 -- runbook = """
--- 1. What was tried, and what worked: SELECT event_name, outcome, error_code, count(*) FROM events WHERE principal_key = '<principal_key>' GROUP BY 1, 2, 3 ORDER BY 4 DESC.
+-- 1. What was tried, and what worked:
+--    SELECT event_name, outcome, error_code, count(*) FROM events WHERE principal_key = '<principal_key>' GROUP BY
+--      1, 2, 3 ORDER BY 4 DESC
 -- 2. Is the place usual for it?
 -- 3. Unknown: deactivate the key or revoke the sessions before something works.
 -- """
@@ -21,7 +23,8 @@
 --   "IAM User Guide: Troubleshoot access denied error messages",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_user_name, request_role_name, error_code, error_message
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       request_user_name, request_role_name, error_code, error_message
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'denied' AND NOT actor_is_service
   AND event_name IN ('CreateUser', 'CreateAccessKey', 'CreateLoginProfile', 'UpdateLoginProfile', 'AttachUserPolicy',

@@ -9,16 +9,21 @@
 -- why = """
 -- A server that makes users, keys or passwords is either an installer that has far too many rights, or somebody \
 -- who took its credentials."""
--- false_positives = ["a build server on an instance that provisions users: give it a role of its own outside of the instance"]
+-- false_positives = [
+--   "a build server on an instance that provisions users: give it a role of its own outside of the instance",
+-- ]
 -- runbook = """
--- 1. From where: SELECT source_ip_address, source_network, user_agent, count(*) FROM events WHERE principal_key = '<principal_key>' AND session_name = '<session_name>' GROUP BY 1, 2,
+-- 1. From where:
+--    SELECT source_ip_address, source_network, user_agent, count(*) FROM events WHERE principal_key =
+--      '<principal_key>' AND session_name = '<session_name>' GROUP BY 1, 2,
 -- 3.
 -- 2. What became of the new user or key?
 -- 3. Unknown: isolate the instance, revoke the role's sessions, remove what was made.
 -- """
 -- refs = ["Amazon EC2 User Guide: IAM roles for Amazon EC2"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_name, request_user_name
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name,
+       event_name, request_user_name
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('CreateUser', 'CreateAccessKey', 'CreateLoginProfile', 'UpdateLoginProfile', 'AttachUserPolicy', 'PutUserPolicy')

@@ -11,13 +11,17 @@
 -- attacker does not."""
 -- false_positives = ["the last step of a proper clean-up"]
 -- runbook = """
--- 1. Are the old keys deleted: SELECT event_time, event_name, request_access_key_id FROM events WHERE request_user_name = '<request_user_name>' AND event_name IN ('CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey') ORDER BY event_time.
+-- 1. Are the old keys deleted:
+--    SELECT event_time, event_name, request_access_key_id FROM events WHERE request_user_name =
+--      '<request_user_name>' AND event_name IN ('CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey') ORDER BY
+--      event_time
 -- 2. Is the caller one of those who clean up?
 -- 3. Otherwise deactivate the keys.
 -- """
 -- refs = ["AWS Managed Policy Reference: AWSCompromisedKeyQuarantineV3"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_user_name
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       request_user_name
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND (event_name = 'DetachUserPolicy' AND request_policy_arn LIKE '%:aws:policy/AWSCompromisedKeyQuarantine%'

@@ -11,7 +11,10 @@
 -- to enrol their own."""
 -- false_positives = ["a lost or changed phone: then another device follows within minutes"]
 -- runbook = """
--- 1. Was another device enabled: SELECT event_time, event_name, principal_key, request_user_name, request_serial_number, source_ip_address FROM events WHERE event_name IN ('EnableMFADevice', 'DeactivateMFADevice') AND request_user_name = '<request_user_name>' ORDER BY event_time.
+-- 1. Was another device enabled:
+--    SELECT event_time, event_name, principal_key, request_user_name, request_serial_number, source_ip_address FROM
+--      events WHERE event_name IN ('EnableMFADevice', 'DeactivateMFADevice') AND request_user_name =
+--      '<request_user_name>' ORDER BY event_time
 -- 2. By whom and from where, compared with the user's own sign-ins?
 -- 3. Not replaced or unknown: disable the password, ask the user.
 -- """
@@ -20,7 +23,8 @@
 --   "MITRE ATT&CK T1556.006 Modify Authentication Process: Multi-Factor Authentication",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, request_user_name, request_serial_number
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       request_user_name, request_serial_number
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND event_name = 'DeactivateMFADevice' AND outcome = 'success' AND NOT actor_is_service
   AND request_user_name <> 'AWS ROOT USER'

@@ -11,7 +11,9 @@
 -- root session."""
 -- false_positives = ["a planned recovery by the central team"]
 -- runbook = """
--- 1. Who asked for the root session: SELECT event_time, principal_key, request_target_principal, source_ip_address FROM events WHERE event_name = 'AssumeRoot' AND request_target_principal LIKE '%<account_id>%' ORDER BY event_time.
+-- 1. Who asked for the root session:
+--    SELECT event_time, principal_key, request_target_principal, source_ip_address FROM events WHERE event_name =
+--      'AssumeRoot' AND request_target_principal LIKE '%<account_id>%' ORDER BY event_time
 -- 2. Not planned: delete root's credentials again by AssumeRoot.
 -- """
 -- refs = ["IAM User Guide: Perform a privileged task on an AWS Organizations member account"]

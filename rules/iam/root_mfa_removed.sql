@@ -10,7 +10,10 @@
 -- false_positives = ["a broken or lost device that is replaced the same hour"]
 -- runbook = """
 -- 1. Ask the holders of the root credentials.
--- 2. Was another device enabled: SELECT event_time, event_name, principal_key, request_serial_number, source_ip_address FROM events WHERE event_name IN ('EnableMFADevice', 'DeactivateMFADevice', 'DeleteVirtualMFADevice', 'CreateVirtualMFADevice') AND account_id = '<account_id>' ORDER BY event_time.
+-- 2. Was another device enabled:
+--    SELECT event_time, event_name, principal_key, request_serial_number, source_ip_address FROM events WHERE
+--      event_name IN ('EnableMFADevice', 'DeactivateMFADevice', 'DeleteVirtualMFADevice', 'CreateVirtualMFADevice')
+--      AND account_id = '<account_id>' ORDER BY event_time
 -- 3. Not replaced: enrol one now and read all that root did.
 -- """
 -- refs = [
@@ -18,7 +21,8 @@
 --   "IAM User Guide: Logging IAM and AWS STS API calls with AWS CloudTrail",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_serial_number
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       request_serial_number
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('DeactivateMFADevice', 'DeleteVirtualMFADevice') AND outcome = 'success'
   AND (request_user_name = 'AWS ROOT USER' OR request_serial_number LIKE '%:mfa/root-account-mfa-device')

@@ -12,7 +12,9 @@
 -- false_positives = ["a vendor that can only use keys"]
 -- runbook = """
 -- 1. Who asked for it?
--- 2. What did it get: SELECT event_time, event_name, request_policy_arn FROM events WHERE request_user_name = '<request_user_name>' AND event_source = 'iam.amazonaws.com' ORDER BY event_time.
+-- 2. What did it get:
+--    SELECT event_time, event_name, request_policy_arn FROM events WHERE request_user_name = '<request_user_name>'
+--      AND event_source = 'iam.amazonaws.com' ORDER BY event_time
 -- 3. Unknown: attach a deny of everything, then look at the caller.
 -- """
 -- refs = ["IAM User Guide: Security best practices in IAM"]

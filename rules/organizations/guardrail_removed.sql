@@ -11,13 +11,16 @@
 -- One less of them."""
 -- false_positives = ["a reorganisation of the policies, done by those who own them"]
 -- runbook = """
--- 1. Which policy, and from what: SELECT event_time, event_name, request_parameters, principal_key FROM events WHERE event_source = 'organizations.amazonaws.com' AND NOT read_only ORDER BY event_time.
+-- 1. Which policy, and from what:
+--    SELECT event_time, event_name, request_parameters, principal_key FROM events WHERE event_source =
+--      'organizations.amazonaws.com' AND NOT read_only ORDER BY event_time
 -- 2. Put it back, then ask.
 -- 3. What was done since in the accounts below it that the policy had denied?
 -- """
 -- refs = ["AWS Organizations User Guide: Service control policies (SCPs)"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, coalesce(json_text(request_parameters, 'policyId'), json_text(request_parameters, 'policyType')) AS policy
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       coalesce(json_text(request_parameters, 'policyId'), json_text(request_parameters, 'policyType')) AS policy
 FROM events
 WHERE event_source = 'organizations.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('DetachPolicy', 'DeletePolicy', 'DisablePolicyType')

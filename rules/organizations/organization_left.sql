@@ -12,12 +12,15 @@
 -- false_positives = ["a sold or closed business unit, planned for weeks"]
 -- runbook = """
 -- 1. Call those who run the organisation.
--- 2. Which account: SELECT event_time, event_name, request_parameters FROM events WHERE event_source = 'organizations.amazonaws.com' AND NOT read_only ORDER BY event_time.
+-- 2. Which account:
+--    SELECT event_time, event_name, request_parameters FROM events WHERE event_source =
+--      'organizations.amazonaws.com' AND NOT read_only ORDER BY event_time
 -- 3. Unknown: contact AWS Support at once; a closed account can be reopened for ninety days.
 -- """
 -- refs = ["AWS Organizations User Guide: Leave an organization from your member account"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, json_text(request_parameters, 'accountId') AS account_removed
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       json_text(request_parameters, 'accountId') AS account_removed
 FROM events
 WHERE event_source = 'organizations.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('LeaveOrganization', 'RemoveAccountFromOrganization', 'DeleteOrganization', 'CloseAccount')

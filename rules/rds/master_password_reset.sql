@@ -10,7 +10,9 @@
 -- false_positives = ["a rotation by hand; infrastructure code that sets the password"]
 -- runbook = """
 -- 1. Did the owner ask for it?
--- 2. Was the database restored from a snapshot or opened to the world around it: SELECT event_time, event_name, request_parameters FROM events WHERE event_source = 'rds.amazonaws.com' AND principal_key = '<principal_key>' AND NOT read_only ORDER BY event_time.
+-- 2. Was the database restored from a snapshot or opened to the world around it:
+--    SELECT event_time, event_name, request_parameters FROM events WHERE event_source = 'rds.amazonaws.com' AND
+--      principal_key = '<principal_key>' AND NOT read_only ORDER BY event_time
 -- 3. Let RDS manage it in Secrets Manager.
 -- """
 -- refs = ["Amazon RDS User Guide: Password management with Amazon RDS and AWS Secrets Manager"]

@@ -9,8 +9,11 @@
 -- why = "Everybody with an AWS account can restore the database."
 -- false_positives = ["sample data that is published on purpose"]
 -- runbook = """
--- 1. Whom was it given to: SELECT request_parameters FROM events WHERE event_id = '<event_id>'.
--- 2. Was it made just before: SELECT event_time, event_name, request_parameters FROM events WHERE event_source = 'rds.amazonaws.com' AND principal_key = '<principal_key>' AND NOT read_only ORDER BY event_time.
+-- 1. Whom was it given to:
+--    SELECT request_parameters FROM events WHERE event_id = '<event_id>'
+-- 2. Was it made just before:
+--    SELECT event_time, event_name, request_parameters FROM events WHERE event_source = 'rds.amazonaws.com' AND
+--      principal_key = '<principal_key>' AND NOT read_only ORDER BY event_time
 -- 3. Take it back, and treat the data as read.
 -- """
 -- refs = ["Amazon RDS User Guide: Sharing a DB snapshot"]

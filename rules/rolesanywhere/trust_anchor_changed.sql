@@ -11,13 +11,17 @@
 -- access key that somebody could revoke."""
 -- false_positives = ["servers outside of AWS are being set up to use roles"]
 -- runbook = """
--- 1. Whose certificate authority is it: SELECT request_parameters FROM events WHERE event_id = '<event_id>'.
--- 2. Who came in through it: SELECT event_time, source_ip_address, request_parameters FROM events WHERE event_source = 'rolesanywhere.amazonaws.com' AND event_name = 'CreateSession' ORDER BY event_time.
+-- 1. Whose certificate authority is it:
+--    SELECT request_parameters FROM events WHERE event_id = '<event_id>'
+-- 2. Who came in through it:
+--    SELECT event_time, source_ip_address, request_parameters FROM events WHERE event_source =
+--      'rolesanywhere.amazonaws.com' AND event_name = 'CreateSession' ORDER BY event_time
 -- 3. Unknown: disable the anchor, revoke the sessions of the roles in its profiles.
 -- """
 -- refs = ["IAM Roles Anywhere User Guide: Trust model"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, json_text(request_parameters, 'name') AS anchor
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       json_text(request_parameters, 'name') AS anchor
 FROM events
 WHERE event_source = 'rolesanywhere.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('CreateTrustAnchor', 'UpdateTrustAnchor')

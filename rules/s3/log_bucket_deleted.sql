@@ -12,12 +12,15 @@
 -- false_positives = ["an old log bucket is cleared away"]
 -- runbook = """
 -- 1. Does a trail, flow log or access log write there?
--- 2. Who emptied it: SELECT event_time, event_name, request_key FROM events WHERE request_bucket_name = '<request_bucket_name>' AND NOT read_only ORDER BY event_time.
+-- 2. Who emptied it:
+--    SELECT event_time, event_name, request_key FROM events WHERE request_bucket_name = '<request_bucket_name>' AND
+--      NOT read_only ORDER BY event_time
 -- 3. Make it again, or point the trail elsewhere.
 -- """
 -- refs = ["AWS CloudTrail User Guide: Amazon S3 bucket policy for CloudTrail"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_bucket_name
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
+       request_bucket_name
 FROM events
 WHERE event_source = 's3.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('DeleteBucket', 'DeleteBucketPolicy')

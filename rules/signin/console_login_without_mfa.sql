@@ -11,7 +11,9 @@
 -- Sign-ins that a directory vouches for say nothing here about their factors and are left out."""
 -- false_positives = ["a user that was created a few days ago and has not enrolled a device yet"]
 -- runbook = """
--- 1. Is place and browser usual for this user: SELECT event_time, source_ip_address, source_country, user_agent, mfa_used, login_result FROM events WHERE principal_key = '<principal_key>' AND event_name = 'ConsoleLogin' ORDER BY event_time.
+-- 1. Is place and browser usual for this user:
+--    SELECT event_time, source_ip_address, source_country, user_agent, mfa_used, login_result FROM events WHERE
+--      principal_key = '<principal_key>' AND event_name = 'ConsoleLogin' ORDER BY event_time
 -- 2. Usual: have a device enrolled, and deny everything without one.
 -- 3. Unusual: disable the password and the keys, and read what the session did.
 -- """

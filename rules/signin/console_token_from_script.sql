@@ -13,7 +13,9 @@
 -- credentials."""
 -- false_positives = ["an in-house federation broker, command line helpers that open the console"]
 -- runbook = """
--- 1. Does this principal do so regularly: SELECT date_trunc('day', event_time), source_ip_address, user_agent, count(*) FROM events WHERE event_name = 'GetSigninToken' AND principal_key = '<principal_key>' GROUP BY 1, 2,
+-- 1. Does this principal do so regularly:
+--    SELECT date_trunc('day', event_time), source_ip_address, user_agent, count(*) FROM events WHERE event_name =
+--      'GetSigninToken' AND principal_key = '<principal_key>' GROUP BY 1, 2,
 -- 3.
 -- 2. What followed from the same address within the hour?
 -- 3. Unknown: revoke the sessions of the role or user, and look for the leaked key.

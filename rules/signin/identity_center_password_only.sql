@@ -8,10 +8,16 @@
 -- attack = ["T1078.004"]
 -- cis = []
 -- why = "The access portal opens every account that the user may enter. Here all that was verified is a password."
--- false_positives = ["a user before its device is enrolled; the sign-in that ends in enrolment carries DeviceEnrollmentRequired"]
+-- false_positives = [
+--   "a user before its device is enrolled; the sign-in that ends in enrolment carries DeviceEnrollmentRequired",
+-- ]
 -- runbook = """
--- 1. Who is it: SELECT DISTINCT json_text(additional_event_data, 'UserName') FROM events WHERE user_identity_on_behalf_of_user_id = '<user id>'.
--- 2. Which roles were entered after it: SELECT event_time, event_name, request_parameters FROM events WHERE user_identity_on_behalf_of_user_id = '<user id>' ORDER BY event_time.
+-- 1. Who is it:
+--    SELECT DISTINCT json_text(additional_event_data, 'UserName') FROM events WHERE
+--      user_identity_on_behalf_of_user_id = '<user id>'
+-- 2. Which roles were entered after it:
+--    SELECT event_time, event_name, request_parameters FROM events WHERE user_identity_on_behalf_of_user_id =
+--      '<user id>' ORDER BY event_time
 -- 3. Set the instance to ask for a second factor at every sign-in.
 -- """
 -- refs = [

@@ -14,8 +14,11 @@
 -- ]
 -- runbook = """
 -- 1. Ask the holders of the root credentials who signed in and why.
--- 2. See what the session did: SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = 'root:<account_id>' ORDER BY event_time.
--- 3. If nobody knows of it: reset the password through the account's e-mail address, check that address itself, remove root access keys, look for new users, keys and roles.
+-- 2. See what the session did:
+--    SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = 'root:<account_id>'
+--      ORDER BY event_time
+-- 3. If nobody knows of it: reset the password through the account's e-mail address, check that address itself,
+--    remove root access keys, look for new users, keys and roles.
 -- """
 -- refs = [
 --   "AWS CloudTrail User Guide: AWS Management Console sign-in events",

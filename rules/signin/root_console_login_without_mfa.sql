@@ -10,8 +10,11 @@
 -- false_positives = ["the first hour of a new account, before the second factor is enrolled: still worth a look"]
 -- runbook = """
 -- 1. Ask the holders of the root credentials now.
--- 2. See what the session did: SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = 'root:<account_id>' ORDER BY event_time.
--- 3. Known: enrol a second factor today, or remove root's password altogether by central root access. Unknown: treat the account as lost, reset the password, and contact AWS Support.
+-- 2. See what the session did:
+--    SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = 'root:<account_id>'
+--      ORDER BY event_time
+-- 3. Known: enrol a second factor today, or remove root's password altogether by central root access. Unknown:
+--    treat the account as lost, reset the password, and contact AWS Support.
 -- """
 -- refs = [
 --   "AWS CloudTrail User Guide: AWS Management Console sign-in events",

@@ -10,7 +10,9 @@
 -- false_positives = ["a planned change of the address or the yearly change of the password"]
 -- runbook = """
 -- 1. Confirm with the holders of the root credentials by another way than the account's e-mail address.
--- 2. Look for the request before it: SELECT event_time, event_name, outcome, source_ip_address FROM events WHERE principal_key = 'root:<account_id>' AND event_source = 'signin.amazonaws.com' ORDER BY event_time.
+-- 2. Look for the request before it:
+--    SELECT event_time, event_name, outcome, source_ip_address FROM events WHERE principal_key =
+--      'root:<account_id>' AND event_source = 'signin.amazonaws.com' ORDER BY event_time
 -- 3. Unknown: contact AWS Support at once and secure the mailbox.
 -- """
 -- refs = [

@@ -13,7 +13,9 @@
 -- false_positives = ["the owner forgot the password"]
 -- runbook = """
 -- 1. Ask the owner.
--- 2. Was it completed, or did root sign in: SELECT event_time, event_name, outcome, source_ip_address FROM events WHERE principal_key = 'root:<account_id>' AND event_source = 'signin.amazonaws.com' ORDER BY event_time.
+-- 2. Was it completed, or did root sign in:
+--    SELECT event_time, event_name, outcome, source_ip_address FROM events WHERE principal_key =
+--      'root:<account_id>' AND event_source = 'signin.amazonaws.com' ORDER BY event_time
 -- 3. Unknown: secure the mailbox; consider removing the root password by central root access.
 -- """
 -- refs = ["AWS CloudTrail User Guide: AWS Management Console sign-in events"]
