@@ -1,0 +1,18 @@
+//! Rows of one or more objects, on their way to the store.
+
+use arrow::record_batch::RecordBatch;
+
+use crate::object::ObjectReport;
+
+/// What decoding hands to the store: rows in the types of [`crate::schema::schema`], and the reports of the objects
+/// whose last row is among them.
+#[derive(Debug)]
+pub struct Batch {
+    pub rows: RecordBatch,
+    pub objects: Vec<ObjectReport>,
+    /// Some rows belong to an object whose report is still to come, in a later batch of the same `source`. Until a
+    /// batch of that source arrives that is not open, nothing may be committed: an object is kept whole or not at all.
+    pub open: bool,
+    /// The decoding worker that the batch came from.
+    pub source: u32,
+}
