@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod record;
 mod row;
 pub mod schema;
+pub mod source;
 pub mod time;
 
 pub use batch::Batch;
