@@ -10,7 +10,7 @@ use datafusion::arrow::array::RecordBatch;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::finding::{self, Finding};
+use crate::finding::{self, Finding, Folded};
 use crate::problem::Report;
 use crate::rule::File;
 use crate::ruleset::RuleSet;
@@ -161,7 +161,9 @@ impl ReadyCase {
             if let Some(failure) = seen.failures.first() {
                 return Err(format!("an error on {} of the rows: {}", failure.rows, failure.error));
             }
-            Ok(finding::fold(|place| set.rules[place].rule.clone(), seen.sightings))
+            let mut found = Folded::new();
+            finding::fold(set, seen.sightings, &mut found);
+            Ok(found.into_iter().map(|(id, (_, finding))| (id, finding)).collect())
         };
         let mut before = self.history.as_ref().map(see).transpose()?.unwrap_or_default();
         let mut found = see(&self.events)?;

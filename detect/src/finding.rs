@@ -3,6 +3,7 @@
 //! A finding is a function of its rule and of the set of events in it. Sightings are folded together in any order and
 //! grouping with the same outcome, down to the bytes: that is what lets events come late, twice shuffled or one by one.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::evaluate::Sighting;
 use crate::rule::Rule;
+use crate::ruleset::RuleSet;
 use crate::severity::{Kind, Severity, Status};
 use crate::template::shown;
 use crate::value::plain;
@@ -178,28 +180,29 @@ impl Finding {
     }
 }
 
-/// Folds sightings into findings. The order of sightings does not matter.
-pub fn fold(rule_of: impl Fn(usize) -> std::sync::Arc<Rule>, sightings: Vec<Sighting>) -> BTreeMap<String, Finding> {
-    let mut found: BTreeMap<String, Finding> = BTreeMap::new();
-    let mut folded: BTreeMap<String, usize> = BTreeMap::new();
+/// Folds sightings into findings, each with its rule's place in the set, by id. The order of sightings does not matter.
+pub fn fold(set: &RuleSet, sightings: Vec<Sighting>, found: &mut Folded) {
+    let mut stale = BTreeSet::new();
     for sighting in sightings {
         let place = sighting.rule;
-        let finding = Finding::of(&rule_of(place), sighting);
+        let finding = Finding::of(&set.rules[place].rule, sighting);
         match found.entry(finding.id.clone()) {
-            std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(finding)),
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                folded.insert(finding.id.clone(), place);
-                entry.get_mut().fold(finding);
+            Entry::Vacant(entry) => drop(entry.insert((place, finding))),
+            Entry::Occupied(mut entry) => {
+                stale.insert(finding.id.clone());
+                entry.get_mut().1.fold(finding);
             }
         }
     }
-    for (id, place) in folded {
-        if let Some(finding) = found.get_mut(&id) {
-            finding.word(&rule_of(place));
+    for id in stale {
+        if let Some((place, finding)) = found.get_mut(&id) {
+            finding.word(&set.rules[*place].rule);
         }
     }
-    found
 }
+
+/// Findings by id, each with its rule's place in the set.
+pub type Folded = BTreeMap<String, (usize, Finding)>;
 
 /// The first 16 bytes of the SHA-256 of the JSON list `[rule, entity values…, event id or window start]`.
 fn finding_id(rule: &str, entity: &[&Value], what: &Value) -> String {

@@ -13,9 +13,12 @@
 pub mod cases;
 pub mod check;
 mod compiled;
+pub mod detector;
+pub mod error;
 pub mod evaluate;
 pub mod finding;
 pub mod header;
+pub mod ledger;
 mod mutate;
 pub mod names;
 mod needs;
@@ -26,12 +29,17 @@ pub mod select;
 pub mod severity;
 pub mod skeleton;
 pub mod template;
+#[cfg(test)]
+mod testing;
 mod value;
 pub mod window;
 
 pub use check::{Checked, Tested, check, test};
+pub use detector::Detector;
+pub use error::DetectError;
 pub use evaluate::{Failure, Seen, Sighting};
 pub use finding::Finding;
+pub use ledger::{Changes, FindingsLedger};
 pub use problem::{Problem, Problems};
 pub use rule::{File, Rule, load, read_folder};
 pub use ruleset::RuleSet;

@@ -167,3 +167,6 @@ fn check_columns(header: &Header, select: &Select, report: &mut Report<'_>) {
         report.add(line("title"), format!("`title` uses {{{column}}}, which the SELECT does not name"), remedy(column));
     }
 }
+
+#[cfg(test)]
+mod tests;
