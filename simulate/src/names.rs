@@ -48,6 +48,6 @@ pub static INTRUDER_AGENTS: &[&str] = &[
     "aws-sdk-go-v2/1.30.3 os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#amd64",
     "aws-sdk-go/1.44.298 (go1.20.6; linux; amd64)",
     "aws-sdk-js/2.1500.0 linux/v18.19.0 promise",
-    "S3 Browser/11.6.7 (https://s3browser.com)",
+    "aws-sdk-java/1.12.261 Windows_Server_2022/10.0 OpenJDK_64-Bit_Server_VM/11.0.16+8 java/11.0.16 vendor/Eclipse_Adoptium cfg/retry-mode/legacy",
     "python-requests/2.31.0",
 ];

@@ -80,7 +80,7 @@ fn version(service: &str) -> &'static str {
         "signin" | "sts" | "config" | "elasticloadbalancing" => "1.08",
         "ec2" | "iam" | "cloudtrail" => "1.10",
         "s3" | "kms" | "sso" => "1.11",
-        _ if service.len() % 3 == 0 => "1.09",
+        _ if service.len().is_multiple_of(3) => "1.09",
         _ => "1.11",
     }
 }
@@ -178,7 +178,8 @@ fn ending(out: &mut Vec<u8>, call: &Call) {
         out.extend_from_slice(b",\"addendum\":{\"reason\":\"DELIVERY_DELAY\"}");
     }
     // A service that calls on somebody's behalf, and the console's own proxy, leave no TLS details.
-    if call.ip.bytes().next().is_some_and(|first| first.is_ascii_hexdigit()) && !call.ip.ends_with(".com") && call.kind != Kind::Service && !call.console {
+    let address = call.ip.starts_with(|first: char| first.is_ascii_digit()) || call.ip.contains(':');
+    if address && call.kind != Kind::Service && !call.console {
         push(out, &[",\"tlsDetails\":{\"tlsVersion\":\"TLSv1.3\",\"cipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"clientProvidedHostHeader\":\""]);
         match (call.service, call.kind) {
             ("signin", _) => push(out, &[call.region, ".signin.aws.amazon.com\"}"]),

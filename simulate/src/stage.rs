@@ -68,6 +68,7 @@ impl Stage {
     }
 
     /// Writes a call of one of the catalogue's shapes.
+    #[allow(clippy::too_many_arguments, reason = "a call is all of these")]
     pub fn emit_shape(&mut self, organisation: &Organisation, caller: &Caller, shape: usize, region: &'static str, time: i64, failure: Failure, rng: &mut Rng) -> u128 {
         let shape = organisation.catalogue.get(shape);
         let region = organisation.recorded_in(shape.service, region);
@@ -87,11 +88,13 @@ impl Stage {
         let denial;
         call.error = match failure {
             Failure::None => None,
+            // These need no permission, so nobody is ever refused.
+            Failure::Denied if matches!(shape.name, "GetCallerIdentity" | "GetSessionToken") => None,
             Failure::Denied => {
                 denial = denial_message(caller.arn, shape.service, shape.name);
                 Some((denial_code(shape.service), denial.as_str()))
             }
-            Failure::Ordinary => Some(ordinary_error(shape.service)),
+            Failure::Ordinary => Some(ordinary_error(shape.service, shape.data)),
         };
         let id = self.emit(organisation, caller.account, &call, rng);
         self.bodies = bodies;
@@ -128,19 +131,52 @@ pub fn denial_code(service: &str) -> &'static str {
 
 /// The message that comes with a denial: it names the IAM action.
 pub fn denial_message(arn: &str, service: &str, name: &str) -> String {
-    let action = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('v');
-    let action = if action.len() + 8 <= name.len() { action.trim_end_matches(|c: char| c.is_ascii_digit()) } else { name };
+    let action = without_version(name);
+    // IAM's actions are not always named as the APIs are.
+    let action = match (service, action) {
+        ("s3", "ListBuckets") => "ListAllMyBuckets",
+        ("s3", "ListObjects" | "HeadBucket") => "ListBucket",
+        ("s3", "HeadObject") => "GetObject",
+        ("lambda", "Invoke") => "InvokeFunction",
+        _ => action,
+    };
     let prefix = if service == "monitoring" { "cloudwatch" } else { service };
     format!("User: {arn} is not authorized to perform: {prefix}:{action} because no identity-based policy allows the {prefix}:{action} action")
 }
 
-fn ordinary_error(service: &str) -> (&'static str, &'static str) {
+/// The name of an API without the date (and `v2`) that Lambda's old interface puts behind it.
+fn without_version(name: &str) -> &str {
+    let dated = |end: &str| end.len() >= 8 && end.bytes().take(8).all(|byte| byte.is_ascii_digit());
+    name.find("20").filter(|at| dated(&name[*at..])).map_or(name, |at| &name[..at])
+}
+
+fn ordinary_error(service: &str, data: bool) -> (&'static str, &'static str) {
     match service {
-        "s3" => ("NoSuchKey", "The specified key does not exist."),
+        "s3" if data => ("NoSuchKey", "The specified key does not exist."),
+        "s3" => ("SlowDown", "Please reduce your request rate."),
         "iam" => ("NoSuchEntityException", "The requested entity cannot be found."),
         "ec2" => ("Client.RequestLimitExceeded", "Request limit exceeded."),
         "ssm" => ("ParameterNotFound", "The requested parameter does not exist."),
         "lambda" => ("ResourceNotFoundException", "The requested function does not exist."),
         _ => ("ThrottlingException", "Rate exceeded"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_name_the_action() {
+        for (service, name, action) in [
+            ("lambda", "UpdateFunctionCode20150331v2", "lambda:UpdateFunctionCode"),
+            ("lambda", "ListFunctions20150331", "lambda:ListFunctions"),
+            ("s3", "ListBuckets", "s3:ListAllMyBuckets"),
+            ("monitoring", "DescribeAlarms", "cloudwatch:DescribeAlarms"),
+            ("wafv2", "ListWebACLs", "wafv2:ListWebACLs"),
+        ] {
+            let message = denial_message("arn:aws:iam::111122223333:user/ana", service, name);
+            assert!(message.contains(&format!(" {action} because")), "{message}");
+        }
     }
 }

@@ -170,7 +170,7 @@ fn shapes_and_delays_are_as_measured() {
             records += 1;
             let text = event.to_string();
             sizes.push(text.len() as i64);
-            services += u32::from(!event["sourceIPAddress"].as_str().unwrap().starts_with(|first: char| first.is_ascii_hexdigit()) || event["sourceIPAddress"].as_str().unwrap().ends_with(".com"));
+            services += u32::from(event["sourceIPAddress"].as_str().unwrap().parse::<std::net::IpAddr>().is_err());
             names.insert(format!("{}{}", event["eventSource"], event["eventName"]));
             let copy = copies.entry(event["eventID"].as_str().unwrap().to_owned()).or_insert((0, text.clone()));
             copy.0 += 1;
