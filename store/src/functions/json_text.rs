@@ -231,8 +231,9 @@ mod tests {
             }
             let text = serde_json::to_string(&object).unwrap();
             for key in &keys {
-                let wanted = object[key]["deep"][1].as_str().unwrap();
-                proptest::prop_assert_eq!(json_text(&text, &[key, "deep", "1"]).as_deref(), Some(wanted));
+                let wanted = object[key.as_str()]["deep"][1].as_str().unwrap();
+                let path = [key.as_str(), "deep", "1"];
+                proptest::prop_assert_eq!(json_text(&text, &path).as_deref(), Some(wanted));
             }
         }
 
