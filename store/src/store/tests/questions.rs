@@ -124,7 +124,7 @@ async fn refusals_name_the_place_and_the_remedy() {
 
     let dir = folder();
     drop(open(dir.path()).await);
-    std::fs::write(dir.path().join("ledger.sqlite"), "this is not a database, only text that is long enough").unwrap();
+    std::fs::write(dir.path().join("ledger.sqlite"), "this is not a database ".repeat(400)).unwrap();
     let error = Store::open(options(dir.path())).await.err().unwrap().to_string();
     assert!(error.contains("ledger.sqlite"), "{error}");
 }
