@@ -1,1 +1,18 @@
-//! stub
+//! IAM's language, purely: text of policies comes in, what they grant and to whom goes out.
+//!
+//! Nothing here knows CloudTrail records, SQL or AWS accounts beyond what a document itself says. A [`Document`] is
+//! read leniently, because it comes from whoever called the API: what cannot be read is told beside what can.
+//! The functions in [`text`] are what rules call, on a document or on the request parameters that hold one.
+
+pub mod condition;
+pub mod document;
+mod grants;
+pub mod pattern;
+pub mod principal;
+mod reach;
+mod request;
+pub mod text;
+
+pub use document::{Document, Effect, ReadError, Selection, Statement};
+pub use principal::Principal;
+pub use request::document_in;

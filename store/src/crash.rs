@@ -13,9 +13,13 @@ use std::sync::{LazyLock, Mutex};
 /// - `store.committed`: the table has the commit, the ledger has not heard of it;
 /// - `store.ledger_open`: the ledger's transaction is filled but not committed;
 /// - `store.noted`: table and ledger agree, nobody was told;
-/// - `store.checkpointed`: a checkpoint of the table's log was written.
-pub const POINTS: &[&str] =
-    &["store.files_written", "store.committed", "store.ledger_open", "store.noted", "store.checkpointed"];
+/// - `store.checkpointed`: a checkpoint of the table's log was written;
+/// - `detect.ledger_open`: the transaction with findings and cursors is filled but not committed;
+/// - `detect.saved`: findings and cursors are durable, nobody was told.
+pub const POINTS: &[&str] = &[
+    "store.files_written", "store.committed", "store.ledger_open", "store.noted", "store.checkpointed", "detect.ledger_open",
+    "detect.saved",
+];
 
 /// Dies here if the environment says so.
 pub fn point(name: &'static str) {

@@ -1,0 +1,34 @@
+-- +++
+-- title = "Root of account {account_id} called {event_name} ({event_source}) from {source_ip_address}"
+-- severity = "high"
+-- status = "stable"
+-- kind = "match"
+-- fold = "1h"
+-- entity = ["principal_key", "event_source", "event_name"]
+-- attack = ["T1078.004"]
+-- cis = ["1.4.0/4.3", "1.2.0/3.3"]
+-- why = """
+-- Changes by root are outside of every guardrail of the account. Calls of the same kind within an hour are one \
+-- finding."""
+-- false_positives = [
+--   "the setting up of a new account",
+--   "tasks that need root, such as changing the support plan or MFA delete of a bucket",
+-- ]
+-- runbook = """
+-- 1. Which sign-in does it belong to:
+--    SELECT event_time, event_source, event_name, outcome, source_ip_address FROM events WHERE principal_key =
+--      'root:<account_id>' ORDER BY event_time
+-- 2. Did the task need root?
+-- 3. Unknown: undo the change, reset the password, contact AWS Support.
+-- """
+-- refs = [
+--   "IAM User Guide: Root user best practices for your AWS account",
+--   "AWS Security Hub User Guide: CloudWatch.1 a log metric filter and alarm should exist for usage of the root user",
+-- ]
+-- +++
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
+       event_name, outcome, request_parameters
+FROM events
+WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
+  AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE
+  AND event_source <> 'signin.amazonaws.com' AND NOT coalesce(read_only, regexp_like(event_name, '^(Describe|Get|Head|List|Lookup)'))
