@@ -13,7 +13,7 @@ use arrow::datatypes::{Date32Type, Int64Type, SchemaRef, TimestampMicrosecondTyp
 use arrow::error::ArrowError;
 use deltalake_core::kernel::Add;
 use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
-use deltalake_core::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use deltalake_core::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use deltalake_core::parquet::arrow::{ArrowWriter, ProjectionMask};
 use deltalake_core::parquet::basic::{Compression, ZstdLevel};
 use deltalake_core::parquet::errors::ParquetError;
@@ -27,6 +27,10 @@ use trailhound_ingest::schema::{COLUMNS, Kind, schema};
 
 use crate::dedup::{Hour, hour_of};
 use crate::error::{Result, StoreError};
+
+mod reader;
+
+use reader::FileReader;
 
 /// The partition column; it lies in the path and the log, not in the file.
 pub(crate) const EVENT_DATE: &str = "event_date";
@@ -45,8 +49,6 @@ const BLOOM: &[&str] = &["event_id", "user_identity_access_key_id", "principal_k
 const ROW_GROUP_ROWS_MAX: usize = 128 * 1024;
 /// Longer text gives no upper bound to the statistics: a cut one would be wrong.
 const STATISTICS_TEXT_BYTES_MAX: usize = 128;
-/// Enough for the footer of a file with all columns, in one read.
-const FOOTER_BYTES: usize = 128 * 1024;
 
 /// What is known of a file without opening it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,9 +70,13 @@ impl FileMeta {
 
     /// Reads the entry of Delta's log.
     pub fn of(add: &Add) -> Self {
-        let stats: serde_json::Value =
-            add.stats.as_deref().and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
-        let date = add.partition_values.get(EVENT_DATE).and_then(|v| v.as_deref()).unwrap_or_default();
+        let date = add.partition_values.get(EVENT_DATE).and_then(|v| v.as_deref());
+        Self::new(&add.path, add.size, add.stats.as_deref(), date)
+    }
+
+    /// `stats` and `date` as the log has them; both can be missing where another writer left them out.
+    pub fn new(path: &str, bytes: i64, stats: Option<&str>, date: Option<&str>) -> Self {
+        let stats: serde_json::Value = stats.and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
         let time = |side: &str| {
             let text = stats.get(side)?.get("event_time")?.as_str()?;
             text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
@@ -81,10 +87,10 @@ impl FileMeta {
             _ => (i64::MIN, i64::MAX),
         };
         Self {
-            path: add.path.clone(),
-            bytes: add.size.unsigned_abs(),
+            path: path.to_string(),
+            bytes: bytes.unsigned_abs(),
             rows: stats.get("numRecords").and_then(|v| v.as_u64()).unwrap_or(u64::from(u32::MAX)),
-            date: days_of(date),
+            date: days_of(date.unwrap_or_default()),
             times,
         }
     }
@@ -211,9 +217,7 @@ pub(crate) async fn read(
     wanted: Wanted,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let fail = |e| file_error(&file.path, "read", e);
-    let input = ParquetObjectReader::new(store.clone(), file.object_path()?)
-        .with_file_size(file.bytes)
-        .with_footer_size_hint(FOOTER_BYTES.min(file.bytes as usize));
+    let input = FileReader { store: store.clone(), path: file.object_path()?, bytes: file.bytes };
     let mut builder = ParquetRecordBatchStreamBuilder::new(input).await.map_err(fail)?;
     let schema = projected(columns)?;
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
@@ -245,7 +249,7 @@ pub(crate) async fn read(
     Ok(shaped.boxed())
 }
 
-type Builder = ParquetRecordBatchStreamBuilder<ParquetObjectReader>;
+type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
 
 /// Row groups whose event times touch the hour, by their statistics.
 fn groups_of_hour(builder: &Builder, hour: Hour) -> Vec<usize> {
@@ -326,9 +330,3 @@ pub(crate) fn times(batch: &RecordBatch) -> Result<&arrow::array::TimestampMicro
 pub(crate) fn file_error(path: &str, operation: &'static str, source: ParquetError) -> StoreError {
     StoreError::File { path: path.to_string(), operation, source }
 }
-
-/// An empty batch of `events`.
-pub(crate) fn no_rows() -> RecordBatch {
-    RecordBatch::new_empty(schema())
-}
-

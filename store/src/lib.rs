@@ -22,6 +22,8 @@ mod pending;
 mod session;
 mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use account::{ObjectAccount, PARKED_ADDRESSES_MAX};
 pub use accounting::{Account, Accounting};

@@ -216,7 +216,8 @@ impl Table {
         self.files.clear();
         let state = self.delta.snapshot().map_err(|e| self.fail("read the table's log", e))?.clone();
         for file in state.log_data() {
-            self.announce(FileMeta::of(&file.add_action()));
+            let date = file.partition_values_map().remove(EVENT_DATE).flatten();
+            self.announce(FileMeta::new(&file.path(), file.size(), file.stats().as_deref(), date.as_deref()));
         }
         Ok(())
     }

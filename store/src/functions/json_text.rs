@@ -227,19 +227,22 @@ mod tests {
         fn agrees_with_a_parser(keys in proptest::collection::vec("[a-c\\\\\"é]{0,3}", 1..6), value in "\\PC{0,20}") {
             let mut object = serde_json::Map::new();
             for (at, key) in keys.iter().enumerate() {
-                object.insert(key.clone(), serde_json::json!({"deep": [at, value.clone()]}));
+                let inside = serde_json::json!({ "deep": [at, value.clone()] });
+                object.insert(key.clone(), inside);
             }
             let text = serde_json::to_string(&object).unwrap();
             for key in &keys {
-                let wanted = object[key]["deep"][1].as_str().unwrap();
-                proptest::prop_assert_eq!(json_text(&text, &[key, "deep", "1"]).as_deref(), Some(wanted));
+                let wanted = object[key.as_str()]["deep"][1].as_str().unwrap();
+                let path = [key.as_str(), "deep", "1"];
+                let found = json_text(&text, &path);
+                proptest::prop_assert_eq!(found.as_deref(), Some(wanted));
             }
         }
 
         #[test]
         fn never_panics(text in "[\\[\\]{}\",:\\\\a0é ]{0,40}", key in "[a0]{0,2}") {
-            let _ = json_text(&text, &[&key]);
-            let _ = json_text(&text, &[&key, &key]);
+            let path = [key.as_str(), key.as_str()];
+            let _ = (json_text(&text, &path), json_text(&text, &path[..1]));
         }
     }
 }
