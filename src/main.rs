@@ -1,7 +1,11 @@
 //! `trailhound`: arguments in, the right command out.
 
 mod args;
+mod intake;
+mod output;
 mod scan;
+mod shipped;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -43,5 +47,6 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(options) => scan::run(options).await,
+        _ => anyhow::bail!("not yet"),
     }
 }

@@ -43,7 +43,7 @@ pub async fn run(args: ScanArgs) -> anyhow::Result<ExitCode> {
     let findings = detector.findings().current().await?;
     output::findings(&findings, args.format)?;
     for failure in detector.failures() {
-        eprintln!("warning: rule failed: {failure}");
+        eprintln!("warning: rule {} failed on {} rows: {}", failure.rule, failure.rows, failure.error);
     }
     summary(&outcome, &store.accounting().await?, &findings, started.elapsed());
     Ok(exit_code(&args, &outcome, &findings))

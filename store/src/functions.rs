@@ -1,7 +1,9 @@
 //! Our scalar SQL functions, for rules and analysts alike. Null in gives null out, and hostile text is never an error.
 
 mod cidr;
+mod facts;
 mod json_text;
+mod policy;
 mod text;
 
 use datafusion::prelude::SessionContext;
@@ -12,4 +14,6 @@ pub use text::{boolean_of_text, text_of_text, text_of_two_texts};
 pub fn register(session: &SessionContext) {
     session.register_udf(json_text::function());
     session.register_udf(cidr::function());
+    policy::register(session);
+    facts::register(session);
 }
