@@ -1,1 +1,52 @@
-fn main(){}
+//! `trailhound`: arguments in, the right command out.
+
+mod args;
+mod intake;
+mod output;
+mod scan;
+mod shipped;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+/// Exit codes: 0 done, 1 `--fail-on` reached or failed cases, 2 an error, 64 wrong usage.
+fn main() -> ExitCode {
+    // Two TLS providers are in the dependency graph; the process must say which one counts.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match runtime.block_on(run(args.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Scan(options) => scan::run(options).await,
+        _ => anyhow::bail!("not yet"),
+    }
+}

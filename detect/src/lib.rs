@@ -1,1 +1,47 @@
-//! stub
+//! Rules and what they find.
+//!
+//! Rule files (a header and a SELECT) come in and are compiled together into a [`RuleSet`]; batches of `events` come
+//! in and [`Finding`]s go out, into the ledger. What is found is a function of the kept events and of the rules' texts
+//! alone: not of the order of arrival, of batches or of the clock.
+//!
+//! ```text
+//! files ─► load ─► Rule ─► RuleSet ─┐
+//!                                   ▼
+//! batches (commits of the table) ─► evaluate ─► Sighting ─► fold ─► Finding ─► ledger
+//! ```
+
+pub mod cases;
+pub mod check;
+mod compiled;
+pub mod detector;
+pub mod error;
+pub mod evaluate;
+pub mod finding;
+pub mod header;
+pub mod ledger;
+mod mutate;
+pub mod names;
+mod needs;
+pub mod problem;
+pub mod rule;
+pub mod ruleset;
+pub mod select;
+pub mod severity;
+pub mod skeleton;
+pub mod template;
+#[cfg(test)]
+mod testing;
+mod value;
+pub mod window;
+
+pub use check::{Checked, Tested, check, test};
+pub use detector::Detector;
+pub use error::DetectError;
+pub use evaluate::{Failure, Seen, Sighting};
+pub use finding::Finding;
+pub use ledger::{Changes, FindingsLedger};
+pub use problem::{Problem, Problems};
+pub use rule::{File, Rule, load, read_folder};
+pub use ruleset::RuleSet;
+pub use select::Planner;
+pub use severity::{Kind, Severity, Status};

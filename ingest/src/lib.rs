@@ -1,9 +1,31 @@
 //! From objects to Arrow batches.
+//!
+//! In come objects of a folder or a bucket, in any form in which people keep CloudTrail logs; out come [`Batch`]es of
+//! one schema with the outcome of every object. Promised: no input makes it panic, a bad record costs its neighbours
+//! nothing, every object and record is accounted for, and memory stays within [`Limits`].
 
+pub mod agent;
 pub mod batch;
 mod column;
+pub mod decode;
+pub mod geo;
+pub mod identity;
+mod inflate;
+pub mod json;
+pub mod key;
+pub mod limits;
+pub mod network;
 pub mod object;
+pub mod outcome;
+pub mod record;
+mod row;
 pub mod schema;
+pub mod source;
+pub mod time;
 
 pub use batch::Batch;
+pub use decode::{Content, Decoder};
+pub use geo::Geo;
+pub use limits::Limits;
 pub use object::{ObjectId, ObjectOutcome, ObjectReport, ParkedRecord};
+pub use row::unversioned;

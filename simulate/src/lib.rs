@@ -1,1 +1,39 @@
-//! stub
+//! A made-up organisation whose logs look as CloudTrail delivers them, with labelled attacks in them.
+//!
+//! In: [`Options`] with a seed. Out: a folder with the tree `AWSLogs/…` of gzipped log objects, the labels of the attacks planted in it
+//! (`labels.ndjson`), benign look-alikes (`lookalikes.ndjson`), what the organisation's operator would know (`organisation.json`) and
+//! geography files for its networks (`geo-city.mmdb`, `geo-asn.mmdb`).
+//!
+//! It promises: the same options make the same bytes on every machine and with any number of threads; memory does not grow with the
+//! number of days; every event id is used for one event; every label names events that are in the tree.
+//!
+//! Why made-up data? Nobody can publish an organisation's real logs, and no published sample has both months of ordinary life and attacks
+//! whose every event is known. Ratios, sizes, delays and shapes follow measurements of real logs; names, tools and accounts are drawn by
+//! seed, so that nothing can be found by a name.
+
+mod atlas;
+pub mod attack;
+mod catalogue;
+mod delivery;
+mod generate;
+mod human;
+mod identity;
+mod ids;
+mod mmdb;
+mod names;
+mod noise;
+mod options;
+mod organisation;
+mod person;
+mod profile;
+mod record;
+mod rng;
+mod stage;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+pub use attack::{AttackKind, Strength};
+pub use generate::{Progress, Summary, generate};
+pub use options::{Options, SimulateError};

@@ -1,1 +1,34 @@
-//! stub
+//! `Batch` in, durable out: the Delta table `events`, exact deduplication, the ledger, repair after a crash; and a
+//! DataFusion session in which all of it is asked.
+//!
+//! - [`Store::append`] and [`Store::flush`] keep what is new; [`Store::changes`] follows the commits;
+//! - [`Store::session`] and [`Store::query`] answer SQL that reads;
+//! - [`Store::accounting`] proves that nothing is missing;
+//! - [`Ledger`] holds the tables of the crates behind this one, too.
+
+mod account;
+mod accounting;
+mod changes;
+mod clock;
+mod compare;
+pub mod crash;
+mod datafile;
+mod dedup;
+mod error;
+pub mod functions;
+mod ledger;
+mod location;
+mod pending;
+mod session;
+mod store;
+mod table;
+#[cfg(test)]
+mod testing;
+
+pub use account::{ObjectAccount, PARKED_ADDRESSES_MAX};
+pub use accounting::{Account, Accounting};
+pub use changes::Change;
+pub use error::{Result, StoreError};
+pub use ledger::{KnownObject, Ledger, ParkedEntry};
+pub use session::query;
+pub use store::{Commit, Store, StoreOptions};

@@ -1,0 +1,227 @@
+//! Cases beside a rule: records as CloudTrail writes them, and what the rule must find in them.
+//!
+//! A case is run through the real decoder and the same evaluation as a stream: a rule that passes its cases does in
+//! production what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::finding::{self, Finding, Folded};
+use crate::problem::Report;
+use crate::rule::File;
+use crate::ruleset::RuleSet;
+use crate::value::plain;
+
+/// `<name>.cases.json`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cases {
+    pub cases: Vec<Case>,
+}
+
+/// One case.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub name: String,
+    /// Records that were there before; a finding counts only if one of `events` touches it.
+    #[serde(default)]
+    pub history: Vec<Value>,
+    pub events: Vec<Value>,
+    /// Every finding that `events` touch, no more and no fewer; empty if the rule must stay quiet.
+    pub expect: Vec<Expected>,
+}
+
+/// A finding that a case expects.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Entity columns with their values; those that are not named may hold anything.
+    #[serde(default)]
+    pub entity: Map<String, Value>,
+    /// How many events the finding counts; if absent, any number.
+    #[serde(default)]
+    pub count: Option<u64>,
+}
+
+/// Fields that CloudTrail writes into every record of an event.
+const WHOLE: &[&str] = &[
+    "eventVersion", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userIdentity", "requestParameters",
+    "responseElements", "eventID", "eventType",
+];
+
+/// Reads a cases file and refuses what would test nothing.
+pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
+    let cases: Cases = serde_json::from_str(&file.text)
+        .map_err(|e| {
+            let text = e.to_string();
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            report.add(e.line(), format!("the cases cannot be read: {what}"), r#"write {"cases": [{"name", "history", "events", "expect"}]}"#);
+        })
+        .ok()?;
+    let line = |case: &Case| 1 + file.text.lines().position(|l| l.contains(&format!("\"{}\"", case.name))).unwrap_or(0);
+    let mut names = BTreeSet::new();
+    for case in &cases.cases {
+        if !names.insert(&case.name) {
+            report.add(line(case), format!("two cases are called \"{}\"", case.name), "");
+        }
+        if case.events.is_empty() {
+            report.add(line(case), format!("the case \"{}\" has no events", case.name), "");
+        }
+        for record in case.history.iter().chain(&case.events) {
+            let missing: Vec<&str> = WHOLE.iter().copied().filter(|f| record.get(f).is_none()).collect();
+            if !missing.is_empty() {
+                report.add(line(case), format!("a record of the case \"{}\" lacks {}", case.name, missing.join(", ")), "write whole records, as CloudTrail does");
+            }
+        }
+    }
+    refuse_one_sided(&cases, report);
+    Some(cases)
+}
+
+/// There must be a case that fires, one with a denied or failed event, and a quiet one beside it.
+fn refuse_one_sided(cases: &Cases, report: &mut Report<'_>) {
+    let fires = |c: &Case| !c.expect.is_empty();
+    let failed = |c: &Case| c.events.iter().any(is_failed);
+    if !cases.cases.iter().any(fires) {
+        report.add(1, "no case expects a finding", "add one that fires");
+    }
+    if !cases.cases.iter().any(failed) {
+        report.add(1, "no case has a denied or failed event", "add a case in which the same call was refused, and say what the rule finds then");
+    }
+    // A rule on failures has its failed variant in a case that fires; else the variant alone is not a look-alike.
+    let quiet = cases.cases.iter().filter(|c| !fires(c)).count();
+    let variant_fires = cases.cases.iter().any(|c| fires(c) && failed(c));
+    let look_alike = cases.cases.iter().any(|c| !fires(c) && (!failed(c) || variant_fires));
+    if quiet == 0 || !look_alike && quiet < 2 {
+        report.add(1, "no case is a look-alike that stays quiet", "add something harmless that looks much the same, with \"expect\": []");
+    }
+}
+
+/// Whether a record says that the call was denied or failed.
+fn is_failed(record: &Value) -> bool {
+    let name = record["eventName"].as_str().unwrap_or_default();
+    let failure = |parent: &str| record[parent][name].as_str() == Some("Failure");
+    record.get("errorCode").is_some_and(|c| !c.is_null()) || failure("responseElements") || failure("serviceEventDetails")
+}
+
+/// A case whose findings are not those that it expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseFailure {
+    pub rule: String,
+    pub case: String,
+    pub expected: String,
+    pub got: String,
+}
+
+impl std::fmt::Display for CaseFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: case \"{}\"\n  expected: {}\n  got:      {}", self.rule, self.case, self.expected, self.got)
+    }
+}
+
+/// Turns records (JSON objects as CloudTrail writes them) into rows of `events`. The binary hands in the decoder.
+pub trait Decode: Fn(&[Value]) -> Result<RecordBatch, String> + Sync {}
+impl<T: Fn(&[Value]) -> Result<RecordBatch, String> + Sync> Decode for T {}
+
+/// A case with its records decoded, so that they are decoded once for all mutants of the rule.
+pub(crate) struct ReadyCase {
+    pub case: Case,
+    history: Option<RecordBatch>,
+    events: RecordBatch,
+}
+
+impl ReadyCase {
+    pub fn decode(case: Case, decode: &impl Decode) -> Result<ReadyCase, String> {
+        let events = decode(&case.events)?;
+        if events.num_rows() != case.events.len() {
+            return Err(format!("{} of the case's {} events were decoded", events.num_rows(), case.events.len()));
+        }
+        let history = if case.history.is_empty() { None } else { Some(decode(&case.history)?) };
+        Ok(ReadyCase { case, history, events })
+    }
+
+    /// Runs the only rule of a set on the case.
+    pub fn run(&self, set: &RuleSet) -> Result<(), CaseFailure> {
+        let rule = set.rules().next().map(|r| r.id.clone()).unwrap_or_default();
+        let fail = |got: String| CaseFailure { rule: rule.clone(), case: self.case.name.clone(), expected: expected_text(&self.case.expect), got };
+        let found = self.findings(set).map_err(&fail)?;
+        let found: Vec<&Finding> = found.values().collect();
+        let met = found.len() == self.case.expect.len() && assign(&self.case.expect, &found, &mut vec![false; found.len()]);
+        if met { Ok(()) } else { Err(fail(found_text(&found))) }
+    }
+
+    fn findings(&self, set: &RuleSet) -> Result<BTreeMap<String, Finding>, String> {
+        let see = |batch: &RecordBatch| -> Result<BTreeMap<String, Finding>, String> {
+            let seen = set.evaluate(batch).map_err(|e| e.strip_backtrace())?;
+            if let Some(failure) = seen.failures.first() {
+                return Err(format!("an error on {} of the rows: {}", failure.rows, failure.error));
+            }
+            let mut found = Folded::new();
+            finding::fold(set, seen.sightings, &mut found);
+            Ok(found.into_iter().map(|(id, (_, finding))| (id, finding)).collect())
+        };
+        let mut before = self.history.as_ref().map(see).transpose()?.unwrap_or_default();
+        let mut found = see(&self.events)?;
+        for (id, finding) in &mut found {
+            if let Some(before) = before.remove(id) {
+                finding.fold(before);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether every expectation can have a finding of its own.
+fn assign(expected: &[Expected], found: &[&Finding], taken: &mut Vec<bool>) -> bool {
+    let Some((first, rest)) = expected.split_first() else { return true };
+    (0..found.len()).any(|i| {
+        if taken[i] || !fits(first, found[i]) {
+            return false;
+        }
+        taken[i] = true;
+        let met = assign(rest, found, taken);
+        taken[i] = met;
+        met
+    })
+}
+
+fn fits(expected: &Expected, finding: &Finding) -> bool {
+    expected.count.is_none_or(|n| n == finding.count) && expected.entity.iter().all(|(k, v)| finding.entity.get(k) == Some(v))
+}
+
+fn expected_text(expected: &[Expected]) -> String {
+    listed(expected.iter().map(|e| describe(e.entity.iter(), e.count)))
+}
+
+fn found_text(found: &[&Finding]) -> String {
+    listed(found.iter().map(|f| describe(f.entity.iter(), Some(f.count))))
+}
+
+fn describe<'v>(entity: impl Iterator<Item = (&'v String, &'v Value)>, count: Option<u64>) -> String {
+    let entity: Vec<String> = entity.map(|(k, v)| format!("{k} = {}", plain(v))).collect();
+    let count = count.map_or(String::new(), |n| format!(" × {n}"));
+    format!("[{}]{count}", entity.join(", "))
+}
+
+fn listed(parts: impl Iterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { "nothing".into() } else { format!("{}: {}", parts.len(), parts.join("; ")) }
+}
+
+/// Everything that a set holds of one rule and its cases, ready to be run.
+pub(crate) fn decode_all(cases: Cases, rule: &Arc<crate::rule::Rule>, decode: &impl Decode) -> (Vec<ReadyCase>, Vec<CaseFailure>) {
+    let (mut ready, mut failures) = (Vec::new(), Vec::new());
+    for case in cases.cases {
+        let (name, expect) = (case.name.clone(), case.expect.clone());
+        match ReadyCase::decode(case, decode) {
+            Ok(case) => ready.push(case),
+            Err(got) => failures.push(CaseFailure { rule: rule.id.clone(), case: name, expected: expected_text(&expect), got }),
+        }
+    }
+    (ready, failures)
+}

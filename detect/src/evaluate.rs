@@ -1,0 +1,259 @@
+//! A rule set on a batch: which events match which rules, and what the finding needs to know of them.
+
+use std::collections::HashMap;
+
+use datafusion::arrow::array::{Array, AsArray, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt32Array};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+use datafusion::common::DataFusionError;
+use serde_json::Value;
+
+use crate::compiled::{Events, Ordered, Rows, place_of};
+use crate::ruleset::{ENGINE_COLUMNS, Entry, RuleSet};
+
+/// An event that a rule matched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// The rule's place in the set.
+    pub rule: usize,
+    pub event_id: String,
+    /// µs since the epoch.
+    pub event_time: i64,
+    pub account_id: Option<String>,
+    pub region: Option<String>,
+    pub principal: Option<String>,
+    /// Where the event was read: `bucket/key#ordinal`.
+    pub object: String,
+    /// The values of the SELECT's columns beside `event_id`, in their order.
+    pub evidence: Vec<Value>,
+}
+
+/// Rows that a rule could not be evaluated on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub rule: String,
+    pub rows: u64,
+    /// The first error.
+    pub error: String,
+}
+
+/// What a rule set saw in a batch.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub sightings: Vec<Sighting>,
+    /// Rules that failed on rows; the other rules, and these rules' other rows, are not touched by it.
+    pub failures: Vec<Failure>,
+}
+
+impl RuleSet {
+    /// Evaluates every rule on a batch of `events` that has at least the columns of [`RuleSet::columns`].
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<Seen, DataFusionError> {
+        self.evaluate_some(batch, |_| true)
+    }
+
+    /// Evaluates the rules for which `active` says so.
+    pub(crate) fn evaluate_some(&self, batch: &RecordBatch, active: impl Fn(usize) -> bool) -> Result<Seen, DataFusionError> {
+        let events = Events::new(batch.clone());
+        let mut pass = Pass { set: self, active: &active, events: &events, matched: vec![Vec::new(); self.rules.len()], failures: HashMap::new() };
+        pass.anywhere()?;
+        pass.by_name()?;
+        let mut seen = Seen::default();
+        let matched = std::mem::take(&mut pass.matched);
+        for (rule, rows) in matched.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+            pass.shape(rule, rows, &mut seen.sightings)?;
+        }
+        seen.failures = pass.failures.into_iter().map(|(rule, (rows, error))| Failure { rule: self.rules[rule].rule.id.clone(), rows, error }).collect();
+        seen.failures.sort_by(|a, b| a.rule.cmp(&b.rule));
+        Ok(seen)
+    }
+}
+
+struct Pass<'s, F> {
+    set: &'s RuleSet,
+    active: &'s F,
+    events: &'s Events,
+    /// Rows of the batch by rule.
+    matched: Vec<Vec<u32>>,
+    failures: HashMap<usize, (u64, String)>,
+}
+
+impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
+    fn anywhere(&mut self) -> Result<(), DataFusionError> {
+        self.entries(self.set.anywhere.iter(), self.events, |row| row)
+    }
+
+    /// Puts the rows whose names some rule waits for side by side, name by name, and evaluates each name's rules on
+    /// its rows only.
+    fn by_name(&mut self) -> Result<(), DataFusionError> {
+        let set = self.set;
+        if set.by_name.is_empty() && set.by_norm.is_empty() {
+            return Ok(());
+        }
+        let groups = group(self.events, set)?;
+        let order: Vec<u32> = groups.iter().flat_map(|g| g.rows.iter().copied()).collect();
+        if order.is_empty() {
+            return Ok(());
+        }
+        let ordered = Ordered::new(self.events, order);
+        let mut start = 0;
+        for g in &groups {
+            let rows = ordered.group(start, g.rows.len());
+            let entries = g.entries.iter().flat_map(|e| e.iter());
+            self.entries(entries, &rows, |row| ordered.row(start + row as usize))?;
+            start += g.rows.len();
+        }
+        Ok(())
+    }
+
+    /// Evaluates entries on rows; `origin` says where a row stands in the batch.
+    fn entries<'e>(&mut self, entries: impl Iterator<Item = &'e Entry>, rows: &impl Rows, origin: impl Fn(u32) -> u32) -> Result<(), DataFusionError> {
+        let mut masks: HashMap<usize, BooleanBuffer> = HashMap::new();
+        for entry in entries.filter(|e| (self.active)(e.rule)) {
+            let Some(passed) = self.shared(entry, rows, &mut masks)? else { continue };
+            let mut picked: Vec<u32> = match &passed {
+                Some(mask) => mask.set_indices_u32().collect(),
+                None => (0..rows.len() as u32).collect(),
+            };
+            if let Some(costly) = &entry.costly {
+                let (matched, failed, error) = costly.pick(rows, &UInt32Array::from(picked));
+                picked = matched;
+                if let Some(error) = error {
+                    self.failed(entry.rule, failed, &error);
+                }
+            }
+            self.matched[entry.rule].extend(picked.into_iter().map(&origin));
+        }
+        Ok(())
+    }
+
+    /// The rows that pass an entry's shared conditions: none if no row does, `Some(None)` if it has no such condition.
+    fn shared(&self, entry: &Entry, rows: &impl Rows, masks: &mut HashMap<usize, BooleanBuffer>) -> Result<Option<Option<BooleanBuffer>>, DataFusionError> {
+        let mut passed: Option<BooleanBuffer> = None;
+        for place in &entry.shared {
+            if !masks.contains_key(place) {
+                masks.insert(*place, self.set.shared[*place].mask(rows)?);
+            }
+            let mask = &masks[place];
+            let both = match passed {
+                Some(passed) => &passed & mask,
+                None => mask.clone(),
+            };
+            if both.count_set_bits() == 0 {
+                return Ok(None);
+            }
+            passed = Some(both);
+        }
+        Ok(Some(passed))
+    }
+
+    /// Makes sightings of a rule's rows.
+    fn shape(&mut self, place: usize, mut rows: Vec<u32>, out: &mut Vec<Sighting>) -> Result<(), DataFusionError> {
+        rows.sort_unstable();
+        let rows = UInt32Array::from(rows);
+        let ready = &self.set.rules[place];
+        let mut read: Vec<usize> = ready.evidence.iter().flat_map(|e| e.columns().iter().copied()).collect();
+        read.extend(ENGINE_COLUMNS.iter().map(|name| place_of(name)));
+        let taken = self.events.take(&read, &rows)?;
+        let mut columns = Vec::with_capacity(ready.evidence.len());
+        for evidence in &ready.evidence {
+            let (values, failed, error) = evidence.values_or_null(&taken)?;
+            if let Some(error) = error {
+                self.failed(place, failed, &error);
+            }
+            columns.push(values.into_iter());
+        }
+        let engine = Engine::new(&taken)?;
+        for row in 0..rows.len() {
+            let evidence = columns.iter_mut().map(|c| c.next().unwrap_or(Value::Null)).collect();
+            out.push(engine.sighting(place, row, evidence));
+        }
+        Ok(())
+    }
+}
+
+impl<F> Pass<'_, F> {
+    fn failed(&mut self, rule: usize, rows: u64, error: &DataFusionError) {
+        let failure = self.failures.entry(rule).or_insert_with(|| (0, error.strip_backtrace()));
+        failure.0 += rows;
+    }
+}
+
+/// Rows of one event name and the rules that wait for it.
+struct NameGroup<'s> {
+    rows: Vec<u32>,
+    entries: [&'s [Entry]; 2],
+}
+
+/// The rows of each event name that some rule waits for.
+fn group<'s>(events: &Events, set: &'s RuleSet) -> Result<Vec<NameGroup<'s>>, DataFusionError> {
+    let names = events.column(place_of("event_name"))?;
+    let names: &StringViewArray = names.as_string_view();
+    let norms = events.column(place_of("event_name_norm"))?;
+    let norms: &StringViewArray = norms.as_string_view();
+    let entries_of = |row: usize| {
+        let named = set.by_name.get(names.value(row)).map_or(&[][..], Vec::as_slice);
+        let normed = if set.by_norm.is_empty() || norms.is_null(row) { None } else { set.by_norm.get(norms.value(row)) };
+        [named, normed.map_or(&[][..], Vec::as_slice)]
+    };
+    let mut groups: Vec<NameGroup<'s>> = Vec::new();
+    let mut known: HashMap<&str, Option<usize>> = HashMap::new();
+    for row in (0..names.len()).filter(|row| names.is_valid(*row)) {
+        let group = *known.entry(names.value(row)).or_insert_with(|| {
+            let entries = entries_of(row);
+            let wanted = entries.iter().any(|e| !e.is_empty());
+            wanted.then(|| {
+                groups.push(NameGroup { rows: Vec::new(), entries });
+                groups.len() - 1
+            })
+        });
+        if let Some(group) = group {
+            groups[group].rows.push(row as u32);
+        }
+    }
+    Ok(groups)
+}
+
+/// The engine's own columns of matched rows.
+struct Engine {
+    event_id: StringViewArray,
+    event_time: TimestampMicrosecondArray,
+    account_id: StringViewArray,
+    region: StringViewArray,
+    principal: StringViewArray,
+    bucket: StringViewArray,
+    key: StringViewArray,
+    ordinal: Int32Array,
+}
+
+impl Engine {
+    fn new(rows: &impl Rows) -> Result<Self, DataFusionError> {
+        let text = |name| rows.column(place_of(name)).map(|a| a.as_string_view().clone());
+        Ok(Engine {
+            event_id: text("event_id")?,
+            event_time: rows.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone(),
+            account_id: text("account_id")?,
+            region: text("aws_region")?,
+            principal: text("principal_key")?,
+            bucket: text("src_bucket")?,
+            key: text("src_key")?,
+            ordinal: rows.column(place_of("src_ordinal"))?.as_primitive::<Int32Type>().clone(),
+        })
+    }
+
+    fn sighting(&self, rule: usize, row: usize, evidence: Vec<Value>) -> Sighting {
+        let text = |a: &StringViewArray| a.is_valid(row).then(|| a.value(row).to_owned());
+        Sighting {
+            rule,
+            event_id: self.event_id.value(row).to_owned(),
+            event_time: self.event_time.value(row),
+            account_id: text(&self.account_id),
+            region: text(&self.region),
+            principal: text(&self.principal),
+            object: format!("{}/{}#{}", self.bucket.value(row), self.key.value(row), self.ordinal.value(row)),
+            evidence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! The TOML header of a rule file: every key with its type, unknown and missing keys refused by line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::problem::{Report, line_at, nearest};
+use crate::severity::{Kind, Severity, Status};
+use crate::template::Template;
+use crate::window::Window;
+
+/// What a rule says about itself and how it is to be judged.
+#[derive(Debug, Clone)]
+pub struct Header {
+    pub title: Template,
+    pub severity: Severity,
+    pub status: Status,
+    pub kind: Kind,
+    /// The columns that say whose finding it is, in order.
+    pub entity: Vec<String>,
+    /// ATT&CK techniques, `T1098.001`.
+    pub attack: Vec<String>,
+    /// Recommendations of the CIS AWS Foundations Benchmark.
+    pub cis: Vec<String>,
+    pub why: String,
+    pub false_positives: Vec<String>,
+    pub runbook: String,
+    pub refs: Vec<String>,
+    /// Fold an entity's events of one aligned window into one finding.
+    pub fold: Option<Window>,
+    /// The line of each key in the file.
+    pub lines: BTreeMap<String, usize>,
+}
+
+const REQUIRED: &[&str] =
+    &["title", "severity", "status", "kind", "entity", "attack", "why", "false_positives", "runbook"];
+const OPTIONAL: &[&str] = &["cis", "refs", "fold"];
+/// Marks the beginning and the end of the header, behind `--`.
+const FENCE: &str = "+++";
+
+impl Header {
+    /// Reads the header of a rule file. What is wrong goes into `report`; the header is there if nothing was.
+    pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Header> {
+        let toml = header_text(text, report)?;
+        let (table, errors) = DeTable::parse_recoverable(&toml);
+        for e in &errors {
+            let line = e.span().map_or(1, |s| line_at(&toml, s.start));
+            report.add(line, format!("the header is not TOML: {}", e.message().trim()), "write `key = value` with text in double quotes");
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+        Keys { toml: &toml, table: table.get_ref(), report }.header()
+    }
+}
+
+/// The header's TOML with the comment marks taken off. It has as many lines before a key as the file has, so that
+/// lines in it are lines in the file.
+fn header_text(text: &str, report: &mut Report<'_>) -> Option<String> {
+    let mut toml = String::new();
+    let mut opened = None;
+    for (i, line) in text.lines().enumerate() {
+        let comment = line.trim().strip_prefix("--").map(|body| body.strip_prefix(' ').unwrap_or(body));
+        match (comment, opened) {
+            (Some(body), None) if body.trim() == FENCE => opened = Some(i + 1),
+            (Some(body), Some(_)) if body.trim() == FENCE => return Some(toml),
+            (Some(body), Some(_)) => toml.push_str(body),
+            (None, Some(_)) if !line.trim().is_empty() => {
+                report.add(i + 1, "the header is not closed", "end it with a line `-- +++` before the SELECT");
+                return None;
+            }
+            (None, None) if !line.trim().is_empty() => break,
+            _ => {}
+        }
+        toml.push('\n');
+    }
+    match opened {
+        Some(line) => report.add(line, "the header is not closed", "end it with a line `-- +++`"),
+        None => report.add(1, "the file has no header", "begin it with TOML between two lines `-- +++`, each line behind `--`"),
+    }
+    None
+}
+
+/// Takes the keys out of the table, one after the other, with their types.
+struct Keys<'a, 'r, 'f> {
+    toml: &'a str,
+    table: &'a DeTable<'a>,
+    report: &'r mut Report<'f>,
+}
+
+impl<'a> Keys<'a, '_, '_> {
+    fn header(mut self) -> Option<Header> {
+        let before = self.report.problems.len();
+        let lines: BTreeMap<String, usize> =
+            self.table.keys().map(|k| (k.get_ref().to_string(), line_at(self.toml, k.span().start))).collect();
+        let kind: Option<Kind> = self.word("kind");
+        if let Some(kind) = kind.filter(|k| *k != Kind::Match) {
+            self.report.add(
+                lines["kind"],
+                format!("kind \"{kind}\" is not evaluated by this version of Trailhound"),
+                "only \"match\" is; move the file out of the rules folder until then",
+            );
+            return None;
+        }
+        self.refuse_unknown(&lines);
+        for key in REQUIRED.iter().filter(|k| !lines.contains_key(**k)) {
+            self.report.add(1, format!("the header key `{key}` is missing"), format!("add `-- {key} = …`"));
+        }
+        let header = Header {
+            title: self.parsed("title", Template::parse).unwrap_or(Template::parse("").ok()?),
+            severity: self.word("severity").unwrap_or(Severity::Info),
+            status: self.word("status").unwrap_or(Status::Trial),
+            kind: Kind::Match,
+            entity: self.list("entity"),
+            attack: self.list("attack"),
+            cis: self.list("cis"),
+            why: self.text("why").unwrap_or_default(),
+            false_positives: self.list("false_positives"),
+            runbook: self.text("runbook").unwrap_or_default(),
+            refs: self.list("refs"),
+            fold: self.parsed("fold", Window::parse),
+            lines,
+        };
+        self.check_values(&header);
+        (self.report.problems.len() == before).then_some(header)
+    }
+
+    fn refuse_unknown(&mut self, lines: &BTreeMap<String, usize>) {
+        let known: BTreeSet<&str> = REQUIRED.iter().chain(OPTIONAL).copied().collect();
+        for (key, line) in lines.iter().filter(|(k, _)| !known.contains(k.as_str())) {
+            let remedy = match nearest(key, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("a rule of kind \"match\" has {}", Vec::from_iter(known.iter().copied()).join(", ")),
+            };
+            self.report.add(*line, format!("unknown header key `{key}`"), remedy);
+        }
+    }
+
+    fn check_values(&mut self, header: &Header) {
+        let line = |key: &str| header.lines.get(key).copied().unwrap_or(1);
+        if header.entity.is_empty() && header.lines.contains_key("entity") {
+            self.report.add(line("entity"), "`entity` is empty", "name the columns that say whose finding it is, such as [\"principal_key\"]");
+        }
+        for technique in header.attack.iter().filter(|t| !is_technique(t)) {
+            self.report.add(line("attack"), format!("`{technique}` is not an ATT&CK technique"), "write it like \"T1098\" or \"T1098.001\"");
+        }
+    }
+
+    fn line(&self, key: &str) -> usize {
+        self.table.get(key).map_or(1, |v| line_at(self.toml, v.span().start))
+    }
+
+    fn wrong_type(&mut self, key: &str, value: &DeValue<'_>, expected: &str) {
+        let line = self.line(key);
+        self.report.add(line, format!("`{key}` is a {}, not {expected}", value.type_str()), "");
+    }
+
+    /// A text that is not blank.
+    fn text(&mut self, key: &str) -> Option<String> {
+        let value = self.table.get(key)?.get_ref();
+        let Some(text) = value.as_str() else {
+            self.wrong_type(key, value, "a text in quotes");
+            return None;
+        };
+        if text.trim().is_empty() {
+            let line = self.line(key);
+            self.report.add(line, format!("`{key}` is empty"), "say it in a sentence");
+            return None;
+        }
+        Some(text.trim().to_owned())
+    }
+
+    fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(key)?;
+        parse(&text)
+            .map_err(|what| {
+                let line = self.line(key);
+                self.report.add(line, format!("`{key}`: {what}"), "");
+            })
+            .ok()
+    }
+
+    fn word<T: std::str::FromStr<Err = String>>(&mut self, key: &str) -> Option<T> {
+        self.parsed(key, str::parse)
+    }
+
+    /// A list of texts; an absent one is empty.
+    fn list(&mut self, key: &str) -> Vec<String> {
+        let Some(value) = self.table.get(key).map(|v| v.get_ref()) else { return Vec::new() };
+        let Some(items) = value.as_array() else {
+            self.wrong_type(key, value, "a list of texts, [\"…\"]");
+            return Vec::new();
+        };
+        let texts: Option<Vec<String>> = items.iter().map(|i| i.get_ref().as_str().map(str::to_owned)).collect();
+        texts.unwrap_or_else(|| {
+            let line = self.line(key);
+            self.report.add(line, format!("`{key}` holds something that is not a text"), "put every item in quotes");
+            Vec::new()
+        })
+    }
+}
+
+/// `T` and four digits, perhaps a dot and three more.
+fn is_technique(text: &str) -> bool {
+    let digits = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| b.is_ascii_digit());
+    match text.strip_prefix('T').map(|t| t.split_once('.').map_or((t, None), |(a, b)| (a, Some(b)))) {
+        Some((technique, sub)) => digits(technique, 4) && sub.is_none_or(|s| digits(s, 3)),
+        None => false,
+    }
+}

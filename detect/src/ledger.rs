@@ -1,0 +1,283 @@
+//! Findings, their history and the rules' cursors, as the ledger keeps them.
+//!
+//! Findings and cursors are written in one transaction: either a commit's events are in the findings and the cursor
+//! stands behind them, or neither. That alone makes every event count once, whatever is killed when.
+//!
+//! A *generation* counts how often a rule was begun anew (its file changed, or it came back). A finding of an older
+//! generation is not amended but made anew when the rule sees its events again; when the rule has seen the whole table,
+//! what is left of older generations is retracted.
+
+mod row;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::prelude::SessionContext;
+use serde::Serialize;
+use sqlx::any::Any;
+use sqlx::{Row, Transaction};
+use trailhound_store::Ledger;
+
+use crate::error::{DetectError, Result};
+use crate::finding::{Finding, time};
+use crate::rule::Rule;
+
+/// The tables of this crate; only ever added to.
+const TABLES: &[&str] = &[
+    "CREATE TABLE findings (
+        id TEXT PRIMARY KEY, rule TEXT NOT NULL, rule_version TEXT NOT NULL, generation BIGINT NOT NULL,
+        state TEXT NOT NULL, status TEXT NOT NULL, title TEXT NOT NULL, severity TEXT NOT NULL, kind TEXT NOT NULL,
+        first_time BIGINT NOT NULL, last_time BIGINT NOT NULL, account_id TEXT, region TEXT, principal TEXT,
+        entity TEXT NOT NULL, count BIGINT NOT NULL, event_ids TEXT NOT NULL, event_times TEXT NOT NULL,
+        objects TEXT NOT NULL, explanation TEXT NOT NULL, attack TEXT NOT NULL, evidence TEXT NOT NULL,
+        varies TEXT NOT NULL)",
+    "CREATE INDEX findings_by_rule ON findings (rule, generation)",
+    "CREATE INDEX findings_by_time ON findings (first_time)",
+    "CREATE TABLE finding_history (
+        finding_id TEXT NOT NULL, seq BIGINT NOT NULL, change TEXT NOT NULL, table_version BIGINT NOT NULL,
+        rule_version TEXT NOT NULL, count BIGINT NOT NULL, first_time BIGINT NOT NULL, last_time BIGINT NOT NULL,
+        PRIMARY KEY (finding_id, seq))",
+    "CREATE TABLE rule_cursors (
+        rule TEXT PRIMARY KEY, rule_version TEXT NOT NULL, generation BIGINT NOT NULL, applied_to BIGINT NOT NULL)",
+];
+
+/// How far a rule has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub generation: i64,
+    /// The newest version of the table whose events it has seen; -1 for none.
+    pub applied_to: i64,
+}
+
+/// What became of findings in one step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    pub raised: u64,
+    pub amended: u64,
+    pub retracted: u64,
+}
+
+impl std::ops::AddAssign for Changes {
+    fn add_assign(&mut self, more: Changes) {
+        self.raised += more.raised;
+        self.amended += more.amended;
+        self.retracted += more.retracted;
+    }
+}
+
+/// One line of a finding's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    /// raised, amended or retracted.
+    pub change: String,
+    /// The table's version at which it happened.
+    pub table_version: i64,
+    pub rule_version: String,
+    pub count: i64,
+    pub first_time: String,
+    pub last_time: String,
+}
+
+/// The crate's tables in a ledger.
+#[derive(Debug, Clone)]
+pub struct FindingsLedger {
+    ledger: Ledger,
+}
+
+impl FindingsLedger {
+    /// Makes the tables where they are missing.
+    pub async fn open(ledger: &Ledger) -> Result<Self> {
+        ledger.migrate("detect", TABLES).await?;
+        Ok(FindingsLedger { ledger: ledger.clone() })
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>> {
+        Ok(self.ledger.begin().await?)
+    }
+
+    pub(crate) async fn commit(&self, transaction: Transaction<'static, Any>) -> Result<()> {
+        transaction.commit().await.map_err(self.fail("commit findings"))
+    }
+
+    fn fail(&self, operation: &'static str) -> impl Fn(sqlx::Error) -> DetectError + '_ {
+        move |e| DetectError::Store(self.ledger.fail(operation, e))
+    }
+
+    /// Brings the cursors to a set of rules: rules that are new or changed begin anew, those that are gone are
+    /// forgotten. Gives each rule's cursor.
+    pub(crate) async fn align(&self, rules: &[Arc<Rule>]) -> Result<Vec<Cursor>> {
+        let fail = self.fail("align cursors");
+        let mut transaction = self.begin().await?;
+        let rows = sqlx::query("SELECT rule, rule_version, generation, applied_to FROM rule_cursors")
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(&fail)?;
+        let mut known: BTreeMap<String, (String, Cursor)> = BTreeMap::new();
+        for row in rows {
+            let cursor = Cursor { generation: row.try_get(2).map_err(&fail)?, applied_to: row.try_get(3).map_err(&fail)? };
+            known.insert(row.try_get(0).map_err(&fail)?, (row.try_get(1).map_err(&fail)?, cursor));
+        }
+        let mut cursors = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let old = known.remove(&rule.id);
+            if let Some((version, cursor)) = &old
+                && *version == rule.version
+            {
+                cursors.push(*cursor);
+                continue;
+            }
+            let used: i64 = sqlx::query("SELECT COALESCE(MAX(generation), 0) FROM findings WHERE rule = $1")
+                .bind(rule.id.clone())
+                .fetch_one(&mut *transaction)
+                .await
+                .and_then(|row| row.try_get(0))
+                .map_err(&fail)?;
+            let generation = 1 + used.max(old.map_or(0, |(_, c)| c.generation));
+            sqlx::query(
+                "INSERT INTO rule_cursors (rule, rule_version, generation, applied_to) VALUES ($1, $2, $3, -1)
+                 ON CONFLICT (rule) DO UPDATE SET rule_version = excluded.rule_version,
+                     generation = excluded.generation, applied_to = -1",
+            )
+            .bind(rule.id.clone())
+            .bind(rule.version.clone())
+            .bind(generation)
+            .execute(&mut *transaction)
+            .await
+            .map_err(&fail)?;
+            cursors.push(Cursor { generation, applied_to: -1 });
+        }
+        for gone in known.into_keys() {
+            sqlx::query("DELETE FROM rule_cursors WHERE rule = $1").bind(gone).execute(&mut *transaction).await.map_err(&fail)?;
+        }
+        self.commit(transaction).await?;
+        Ok(cursors)
+    }
+
+    /// Moves every cursor that is behind `version` up to it.
+    pub(crate) async fn advance(&self, transaction: &mut Transaction<'static, Any>, version: i64) -> Result<()> {
+        sqlx::query("UPDATE rule_cursors SET applied_to = $1 WHERE applied_to < $1")
+            .bind(version)
+            .execute(&mut **transaction)
+            .await
+            .map_err(self.fail("advance cursors"))?;
+        Ok(())
+    }
+
+    /// Puts the findings of one version of the table to those that are there: a finding of the rule's generation gets
+    /// the new events folded in, all others are made anew.
+    pub(crate) async fn save(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        version: i64,
+        findings: impl IntoIterator<Item = (Finding, Arc<Rule>, i64)>,
+    ) -> Result<Changes> {
+        let fail = self.fail("write findings");
+        let mut changes = Changes::default();
+        for (mut finding, rule, generation) in findings {
+            let found = sqlx::query(row::SELECT_BY_ID).bind(finding.id.clone()).fetch_optional(&mut **transaction).await.map_err(&fail)?;
+            let before = found.map(|row| row::stored(&row)).transpose()?;
+            let change = match before {
+                None => "raised",
+                Some(before) if !before.current => "raised",
+                Some(before) if before.generation == generation => {
+                    finding.fold(before.finding);
+                    finding.word(&rule);
+                    "amended"
+                }
+                Some(before) if before.finding == finding => "",
+                Some(_) => "amended",
+            };
+            row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
+            match change {
+                "raised" => changes.raised += 1,
+                "amended" => changes.amended += 1,
+                _ => continue,
+            }
+            row::note(&finding, change, version, transaction).await.map_err(&fail)?;
+        }
+        Ok(changes)
+    }
+
+    /// Retracts the findings that no current rule stands behind any more. Only right when every rule has seen the
+    /// whole table.
+    pub(crate) async fn retract(&self, transaction: &mut Transaction<'static, Any>, version: i64) -> Result<u64> {
+        let fail = self.fail("retract findings");
+        sqlx::query(row::NOTE_RETRACTED).bind(version).execute(&mut **transaction).await.map_err(&fail)?;
+        let done = sqlx::query(row::RETRACT).execute(&mut **transaction).await.map_err(&fail)?;
+        Ok(done.rows_affected())
+    }
+
+    /// Every finding that is not retracted, by first time, then id.
+    pub async fn current(&self) -> Result<Vec<Finding>> {
+        let rows = sqlx::query(row::SELECT_CURRENT).fetch_all(self.ledger.pool()).await.map_err(self.fail("read findings"))?;
+        rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
+    }
+
+    /// The finding with this id, or the only one whose id begins so, and whether it is retracted.
+    pub async fn find(&self, id: &str) -> Result<Option<(Finding, bool)>> {
+        let hex: String = id.chars().filter(char::is_ascii_hexdigit).map(|c| c.to_ascii_lowercase()).collect();
+        if hex.is_empty() || hex.len() != id.len() {
+            return Ok(None);
+        }
+        let rows = sqlx::query(row::SELECT_LIKE).bind(format!("{hex}%")).fetch_all(self.ledger.pool()).await.map_err(self.fail("read a finding"))?;
+        match rows.as_slice() {
+            [row] => row::stored(row).map(|s| Some((s.finding, !s.current))),
+            _ => Ok(None),
+        }
+    }
+
+    /// What became of a finding, oldest first.
+    pub async fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
+        let fail = self.fail("read a finding's history");
+        let rows = sqlx::query(
+            "SELECT change, table_version, rule_version, count, first_time, last_time FROM finding_history
+             WHERE finding_id = $1 ORDER BY seq",
+        )
+        .bind(id.to_owned())
+        .fetch_all(self.ledger.pool())
+        .await
+        .map_err(&fail)?;
+        rows.iter()
+            .map(|row| {
+                Ok(HistoryEntry {
+                    change: row.try_get(0)?,
+                    table_version: row.try_get(1)?,
+                    rule_version: row.try_get(2)?,
+                    count: row.try_get(3)?,
+                    first_time: time(row.try_get(4)?),
+                    last_time: time(row.try_get(5)?),
+                })
+            })
+            .collect::<std::result::Result<_, sqlx::Error>>()
+            .map_err(&fail)
+    }
+
+    /// Makes `findings` and `finding_history` known to a session. Lists and objects are JSON text; retracted findings
+    /// are there with `state = 'retracted'`.
+    pub fn register(&self, session: &SessionContext) -> Result<()> {
+        let tables = [("findings", row::SQL_FINDINGS, row::FINDINGS_COLUMNS), ("finding_history", row::SQL_HISTORY, row::HISTORY_COLUMNS)];
+        for (name, query, columns) in tables {
+            let fields: Vec<Field> = columns.iter().map(|(name, kind)| Field::new(*name, column_type(*kind), true)).collect();
+            let table = self.ledger.table(name, query, Arc::new(Schema::new(fields)))?;
+            session.register_table(name, table).map_err(|e| DetectError::Register { table: name, source: Box::new(e) })?;
+        }
+        Ok(())
+    }
+}
+
+/// The type of a column of a ledger table, as SQL sees it.
+#[derive(Debug, Clone, Copy)]
+enum ColumnKind {
+    Text,
+    Number,
+    Time,
+}
+
+fn column_type(kind: ColumnKind) -> DataType {
+    match kind {
+        ColumnKind::Text => DataType::Utf8View,
+        ColumnKind::Number => DataType::Int64,
+        ColumnKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    }
+}

@@ -1,0 +1,131 @@
+//! Taking conditions out of a WHERE, one after the other: a condition that no case misses is not tested.
+
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, SetExpr, Statement, UnaryOperator, Value};
+
+/// A WHERE without one of its conditions.
+pub(crate) struct Mutant {
+    /// The condition that was taken out, as SQL.
+    pub without: String,
+    pub statement: Statement,
+}
+
+/// One mutant for every operand of every AND and OR of the WHERE, nested ones too; an `IN` list is one condition.
+pub(crate) fn mutants(statement: &Statement) -> Vec<Mutant> {
+    let Some(condition) = selection(statement) else { return Vec::new() };
+    let mut reduced = reductions(condition);
+    if operands(condition).is_none() {
+        reduced.push((condition.to_string(), Expr::Value(Value::Boolean(true).into())));
+    }
+    reduced
+        .into_iter()
+        .map(|(without, condition)| {
+            let mut statement = statement.clone();
+            set_selection(&mut statement, condition);
+            Mutant { without, statement }
+        })
+        .collect()
+}
+
+/// What remains of a condition if one part of it goes, with that part's text.
+fn reductions(condition: &Expr) -> Vec<(String, Expr)> {
+    match condition {
+        Expr::Nested(inner) => wrap(reductions(inner), |e| Expr::Nested(Box::new(e))),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+            wrap(reductions(expr), |e| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(e) })
+        }
+        _ => match operands(condition) {
+            None => Vec::new(),
+            Some((op, parts)) => {
+                let mut out = Vec::new();
+                for (i, part) in parts.iter().enumerate() {
+                    let others = || parts.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, p)| (*p).clone());
+                    out.push((part.to_string(), chain(&op, others())));
+                    for (without, rest) in reductions(part) {
+                        let kept = parts.iter().enumerate().map(|(j, p)| if j == i { rest.clone() } else { (*p).clone() });
+                        out.push((without, chain(&op, kept)));
+                    }
+                }
+                out
+            }
+        },
+    }
+}
+
+fn wrap(reduced: Vec<(String, Expr)>, wrapper: impl Fn(Expr) -> Expr) -> Vec<(String, Expr)> {
+    reduced.into_iter().map(|(without, e)| (without, wrapper(e))).collect()
+}
+
+/// The operands of a chain of ANDs or of ORs.
+fn operands(condition: &Expr) -> Option<(BinaryOperator, Vec<&Expr>)> {
+    let Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } = condition else { return None };
+    let mut parts = Vec::new();
+    collect(condition, op, &mut parts);
+    Some((op.clone(), parts))
+}
+
+fn collect<'e>(condition: &'e Expr, chain: &BinaryOperator, parts: &mut Vec<&'e Expr>) {
+    match condition {
+        Expr::BinaryOp { left, op, right } if op == chain => {
+            collect(left, chain, parts);
+            collect(right, chain, parts);
+        }
+        other => parts.push(other),
+    }
+}
+
+/// A chain has two operands or more, so one less leaves at least one. Operands keep their own parentheses.
+fn chain(op: &BinaryOperator, parts: impl Iterator<Item = Expr>) -> Expr {
+    parts
+        .reduce(|left, right| Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) })
+        .unwrap_or_else(|| Expr::Value(Value::Boolean(true).into()))
+}
+
+fn selection(statement: &Statement) -> Option<&Expr> {
+    match statement {
+        Statement::Query(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => select.selection.as_ref(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn set_selection(statement: &mut Statement, condition: Expr) {
+    if let Statement::Query(query) = statement
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        select.selection = Some(condition);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    fn check(condition: &str, expected: &[(&str, &str)]) {
+        let statement = Parser::parse_sql(&GenericDialect {}, &format!("SELECT a FROM events WHERE {condition}")).unwrap().remove(0);
+        let got: Vec<(String, String)> =
+            mutants(&statement).into_iter().map(|m| (m.without, selection(&m.statement).unwrap().to_string())).collect();
+        let got: Vec<(&str, &str)> = got.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(got, expected, "{condition}");
+    }
+
+    #[test]
+    fn every_operand_is_taken_out_once() {
+        check("a = 1", &[("a = 1", "true")]);
+        check("a = 1 AND b IN ('x', 'y') AND c", &[("a = 1", "b IN ('x', 'y') AND c"), ("b IN ('x', 'y')", "a = 1 AND c"), ("c", "a = 1 AND b IN ('x', 'y')")]);
+        check(
+            "a AND (b OR NOT (c AND d))",
+            &[
+                ("a", "(b OR NOT (c AND d))"),
+                ("(b OR NOT (c AND d))", "a"),
+                ("b", "a AND (NOT (c AND d))"),
+                ("NOT (c AND d)", "a AND (b)"),
+                ("c", "a AND (b OR NOT (d))"),
+                ("d", "a AND (b OR NOT (c))"),
+            ],
+        );
+    }
+}

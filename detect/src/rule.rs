@@ -1,0 +1,172 @@
+//! One rule: a file of a header and a SELECT, read and found fit to be evaluated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::header::Header;
+use crate::needs;
+use crate::problem::{Problem, Problems, Report};
+use crate::select::{Planner, Select};
+
+/// A file of the rules folder: the embedded ones and those of `--rules` folders alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The path below the rules folder with `/` between its parts: `iam/access_key_for_other_user.sql`.
+    pub path: String,
+    /// The path as it is shown in problems.
+    pub shown: String,
+    pub text: String,
+}
+
+impl File {
+    /// A file of the rules that are built in.
+    pub fn embedded(path: impl Into<String>, text: impl Into<String>) -> Self {
+        let path = path.into();
+        File { shown: format!("rules/{path}"), path, text: text.into() }
+    }
+}
+
+/// Every `.sql` and `.json` file below a rules folder, in order of path.
+pub fn read_folder(folder: &Path) -> std::io::Result<Vec<File>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(dir) = folders.pop() {
+        for entry in std::fs::read_dir(&dir)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "sql" || e == "json") {
+                let below = path.strip_prefix(folder).unwrap_or(&path);
+                let parts: Vec<_> = below.iter().map(|p| p.to_string_lossy()).collect();
+                let bytes = std::fs::read(&path)?;
+                let text = String::from_utf8(bytes)
+                    .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{}: {e}", path.display())))?;
+                files.push(File { path: parts.join("/"), shown: path.display().to_string(), text });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// A rule that can be evaluated.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The path without its ending: `iam/access_key_for_other_user`.
+    pub id: String,
+    /// Hash of the file's text: another text is another version, and is evaluated anew over the whole table.
+    pub version: String,
+    pub header: Header,
+    pub select: Select,
+    /// The event sources it requires; none if it takes events of any.
+    pub sources: Option<BTreeSet<String>>,
+    /// The event names it requires; none if it takes events of any.
+    pub names: Option<BTreeSet<String>>,
+    pub file: File,
+}
+
+/// The rules of a set of files, each found fit to be evaluated, and everything that is wrong with the others.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub rules: Vec<Rule>,
+    /// The text of `<name>.cases.json`, by rule id.
+    pub cases: BTreeMap<String, File>,
+    pub problems: Vec<Problem>,
+}
+
+const CASES_ENDING: &str = ".cases.json";
+
+/// Reads rule files. Cases are only set beside their rules; `check` looks into them.
+pub fn load(files: impl IntoIterator<Item = File>, planner: &Planner) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for file in files {
+        if let Some(id) = file.path.strip_suffix(CASES_ENDING) {
+            loaded.cases.insert(id.to_owned(), file);
+            continue;
+        }
+        let mut report = Report::new(&file.shown);
+        let Some(id) = file.path.strip_suffix(".sql") else {
+            report.add(1, "the file is neither a rule nor cases", "call it <folder>/<name>.sql or <folder>/<name>.cases.json");
+            loaded.problems.extend(report.problems);
+            continue;
+        };
+        check_path(id, &mut report);
+        if let Some(other) = seen.insert(id.to_owned(), file.shown.clone()) {
+            report.add(1, format!("the rule `{id}` is there already, in {other}"), "give one of the two another name");
+        }
+        let rule = Rule::read(id, &file, planner, &mut report);
+        let clean = report.is_clean();
+        loaded.problems.extend(report.problems);
+        loaded.rules.extend(rule.filter(|_| clean));
+    }
+    loaded.problems.sort();
+    loaded
+}
+
+impl Loaded {
+    /// The rules, if nothing is wrong with any file.
+    pub fn into_rules(self) -> Result<Vec<Rule>, Problems> {
+        if self.problems.is_empty() { Ok(self.rules) } else { Err(Problems(self.problems)) }
+    }
+}
+
+/// The path is the id, so it holds what is easy to type and to quote.
+fn check_path(id: &str, report: &mut Report<'_>) {
+    let word = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    match id.split_once('/') {
+        Some((folder, name)) if word(folder) && word(name) => {}
+        _ => report.add(1, format!("`{id}` is no rule id"), "put the file at <folder>/<name>.sql, in small letters, digits, `_` and `-`"),
+    }
+}
+
+impl Rule {
+    /// Reads header and SELECT; there is a rule if both could be read, and it is fit if nothing was reported.
+    pub(crate) fn read(id: &str, file: &File, planner: &Planner, report: &mut Report<'_>) -> Option<Rule> {
+        let header = Header::parse(&file.text, report);
+        // The SELECT is read in any case, so that the author hears of the mistakes in both.
+        let mut sql_report = Report::new(&file.shown);
+        let select = planner.select(&file.text, &mut sql_report);
+        report.problems.append(&mut sql_report.problems);
+        let (header, select) = (header?, select?);
+        check_columns(&header, &select, report);
+        Some(Rule::of(id, file, header, select))
+    }
+
+    pub(crate) fn of(id: &str, file: &File, header: Header, select: Select) -> Rule {
+        let required = |column: &str| select.predicate.as_ref().and_then(|p| needs::values(p, column));
+        let names = match (required("event_name"), required("event_name_norm")) {
+            (None, norm) => norm,
+            (names, _) => names,
+        };
+        Rule { id: id.to_owned(), version: version(&file.text), sources: required("event_source"), names, header, select, file: file.clone() }
+    }
+
+    /// `iam` of `iam/access_key_for_other_user`.
+    pub fn folder(&self) -> &str {
+        self.id.split_once('/').map_or("", |(folder, _)| folder)
+    }
+}
+
+/// Sixteen hexadecimal digits: enough to tell one file's versions apart.
+fn version(text: &str) -> String {
+    crate::finding::hex(&Sha256::digest(text.as_bytes())[..8])
+}
+
+/// What the header refers to must be named by the SELECT.
+fn check_columns(header: &Header, select: &Select, report: &mut Report<'_>) {
+    let line = |key: &str| header.lines.get(key).copied().unwrap_or(1);
+    let named = |column: &str| select.columns.iter().any(|(name, _)| name == column);
+    let remedy = |column: &str| format!("add `{column}` to the SELECT, or use one of {}", select.columns.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", "));
+    for column in header.entity.iter().filter(|c| !named(c)) {
+        report.add(line("entity"), format!("`entity` names `{column}`, which the SELECT does not"), remedy(column));
+    }
+    for column in header.title.columns().filter(|c| !named(c)) {
+        report.add(line("title"), format!("`title` uses {{{column}}}, which the SELECT does not name"), remedy(column));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! A set of rules compiled together: an index from event names to the rules that wait for them, and conditions that
+//! several rules share, each evaluated once.
+//!
+//! ```text
+//! rule: event_source = 'iam.amazonaws.com' AND event_name = 'CreateUser' AND outcome = 'success' AND json_text(…) = 'x'
+//!                     │                                │                        │                         │
+//!              shared condition              key of the index            shared condition          costly: own, and only
+//!                                        (known to be true there)                                  on rows that are left
+//! ```
+//!
+//! A rule costs nothing in a batch that holds none of its names. For a name that it waits for, the rule's predicate is
+//! simplified under the assumption that the event has that name, so that `(event_name = 'A' AND x) OR (event_name =
+//! 'B' AND y)` becomes `x` for A.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+
+use crate::compiled::Compiled;
+use crate::needs;
+use crate::rule::Rule;
+use crate::select::Planner;
+
+/// The columns that the engine reads of every event that matches, beside what the SELECT names.
+pub(crate) const ENGINE_COLUMNS: [&str; 8] =
+    ["event_id", "event_time", "account_id", "aws_region", "principal_key", "src_bucket", "src_key", "src_ordinal"];
+
+/// A rule of a set with its projection compiled.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub rule: Arc<Rule>,
+    pub evidence: Vec<Compiled>,
+}
+
+/// A rule's predicate where an event's name is known (or where no name is required).
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// The rule's place in the set.
+    pub rule: usize,
+    /// Conditions shared between rules, by their place in [`RuleSet::shared`].
+    pub shared: Vec<usize>,
+    /// What remains; evaluated only on rows that passed the shared conditions.
+    pub costly: Option<Compiled>,
+}
+
+/// Rules, compiled. It never changes; a new set takes its place whole.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    pub(crate) rules: Vec<Ready>,
+    pub(crate) shared: Vec<Compiled>,
+    /// By `event_name`.
+    pub(crate) by_name: HashMap<String, Vec<Entry>>,
+    /// By `event_name_norm`, for rules that ask for names without API versions.
+    pub(crate) by_norm: HashMap<String, Vec<Entry>>,
+    /// Rules that take events of any name.
+    pub(crate) anywhere: Vec<Entry>,
+}
+
+/// A rule that was read but cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+#[error("rule {rule} cannot be compiled")]
+pub struct CompileError {
+    pub rule: String,
+    #[source]
+    pub source: DataFusionError,
+}
+
+impl RuleSet {
+    /// Compiles rules. Their order says nothing.
+    pub fn compile(rules: impl IntoIterator<Item = Rule>, planner: &Planner) -> Result<RuleSet, CompileError> {
+        let mut set = RuleSet::default();
+        let mut interned = HashMap::new();
+        for rule in rules {
+            let id = rule.id.clone();
+            set.add(rule, planner, &mut interned).map_err(|source| CompileError { rule: id, source })?;
+        }
+        Ok(set)
+    }
+
+    /// The rules of the set.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Rule>> {
+        self.rules.iter().map(|r| &r.rule)
+    }
+
+    /// The rule with this id.
+    pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        self.rules().find(|r| r.id == id)
+    }
+
+    /// The columns of `events` that the set reads: all that has to be read from the table to evaluate it.
+    pub fn columns(&self) -> Vec<&'static str> {
+        let entries = self.by_name.values().chain(self.by_norm.values()).flatten().chain(&self.anywhere);
+        let compiled = entries.filter_map(|e| e.costly.as_ref()).chain(&self.shared).chain(self.rules.iter().flat_map(|r| &r.evidence));
+        let read: std::collections::BTreeSet<usize> = compiled.flat_map(|c| c.columns().iter().copied()).collect();
+        let named = |c: &str| ENGINE_COLUMNS.contains(&c) || c == "event_name" || c == "event_name_norm";
+        let all = trailhound_ingest::schema::COLUMNS.iter().enumerate();
+        all.filter(|(i, c)| read.contains(i) || named(c.name)).map(|(_, c)| c.name).collect()
+    }
+
+    fn add(&mut self, rule: Rule, planner: &Planner, interned: &mut HashMap<Expr, usize>) -> Result<(), DataFusionError> {
+        let place = self.rules.len();
+        let predicate = rule.select.predicate.clone();
+        let required = |column| predicate.as_ref().and_then(|p| needs::values(p, column)).map(|names| (column, names));
+        match required("event_name").or_else(|| required("event_name_norm")) {
+            None => {
+                if let Some(entry) = self.entry(place, predicate.clone(), planner, interned)? {
+                    self.anywhere.push(entry);
+                }
+            }
+            Some((column, names)) => {
+                // Names mostly leave the same rest: compile each rest once.
+                let mut rests: HashMap<Expr, Option<Entry>> = HashMap::new();
+                for name in names {
+                    let rest = rest_for(predicate.clone(), column, &name, planner)?;
+                    if !rests.contains_key(&rest) {
+                        let entry = self.entry(place, Some(rest.clone()), planner, interned)?;
+                        rests.insert(rest.clone(), entry);
+                    }
+                    if let Some(Some(entry)) = rests.get(&rest) {
+                        let index = if column == "event_name" { &mut self.by_name } else { &mut self.by_norm };
+                        index.entry(name).or_default().push(entry.clone());
+                    }
+                }
+            }
+        }
+        let evidence = rule.select.columns.iter().map(|(_, e)| planner.physical(e.clone())).collect::<Result<_, _>>()?;
+        self.rules.push(Ready { rule: Arc::new(rule), evidence });
+        Ok(())
+    }
+
+    /// The entry for a predicate; none if it is never true.
+    fn entry(
+        &mut self,
+        rule: usize,
+        predicate: Option<Expr>,
+        planner: &Planner,
+        interned: &mut HashMap<Expr, usize>,
+    ) -> Result<Option<Entry>, DataFusionError> {
+        let mut entry = Entry { rule, shared: Vec::new(), costly: None };
+        let mut costly = Vec::new();
+        for condition in predicate.into_iter().flat_map(split_conjunction_owned) {
+            match condition {
+                Expr::Literal(ScalarValue::Boolean(Some(true)), _) => {}
+                Expr::Literal(ScalarValue::Boolean(_) | ScalarValue::Null, _) => return Ok(None),
+                cheap if needs::is_cheap(&cheap) => {
+                    let place = match interned.get(&cheap) {
+                        Some(place) => *place,
+                        None => {
+                            self.shared.push(planner.physical(cheap.clone())?);
+                            interned.insert(cheap, self.shared.len() - 1);
+                            self.shared.len() - 1
+                        }
+                    };
+                    entry.shared.push(place);
+                }
+                other => costly.push(other),
+            }
+        }
+        entry.costly = conjunction(costly).map(|e| planner.physical(e)).transpose()?;
+        Ok(Some(entry))
+    }
+}
+
+/// The predicate for events of one name. Conditions that do not look at the name stay as they are.
+fn rest_for(predicate: Option<Expr>, column: &str, name: &str, planner: &Planner) -> Result<Expr, DataFusionError> {
+    let conditions = predicate.into_iter().flat_map(split_conjunction_owned);
+    let rest = conditions
+        .map(|c| if c.column_refs().iter().any(|r| r.name == column) { planner.assume(c, column, name) } else { Ok(c) })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(conjunction(rest).unwrap_or_else(|| datafusion::logical_expr::lit(true)))
+}

@@ -1,0 +1,33 @@
+-- +++
+-- # What people read first. {column} is filled from the SELECT; entity and title may only name columns of the SELECT.
+-- title = "{principal_name} called {event_name} in {account_id}"
+-- # How bad it is if it is what it looks like: info, low, medium, high, critical.
+-- severity = "medium"
+-- # trial: findings are kept, but nobody is told. stable: people are told.
+-- status = "trial"
+-- # match: every event that the SELECT chooses is a finding.
+-- kind = "match"
+-- # Whose finding it is.
+-- entity = ["principal_key"]
+-- # One finding an entity and aligned window (1h, 1d) instead of one an event, for what comes in floods.
+-- # fold = "1h"
+-- # ATT&CK techniques, "T1098" or "T1098.001"; [] if none fits.
+-- attack = []
+-- # Recommendations of the CIS AWS Foundations Benchmark, where there is one.
+-- cis = []
+-- # Why somebody should look, in a sentence or two.
+-- why = "Say what an attacker gains by this."
+-- # Harmless reasons that you know of.
+-- false_positives = ["an administrator at work"]
+-- # What to look at, in order, and what to do then.
+-- runbook = """
+-- 1. Who is the caller, and is this the caller's work?
+-- 2. What else did the caller do:
+--    SELECT event_time, event_source, event_name, outcome FROM events WHERE principal_key = '<principal_key>' ORDER BY event_time
+-- """
+-- # Documents that say how this works.
+-- refs = []
+-- +++
+SELECT event_id, account_id, aws_region, principal_key, principal_name, event_name, source_ip_address
+FROM events
+WHERE event_source = 'EVENT_SOURCE' AND event_name = 'EVENT_NAME' AND outcome = 'success' AND actor_is_service = false

@@ -1,0 +1,312 @@
+//! The stage manager of a story: who acts, from where, when the next step comes, and the writing of each act.
+
+use crate::{
+    atlas::NetworkKind,
+    attack::Strength,
+    catalogue::Pool,
+    identity::{self, Session, User},
+    ids,
+    names::{FIRST_NAMES, INTRUDER_AGENTS, WORDS},
+    options::Options,
+    organisation::{AccountKind, Organisation},
+    record::Call,
+    rng::Rng,
+    stage::{Caller, Failure, Stage, denial_code, denial_message},
+    workload::{Workload, WorkloadKind},
+};
+
+/// Reads with which intruders find out where they are.
+const RECON: &[&str] = &[
+    "iam:ListUsers", "iam:ListRoles", "iam:GetAccountSummary", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies", "iam:GetAccountAuthorizationDetails", "iam:ListGroupsForUser", "s3:ListBuckets", "s3:GetBucketAcl",
+    "ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeRegions", "ec2:DescribeSnapshots", "lambda:ListFunctions20150331", "secretsmanager:ListSecrets", "ssm:DescribeParameters", "rds:DescribeDBInstances",
+    "organizations:DescribeOrganization", "organizations:ListAccounts", "cloudtrail:DescribeTrails", "guardduty:ListDetectors", "kms:ListKeys", "dynamodb:ListTables", "ce:GetCostAndUsage",
+];
+
+/// Somebody who acts, with one credential, from one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    pub account: usize,
+    pub identity: String,
+    pub arn: String,
+    pub ip: String,
+    pub agent: String,
+    pub console: bool,
+    pub endpoint: Option<(String, String)>,
+}
+
+/// One write (or particular read) of a story.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act<'a> {
+    pub service: &'a str,
+    pub name: &'a str,
+    pub request: &'a str,
+    pub response: &'a str,
+    pub resources: &'a str,
+    pub read_only: bool,
+    pub data: bool,
+    pub denied: bool,
+}
+
+impl<'a> Act<'a> {
+    pub fn write(service: &'a str, name: &'a str, request: &'a str) -> Act<'a> {
+        Act { service, name, request, response: "null", resources: "", read_only: false, data: false, denied: false }
+    }
+
+    pub fn answer(mut self, response: &'a str) -> Act<'a> {
+        self.response = response;
+        self
+    }
+
+    pub fn about(mut self, resources: &'a str) -> Act<'a> {
+        self.resources = resources;
+        self
+    }
+
+    pub fn denied(mut self) -> Act<'a> {
+        self.denied = true;
+        self
+    }
+}
+
+/// A story being written.
+pub(crate) struct Scene<'a> {
+    pub organisation: &'a Organisation,
+    pub stage: Stage,
+    pub rng: Rng,
+    pub strength: Strength,
+    /// The time of the next act.
+    pub now: i64,
+    pub end: i64,
+    /// Who the story is about, as an ARN: set with the first actor.
+    pub principal: String,
+}
+
+impl<'a> Scene<'a> {
+    /// A story that begins after `after` of the time (a share) is over.
+    pub fn new(options: &Options, organisation: &'a Organisation, mut rng: Rng, strength: Strength, after: f64) -> Scene<'a> {
+        let length = i64::from(options.days) * 86_400;
+        let from = (length as f64 * after) as i64;
+        let now = options.start + rng.range(from, from + (length - from) * 7 / 10);
+        Scene { organisation, stage: Stage::new(0.0), rng, strength, now, end: options.start + length, principal: String::new() }
+    }
+
+    /// An amount by strength.
+    pub fn amount(&mut self, subtle: i64, moderate: i64, loud: i64) -> usize {
+        let mean = match self.strength {
+            Strength::Subtle => subtle,
+            Strength::Moderate => moderate,
+            Strength::Loud => loud,
+        };
+        self.rng.range(mean - mean / 4, mean + mean / 4 + 1).max(1) as usize
+    }
+
+    /// Lets time pass until the next act. A subtle story still ends before the simulation does.
+    pub fn pass(&mut self) {
+        let gap = match self.strength {
+            Strength::Subtle => self.rng.range(240, 2_400).min((self.end - self.now) / 12),
+            Strength::Moderate => self.rng.range(8, 140),
+            Strength::Loud => self.rng.range(0, 5),
+        };
+        self.now += gap.max(0);
+    }
+
+    pub fn word(&mut self) -> &'static str {
+        self.rng.pick::<&str>(WORDS)
+    }
+
+    /// A name for a user or role that an intruder makes: looks like the others.
+    pub fn new_name(&mut self) -> String {
+        match self.rng.below(3) {
+            0 => format!("{}-{}", self.word(), self.rng.pick(&["svc", "admin", "support", "backup", "test"])),
+            1 => format!("{}{}", self.rng.pick(FIRST_NAMES), self.rng.below(100)),
+            _ => format!("{}_{}", self.word(), self.word()),
+        }
+    }
+
+    /// A twelve-digit account that is not the organisation's.
+    pub fn stranger(&mut self) -> String {
+        format!("{:012}", 100_000_000_000 + self.rng.below(899_999_999_999))
+    }
+
+    /// An account of one of the kinds; any when there is none.
+    pub fn account(&mut self, kinds: &[AccountKind]) -> usize {
+        let fitting: Vec<usize> = self.organisation.accounts.iter().filter(|account| kinds.contains(&account.kind)).map(|account| account.index).collect();
+        if fitting.is_empty() { self.rng.index(self.organisation.accounts.len()) } else { *self.rng.pick(&fitting) }
+    }
+
+    pub fn name(&mut self, account: usize, pool: Pool) -> String {
+        self.organisation.accounts[account].name(pool, &mut self.rng).to_owned()
+    }
+
+    /// An IAM user of the actor's account who is not the actor.
+    pub fn other_user(&mut self, actor: &Actor) -> String {
+        let others: Vec<&String> = self.organisation.accounts[actor.account].names(Pool::User).iter().filter(|name| !actor.arn.ends_with(&format!("/{name}"))).collect();
+        if others.is_empty() { self.new_name() } else { (*self.rng.pick(&others)).clone() }
+    }
+
+    pub fn id(&self, account: usize) -> &'a str {
+        &self.organisation.accounts[account].id
+    }
+
+    pub fn agent(&mut self) -> String {
+        (*self.rng.pick(INTRUDER_AGENTS)).to_owned()
+    }
+
+    pub fn browser(&mut self) -> String {
+        (*self.rng.pick(crate::names::BROWSERS)).to_owned()
+    }
+
+    pub fn intruder_address(&mut self) -> String {
+        self.organisation.intruder_address(&mut self.rng)
+    }
+
+    /// A workload of a kind, preferably in an account.
+    pub fn workload(&mut self, kind: WorkloadKind, account: Option<usize>) -> Option<&'a Workload> {
+        let fitting = |same: bool| -> Vec<&'a Workload> {
+            self.organisation.workloads.iter().filter(|workload| workload.kind == kind && (!same || account.is_none_or(|account| workload.account == account))).collect()
+        };
+        let mut found = fitting(true);
+        if found.is_empty() {
+            found = fitting(false);
+        }
+        if found.is_empty() { None } else { Some(*self.rng.pick(&found)) }
+    }
+
+    /// Takes over a program's long-term key. Subtle intruders sit in the victim's network and use its client.
+    pub fn stolen_user(&mut self, account: Option<usize>) -> (User, Actor) {
+        let workload = self.workload(WorkloadKind::KeyUser, account);
+        let fallback = &self.organisation.accounts[account.unwrap_or(0)];
+        let (user, account, home, agent) = match workload.and_then(|workload| workload.user.clone().map(|user| (user, workload))) {
+            Some((user, workload)) => (user, workload.account, workload.address.clone(), workload.agent.clone()),
+            None => (fallback.users[0].clone(), fallback.index, None, String::new()),
+        };
+        let own = self.strength == Strength::Subtle && home.is_some();
+        let actor = Actor {
+            account,
+            identity: identity::user(&user, &user.key),
+            arn: user.arn(),
+            ip: if own { home.unwrap_or_default() } else { self.intruder_address() },
+            agent: if own { agent } else { self.agent() },
+            console: false,
+            endpoint: None,
+        };
+        self.principal.clone_from(&actor.arn);
+        (user, actor)
+    }
+
+    /// Takes over an administrator's session at Identity Center; subtle intruders come from the person's own network with its browser.
+    pub fn administrator(&mut self, account: usize) -> Actor {
+        let mut actor = self.colleague(account, "AdministratorAccess");
+        if self.strength != Strength::Subtle {
+            actor.ip = self.intruder_address();
+            actor.agent = if self.rng.chance(0.5) { self.browser() } else { self.agent() };
+            actor.console = actor.agent.starts_with("Mozilla");
+        }
+        actor
+    }
+
+    /// A person with a permission set in an account, from home, in the console.
+    pub fn colleague(&mut self, account: usize, set: &str) -> Actor {
+        let organisation = self.organisation;
+        let able: Vec<_> = organisation.people.iter().filter(|person| person.grants.iter().any(|(index, granted)| *index == account && *granted == set)).collect();
+        let person = if able.is_empty() { self.rng.pick(&organisation.people) } else { *self.rng.pick(&able) };
+        let role = organisation.accounts[account].permission_set(set, organisation.home_region());
+        let key = ids::access_key("ASIA", organisation.accounts[account].number, &mut self.rng);
+        let created = self.now - self.rng.range(60, 1_500);
+        let identity = identity::assumed_role(&role, &Session { name: &person.email, key: &key, created, ..Session::default() });
+        let actor = Actor {
+            account,
+            identity,
+            arn: role.session_arn(&person.email),
+            ip: person.home_address(&organisation.atlas),
+            agent: person.browser.to_owned(),
+            console: true,
+            endpoint: None,
+        };
+        if self.principal.is_empty() {
+            self.principal.clone_from(&actor.arn);
+        }
+        actor
+    }
+
+    /// Either of the two ways in which intruders come to privileged credentials.
+    pub fn privileged(&mut self, account: usize) -> Actor {
+        if self.rng.chance(0.4) { self.stolen_user(Some(account)).1 } else { self.administrator(account) }
+    }
+
+    /// An address in Amazon's range that is none of the organisation's gateways.
+    pub fn other_cloud_address(&mut self) -> String {
+        let networks = self.organisation.atlas.of_kind(NetworkKind::Amazon);
+        self.rng.pick(&networks).address(self.rng.bits())
+    }
+
+    /// A home connection of nobody in particular: a traveller's.
+    pub fn other_home(&mut self) -> String {
+        let networks = self.organisation.atlas.of_kind(NetworkKind::Home);
+        self.rng.pick(&networks).address(self.rng.bits())
+    }
+
+    /// Writes an act, then lets time pass.
+    pub fn act(&mut self, actor: &Actor, act: Act) {
+        let organisation = self.organisation;
+        let account = &organisation.accounts[actor.account];
+        let region = organisation.recorded_in(act.service, organisation.home_region());
+        let mut call = Call::new(self.now, act.service, act.name, region, &account.id, &actor.identity);
+        call.ip = &actor.ip;
+        call.agent = &actor.agent;
+        call.console = actor.console;
+        call.request = act.request.as_bytes();
+        call.response = act.response.as_bytes();
+        call.resources = act.resources.as_bytes();
+        call.read_only = act.read_only;
+        call.data = act.data;
+        call.endpoint = actor.endpoint.as_ref().map(|(id, owner)| (id.as_str(), owner.as_str()));
+        let message = denial_message(&actor.arn, act.service, act.name);
+        call.error = act.denied.then(|| (denial_code(act.service), message.as_str()));
+        self.stage.emit(organisation, account, &call, &mut self.rng);
+        self.pass();
+    }
+
+    /// Loud intruders try things that are refused before they find what works.
+    pub fn stumble(&mut self, actor: &Actor, act: Act) {
+        if self.strength == Strength::Loud {
+            for _ in 0..self.rng.range(2, 6) {
+                self.act(actor, act.denied());
+            }
+        }
+    }
+
+    /// Calls one of the catalogue's shapes.
+    pub fn shape(&mut self, actor: &Actor, name: &str, failure: Failure) {
+        let organisation = self.organisation;
+        let caller = Caller {
+            account: &organisation.accounts[actor.account],
+            identity: &actor.identity,
+            arn: &actor.arn,
+            ip: &actor.ip,
+            agent: &actor.agent,
+            console: actor.console,
+            endpoint: actor.endpoint.as_ref().map(|(id, owner)| (id.as_str(), owner.as_str())),
+            own_instance: None,
+        };
+        self.stage.emit_shape(organisation, &caller, organisation.catalogue.find(name), organisation.home_region(), self.now, failure, &mut self.rng);
+        self.pass();
+    }
+
+    /// Looks around: `GetCallerIdentity` first, as the tools do, then reads, of which the loud ones are often refused.
+    pub fn recon(&mut self, actor: &Actor, calls: usize) {
+        if !actor.console {
+            self.shape(actor, "sts:GetCallerIdentity", Failure::None);
+        }
+        let denied = match self.strength {
+            Strength::Subtle => 0.0,
+            Strength::Moderate => 0.15,
+            Strength::Loud => 0.5,
+        };
+        for _ in 0..calls {
+            let name = *self.rng.pick(RECON);
+            let failure = if self.rng.chance(denied) { Failure::Denied } else { Failure::None };
+            self.shape(actor, name, failure);
+        }
+    }
+}

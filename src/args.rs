@@ -1,0 +1,249 @@
+//! The command line. Documentation lives on the definition of each flag.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Detects the abuse of AWS identities in CloudTrail logs.
+#[derive(Parser)]
+#[command(name = "trailhound", version, max_term_width = 110)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// The whole thing on built-in sample logs: findings, SQL, nothing to install
+    Demo(DemoArgs),
+    /// Reads logs from a folder, a file or S3 and prints what the rules find
+    Scan(ScanArgs),
+    /// Asks the store in SQL: one statement, or a prompt without one
+    Sql(SqlArgs),
+    /// Lists, checks, tests and begins rules
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Lists findings, or shows one
+    #[command(subcommand)]
+    Findings(FindingsCommand),
+    /// Everything about a principal, an access key or an address: first and last seen, what, from where, findings
+    Investigate(InvestigateArgs),
+    /// Reads parked input again, after the cause is mended
+    Replay(ReplayArgs),
+    /// Writes a made-up organisation's CloudTrail logs with labelled attacks
+    Simulate(SimulateArgs),
+}
+
+/// Where the store is.
+#[derive(clap::Args, Clone)]
+pub struct StoreArgs {
+    /// The store: a folder, or s3://bucket/prefix
+    #[arg(long, value_name = "DIR", env = "TRAILHOUND_STORE")]
+    pub store: String,
+    /// The ledger's file, where it is not in the store's folder (needed for a store on S3)
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_LEDGER")]
+    pub ledger: Option<String>,
+}
+
+/// Which rules.
+#[derive(clap::Args, Clone, Default)]
+pub struct RuleArgs {
+    /// A folder of rules beside the shipped ones; a rule of the same name takes the shipped one's place
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct DemoArgs {
+    /// Keep the demo's store in this folder, to go on asking
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct ScanArgs {
+    /// A folder, a file, or s3://bucket/prefix
+    #[arg(value_name = "PATH")]
+    pub path: String,
+    /// Keep events and findings in this store; without it a temporary one is used and deleted
+    #[arg(long, value_name = "DIR", env = "TRAILHOUND_STORE")]
+    pub store: Option<String>,
+    /// The ledger's file, where it is not in the store's folder (needed for a store on S3)
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_LEDGER")]
+    pub ledger: Option<String>,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Leave log objects that only hold events before this time (2025-03-09 or 2025-03-09T12:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<i64>,
+    /// Leave log objects that only hold events after this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<i64>,
+    /// Only log objects of this account; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub account: Vec<String>,
+    /// Only log objects of this region; may be given several times
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// A MaxMind-format file with countries, places or autonomous systems; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Vec<PathBuf>,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub format: FindingsFormat,
+    /// Exit with 1 when there is a finding of this severity or higher
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<SeverityArg>,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum FindingsFormat {
+    Table,
+    /// One array
+    Json,
+    /// One finding a line
+    Ndjson,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SeverityArg {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl SeverityArg {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum RowsFormat {
+    Table,
+    Csv,
+    /// One object a line
+    Json,
+    /// To a file or a pipe
+    Parquet,
+}
+
+#[derive(clap::Args)]
+pub struct SqlArgs {
+    /// One statement; without it a prompt
+    pub statement: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+    pub format: RowsFormat,
+    /// Memory that a query may use, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    pub memory: usize,
+}
+
+#[derive(Subcommand)]
+pub enum RulesCommand {
+    /// One line a rule
+    List(RuleArgs),
+    /// Refuses bad rules by file and line
+    Check(RuleArgs),
+    /// Runs the cases beside the rules
+    Test {
+        #[command(flatten)]
+        rules: RuleArgs,
+        /// Only rules whose id contains this
+        filter: Option<String>,
+        /// Also take out each condition of each rule, one by one: a case must fail
+        #[arg(long)]
+        mutate: bool,
+    },
+    /// Begins a rule: writes RULE.sql and RULE.cases.json below the folder
+    New {
+        /// The rule's id, such as iam/user_created_at_night
+        id: String,
+        /// The folder of rules
+        #[arg(long, value_name = "DIR", default_value = "rules")]
+        rules: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum FindingsCommand {
+    /// Current findings, the gravest first
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Only this severity or higher
+        #[arg(long, value_enum, value_name = "SEVERITY")]
+        severity: Option<SeverityArg>,
+        /// Only findings of rules whose id contains this
+        #[arg(long, value_name = "TEXT")]
+        rule: Option<String>,
+        #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
+        format: FindingsFormat,
+    },
+    /// One finding with its evidence, events and history
+    Show {
+        /// The finding's id, or the beginning of it
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct InvestigateArgs {
+    /// A principal (key, name or ARN), an access key id, or an address
+    pub who: String,
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// A MaxMind-format file; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Vec<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct SimulateArgs {
+    /// The same seed gives the same bytes
+    #[arg(long)]
+    pub seed: u64,
+    /// The folder to write to; must be empty or not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Accounts of the organisation
+    #[arg(long, default_value_t = 3)]
+    pub accounts: usize,
+    /// Days of logs
+    #[arg(long, default_value_t = 3)]
+    pub days: u32,
+    /// About this many events in all
+    #[arg(long, default_value_t = 50_000)]
+    pub events: u64,
+    /// Plant no attacks
+    #[arg(long)]
+    pub no_attacks: bool,
+}
+
+/// A time on the command line: a day or a time in UTC, in microseconds.
+fn time(text: &str) -> Result<i64, String> {
+    trailhound_ingest::time::parse(text)
+        .or_else(|| trailhound_ingest::time::parse(&format!("{text}T00:00:00Z")))
+        .ok_or_else(|| format!("{text:?} is not a time: write 2025-03-09 or 2025-03-09T12:00:00Z"))
+}

@@ -1,0 +1,382 @@
+//! From a source to the store and the detector: the way that every command takes which reads logs.
+//!
+//! ```text
+//! list ─► fetch (several at once) ─► known? ─► decode (one thread a processor) ─► append ─► commit ─► detect
+//!         └────── bytes in flight are limited by permits ──────┘
+//! ```
+//! The loop in [`Intake::run`] holds the store, asks it for what is known and hands it what was decoded; everything
+//! else feeds the loop or is fed by it through bounded channels. Dropping the permit of an object says that it was
+//! decoded.
+
+use std::fs::File;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use trailhound_detect::Detector;
+use trailhound_ingest::source::{Body, Bucket, Fetched, Folder, Listed, Source, SourceError, Wanted};
+use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits};
+use trailhound_store::{Commit, Store};
+
+/// Bytes of objects between being fetched and being decoded, at most.
+const IN_FLIGHT_BYTES_MAX: u64 = 64 << 20;
+/// Permits are counted in units of this, so that a large object does not need millions of them.
+const PERMIT_BYTES: u64 = 1 << 10;
+/// Objects that are asked for in the ledger at once.
+const CHUNK_OBJECTS: usize = 128;
+/// Objects of a bucket that are fetched at once.
+const FETCHES_AT_ONCE: usize = 64;
+/// Decoded batches that wait for the store.
+const BATCHES_WAITING_MAX: usize = 2;
+/// GeoIP files are looked at for changes this often.
+const GEO_CHECK: Duration = Duration::from_secs(10);
+
+/// What has happened so far, for a progress bar and a summary.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    pub listed: u64,
+    pub listing_done: bool,
+    pub objects: u64,
+    pub bytes: u64,
+    pub records: u64,
+    pub findings: u64,
+}
+
+/// What became of one run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub progress: Progress,
+    /// Objects that were known already.
+    pub known: u64,
+    /// Objects that could not be fetched; they are not accounted for and will be tried by the next run.
+    pub unfetched: Vec<SourceError>,
+    /// What was wrong with single objects, one line each, in the order in which they were read.
+    pub remarks: Vec<String>,
+}
+
+/// Remarks kept for the summary; more are only counted in the ledger.
+const REMARKS_MAX: usize = 1000;
+
+/// An object on its way to a decoder.
+struct Job {
+    fetched: Fetched,
+    /// Held until the object is decoded.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The GeoIP files in use, shared by the decoders.
+type SharedGeo = Arc<RwLock<Arc<Geo>>>;
+
+/// Opens a path or an `s3://` address as a source.
+pub async fn open_source(path: &str) -> Result<Source, SourceError> {
+    if path.starts_with("s3://") { Ok(Source::Bucket(Bucket::open(path).await?)) } else { Ok(Source::Folder(Folder::open(path)?)) }
+}
+
+/// One run over a source.
+pub struct Intake<'a> {
+    pub store: &'a mut Store,
+    pub detector: &'a Detector,
+    pub geo: Geo,
+    pub limits: Limits,
+    /// Read known objects again, and count no delivery: a replay.
+    pub again: bool,
+}
+
+impl Intake<'_> {
+    /// Reads what is wanted of a source to its end. `observe` is told of progress now and then.
+    pub async fn run(
+        &mut self,
+        source: Source,
+        wanted: Wanted,
+        observe: &mut dyn FnMut(&Progress),
+    ) -> anyhow::Result<Outcome> {
+        let geo: SharedGeo = Arc::new(RwLock::new(Arc::new(std::mem::take(&mut self.geo))));
+        let (jobs, taken) = std::sync::mpsc::channel();
+        let (done, mut decoded) = mpsc::channel(BATCHES_WAITING_MAX);
+        let decoders = start_decoders(Arc::new(Mutex::new(taken)), done, &geo, self.limits);
+        let (found, mut chunks) = mpsc::channel(2);
+        let fetching = tokio::spawn(fetch_all(source, wanted, self.limits.whole_bytes_max as u64, found));
+
+        let mut outcome = Outcome::default();
+        let mut jobs = Some(jobs);
+        let mut looked = Instant::now();
+        loop {
+            tokio::select! {
+                chunk = chunks.recv(), if jobs.is_some() => match chunk {
+                    Some(chunk) => self.take(chunk, &mut outcome, jobs.as_ref()).await?,
+                    None => jobs = None,
+                },
+                batch = decoded.recv() => match batch {
+                    Some(batch) => self.keep(batch, &mut outcome).await?,
+                    None => break,
+                },
+            }
+            observe(&outcome.progress);
+            if looked.elapsed() > GEO_CHECK {
+                looked = Instant::now();
+                refresh(&geo);
+            }
+        }
+        fetching.await.context("the fetching task failed")??;
+        for decoder in decoders {
+            decoder.await.context("a decoder failed")?;
+        }
+        if let Some(commit) = self.store.flush().await? {
+            self.judge(&commit, &mut outcome).await?;
+        }
+        outcome.progress.listing_done = true;
+        observe(&outcome.progress);
+        Ok(outcome)
+    }
+
+    /// Sends what is new among fetched objects to the decoders.
+    async fn take(&mut self, chunk: Chunk, outcome: &mut Outcome, jobs: Option<&Sender<Job>>) -> anyhow::Result<()> {
+        outcome.progress.listed = chunk.listed;
+        outcome.progress.listing_done = chunk.listing_done;
+        outcome.unfetched.extend(chunk.failed);
+        let known = if self.again {
+            Default::default()
+        } else {
+            let ids: Vec<_> = chunk.jobs.iter().map(|job| &job.fetched.id).collect();
+            self.store.known_among(&ids).await?
+        };
+        for job in chunk.jobs {
+            if known.contains_key(&job.fetched.id) {
+                outcome.known += 1;
+                outcome.progress.objects += 1;
+                outcome.progress.bytes += job.fetched.bytes;
+                self.store.note_duplicate(&job.fetched.id);
+            } else if let Some(jobs) = jobs {
+                jobs.send(job).ok().context("no decoder is left")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a decoded batch to the store, and what that commits to the detector.
+    async fn keep(&mut self, batch: Batch, outcome: &mut Outcome) -> anyhow::Result<()> {
+        for report in &batch.objects {
+            outcome.progress.objects += 1;
+            outcome.progress.bytes += report.bytes;
+            outcome.progress.records += report.records_received;
+            remark(report, &mut outcome.remarks);
+        }
+        if let Some(commit) = self.store.append(batch).await? {
+            self.judge(&commit, outcome).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, commit: &Commit, outcome: &mut Outcome) -> anyhow::Result<()> {
+        let changes = self.detector.commit(self.store, commit).await?;
+        outcome.progress.findings += changes.raised as u64;
+        Ok(())
+    }
+}
+
+/// One line for an object that was not simply read.
+fn remark(report: &trailhound_ingest::ObjectReport, remarks: &mut Vec<String>) {
+    let place = format!("{}/{}", report.id.bucket, report.id.key);
+    if let Some(reason) = &report.reason {
+        let verb = match report.outcome {
+            trailhound_ingest::ObjectOutcome::Skipped => "skipped",
+            _ => "parked",
+        };
+        push(remarks, format!("{verb} {place}: {reason}: {}", report.detail.as_deref().unwrap_or("")));
+    }
+    for record in &report.parked {
+        push(remarks, format!("parked {place} record {}: {}: {}", record.ordinal, record.reason, record.detail));
+    }
+}
+
+fn push(remarks: &mut Vec<String>, line: String) {
+    if remarks.len() < REMARKS_MAX {
+        remarks.push(line);
+    }
+}
+
+/// Uses GeoIP files that have changed; keeps the ones before where a new one is bad.
+fn refresh(shared: &SharedGeo) {
+    let current = Arc::clone(&shared.read().expect("no holder panics"));
+    match current.reopened() {
+        None => {}
+        Some(Ok(geo)) => *shared.write().expect("no holder panics") = Arc::new(geo),
+        Some(Err(error)) => tracing::warn!("the changed GeoIP files are not used: {error}"),
+    }
+}
+
+/// One decoder a processor. Each ends when no job is left and hands on what it still holds.
+fn start_decoders(
+    taken: Arc<Mutex<Receiver<Job>>>,
+    done: mpsc::Sender<Batch>,
+    geo: &SharedGeo,
+    limits: Limits,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let count = std::thread::available_parallelism().map_or(2, usize::from);
+    (0..count)
+        .map(|number| {
+            let (taken, done, geo) = (Arc::clone(&taken), done.clone(), Arc::clone(geo));
+            tokio::task::spawn_blocking(move || decode_all(number as u32, &taken, &done, &geo, limits))
+        })
+        .collect()
+}
+
+fn decode_all(number: u32, taken: &Mutex<Receiver<Job>>, done: &mpsc::Sender<Batch>, geo: &SharedGeo, limits: Limits) {
+    let mut used = Arc::clone(&geo.read().expect("no holder panics"));
+    let mut decoder = Decoder::new(number, limits, Arc::clone(&used), now());
+    // The loop that receives ends only with an error, which is told there; then decoding on is of no use.
+    let mut emit = |batch: Batch| drop(done.blocking_send(batch));
+    loop {
+        let job = taken.lock().expect("no holder panics").recv();
+        let Ok(job) = job else { break };
+        let current = Arc::clone(&geo.read().expect("no holder panics"));
+        if !Arc::ptr_eq(&current, &used) {
+            used = Arc::clone(&current);
+            decoder.set_geo(current);
+        }
+        decoder.set_ingest_time(now());
+        let Fetched { id, bytes, body } = job.fetched;
+        match &body {
+            Body::Bytes(content) => decoder.object(id, Content::Bytes(content), &mut emit),
+            Body::File(path) => decode_file(&mut decoder, id, File::open(path), bytes, &mut emit),
+            Body::Temporary(file) => decode_file(&mut decoder, id, file.reopen(), bytes, &mut emit),
+        }
+    }
+    if let Some(batch) = decoder.flush() {
+        emit(batch);
+    }
+}
+
+fn decode_file(
+    decoder: &mut Decoder,
+    id: trailhound_ingest::ObjectId,
+    file: std::io::Result<File>,
+    bytes: u64,
+    emit: &mut dyn FnMut(Batch),
+) {
+    match file {
+        Ok(file) => decoder.object(id, Content::Stream(Box::new(file), bytes), emit),
+        Err(error) => tracing::error!("{}/{} cannot be opened again: {error}", id.bucket, id.key),
+    }
+}
+
+/// The time that rows are stamped with: nothing but provenance depends on it.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+/// Objects that were fetched together.
+struct Chunk {
+    jobs: Vec<Job>,
+    failed: Vec<SourceError>,
+    /// Objects listed so far.
+    listed: u64,
+    listing_done: bool,
+}
+
+/// Lists a source and fetches all that is wanted of it.
+async fn fetch_all(source: Source, wanted: Wanted, held_max: u64, found: mpsc::Sender<Chunk>) -> Result<(), SourceError> {
+    let permits = Arc::new(Semaphore::new((IN_FLIGHT_BYTES_MAX / PERMIT_BYTES) as usize));
+    let mut listed = 0;
+    match source {
+        Source::Folder(folder) => {
+            let listing = folder.clone();
+            let all = tokio::task::spawn_blocking(move || listing.list()).await.expect("listing does not panic")?;
+            let all: Vec<_> = all.into_iter().filter(|object| wanted.wants(&object.key)).collect();
+            let total = all.len() as u64;
+            let mut rest = all.into_iter().peekable();
+            while rest.peek().is_some() {
+                let chunk = fetch_files(&folder, &mut rest, held_max, &permits, total).await;
+                if found.send(chunk).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Source::Bucket(bucket) => {
+            let mut token = None;
+            loop {
+                let page = bucket.list(token).await?;
+                token = page.next;
+                let objects: Vec<_> = page.listed.into_iter().filter(|object| wanted.wants(&object.key)).collect();
+                listed += objects.len() as u64;
+                let progress = (listed, token.is_none());
+                if !fetch_page(&bucket, objects, held_max, &permits, progress, &found).await || token.is_none() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Permits that an object needs; what lies in a file does not count beyond what is read of it at once.
+fn units(object: &Listed, held_max: u64) -> u32 {
+    (object.bytes.min(held_max) / PERMIT_BYTES + 1).min(IN_FLIGHT_BYTES_MAX / PERMIT_BYTES) as u32
+}
+
+/// Waits until the object may be fetched.
+async fn permit(permits: &Arc<Semaphore>, units: u32) -> OwnedSemaphorePermit {
+    Arc::clone(permits).acquire_many_owned(units).await.expect("the semaphore is never closed")
+}
+
+/// Fetches the next files, as many as make a chunk and as there are permits for.
+async fn fetch_files(
+    folder: &Folder,
+    rest: &mut std::iter::Peekable<std::vec::IntoIter<Listed>>,
+    held_max: u64,
+    permits: &Arc<Semaphore>,
+    total: u64,
+) -> Chunk {
+    let mut chunk = Chunk { jobs: Vec::new(), failed: Vec::new(), listed: total, listing_done: true };
+    while let Some(object) = rest.peek() {
+        let units = units(object, held_max);
+        let permit = match Arc::clone(permits).try_acquire_many_owned(units) {
+            Ok(permit) => permit,
+            // The permits that this chunk holds come back only when it is on its way.
+            Err(_) if !chunk.jobs.is_empty() => return chunk,
+            Err(_) => permit(permits, units).await,
+        };
+        // Small files are read where we are: a hop to another thread costs more than the read.
+        match tokio::task::block_in_place(|| folder.fetch(object, held_max)) {
+            Ok(fetched) => chunk.jobs.push(Job { fetched, _permit: permit }),
+            Err(error) => chunk.failed.push(error),
+        }
+        rest.next();
+        if chunk.jobs.len() >= CHUNK_OBJECTS {
+            break;
+        }
+    }
+    chunk
+}
+
+/// False when nobody waits for objects any more.
+async fn fetch_page(
+    bucket: &Bucket,
+    objects: Vec<Listed>,
+    held_max: u64,
+    permits: &Arc<Semaphore>,
+    (listed, listing_done): (u64, bool),
+    found: &mpsc::Sender<Chunk>,
+) -> bool {
+    let fetches = futures::stream::iter(objects).map(|object| async move {
+        let permit = permit(permits, units(&object, held_max)).await;
+        bucket.fetch(&object, held_max).await.map(|fetched| Job { fetched, _permit: permit })
+    });
+    let mut results = fetches.buffer_unordered(FETCHES_AT_ONCE).ready_chunks(CHUNK_OBJECTS);
+    while let Some(results) = results.next().await {
+        let mut chunk = Chunk { jobs: Vec::new(), failed: Vec::new(), listed, listing_done };
+        for result in results {
+            match result {
+                Ok(job) => chunk.jobs.push(job),
+                Err(error) => chunk.failed.push(error),
+            }
+        }
+        if found.send(chunk).await.is_err() {
+            return false;
+        }
+    }
+    true
+}

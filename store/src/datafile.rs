@@ -1,0 +1,332 @@
+//! The Parquet files of the table `events`: how they are written and how single columns, hours and rows are read back.
+//!
+//! Trailhound writes the files itself and hands Delta only the finished entries of its log: so one pass sorts, splits
+//! by day and encodes, the statistics are exactly the ones that are wanted, and a file can be written long before
+//! its commit.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{cast, max, min, max_string_view, min_string_view};
+use arrow::datatypes::{Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use deltalake_core::kernel::Add;
+use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
+use deltalake_core::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use deltalake_core::parquet::arrow::{ArrowWriter, ProjectionMask};
+use deltalake_core::parquet::basic::{Compression, ZstdLevel};
+use deltalake_core::parquet::errors::ParquetError;
+use deltalake_core::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use deltalake_core::parquet::file::statistics::Statistics;
+use deltalake_core::parquet::schema::types::ColumnPath;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use trailhound_ingest::schema::{COLUMNS, Kind, schema};
+
+use crate::dedup::{Hour, hour_of};
+use crate::error::{Result, StoreError};
+
+mod reader;
+
+use reader::FileReader;
+
+/// The partition column; it lies in the path and the log, not in the file.
+pub(crate) const EVENT_DATE: &str = "event_date";
+
+/// Columns with least and greatest values in the log: those that queries narrow by. All others would make every
+/// commit larger and help no one.
+pub(crate) const STATISTICS: &[&str] =
+    &["event_time", "event_source", "event_name", "aws_region", "account_id", "principal_key"];
+
+/// Columns whose values hardly repeat: a dictionary would be built and thrown away.
+const DISTINCT: &[&str] = &["event_id", "request_id", "error_message", "record_hash"];
+
+/// Columns that are looked up by single values.
+const BLOOM: &[&str] = &["event_id", "user_identity_access_key_id", "principal_key"];
+
+const ROW_GROUP_ROWS_MAX: usize = 128 * 1024;
+/// Longer text gives no upper bound to the statistics: a cut one would be wrong.
+const STATISTICS_TEXT_BYTES_MAX: usize = 128;
+
+/// What is known of a file without opening it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FileMeta {
+    /// As in Delta's log, relative to the table.
+    pub path: String,
+    pub bytes: u64,
+    pub rows: u64,
+    /// Days since the epoch.
+    pub date: i32,
+    /// Least and greatest event time in it, in microseconds; everything, where a foreign writer left them out.
+    pub times: (i64, i64),
+}
+
+impl FileMeta {
+    pub fn has_hour(&self, hour: Hour) -> bool {
+        hour_of(self.times.0) <= hour && hour <= hour_of(self.times.1)
+    }
+
+    /// Reads the entry of Delta's log.
+    pub fn of(add: &Add) -> Self {
+        let date = add.partition_values.get(EVENT_DATE).and_then(|v| v.as_deref());
+        Self::new(&add.path, add.size, add.stats.as_deref(), date)
+    }
+
+    /// `stats` and `date` as the log has them; both can be missing where another writer left them out.
+    pub fn new(path: &str, bytes: i64, stats: Option<&str>, date: Option<&str>) -> Self {
+        let stats: serde_json::Value = stats.and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
+        let time = |side: &str| {
+            let text = stats.get(side)?.get("event_time")?.as_str()?;
+            text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
+        };
+        // Other writers cut times to milliseconds, so their greatest may be short by less than one.
+        let times = match (time("minValues"), time("maxValues")) {
+            (Some(least), Some(greatest)) => (least, greatest.saturating_add(999)),
+            _ => (i64::MIN, i64::MAX),
+        };
+        Self {
+            path: path.to_string(),
+            bytes: bytes.unsigned_abs(),
+            rows: stats.get("numRecords").and_then(|v| v.as_u64()).unwrap_or(u64::from(u32::MAX)),
+            date: days_of(date.unwrap_or_default()),
+            times,
+        }
+    }
+
+    fn object_path(&self) -> Result<Path> {
+        Path::parse(&self.path)
+            .map_err(|e| file_error(&self.path, "name", ParquetError::External(Box::new(e))))
+    }
+}
+
+/// The day of a partition value such as `2024-05-01`, in days since the epoch.
+pub(crate) fn days_of(date: &str) -> i32 {
+    date.parse::<jiff::civil::Date>()
+        .ok()
+        .and_then(|d| d.since(jiff::civil::date(1970, 1, 1)).ok())
+        .map_or(0, |span| span.get_days())
+}
+
+fn date_text(days: i32) -> String {
+    jiff::civil::date(1970, 1, 1)
+        .checked_add(jiff::Span::new().days(days))
+        .map_or_else(|_| "1970-01-01".into(), |d| d.to_string())
+}
+
+/// Encodes rows of one day and puts them beside the table's other files. Nothing of the table changes by it.
+pub(crate) async fn write(store: &Arc<dyn ObjectStore>, rows: &RecordBatch, modified_millis: i64) -> Result<Add> {
+    let date = rows.column_by_name(EVENT_DATE).and_then(|c| c.as_primitive_opt::<Date32Type>());
+    let days = date.filter(|d| !d.is_empty()).map_or(0, |d| d.value(0));
+    let date = date_text(days);
+    let path = format!("{EVENT_DATE}={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4().simple());
+    let stats = statistics(rows)?;
+    let encoding = rows.clone();
+    let encoded = tokio::task::spawn_blocking(move || encode(&encoding))
+        .await
+        .map_err(|e| file_error(&path, "encode", ParquetError::External(Box::new(e))))?
+        .map_err(|e| file_error(&path, "encode", e))?;
+    let size = encoded.len() as i64;
+    let to = Path::from(path.as_str());
+    store.put(&to, encoded.into()).await.map_err(|e| StoreError::table(&path, "write a data file", e))?;
+    Ok(Add {
+        path,
+        partition_values: HashMap::from([(EVENT_DATE.to_string(), Some(date))]),
+        size,
+        modification_time: modified_millis,
+        data_change: true,
+        stats: Some(stats),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+        clustering_provider: None,
+    })
+}
+
+fn encode(rows: &RecordBatch) -> std::result::Result<Vec<u8>, ParquetError> {
+    let without_date: Vec<usize> = (0..rows.num_columns()).filter(|&i| rows.schema().field(i).name() != EVENT_DATE).collect();
+    let rows = rows.project(&without_date)?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(rows.num_rows())))?;
+    writer.write(&rows)?;
+    writer.into_inner()
+}
+
+fn properties(rows: usize) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("trailhound ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_statistics_enabled(EnabledStatistics::None);
+    for &column in STATISTICS {
+        properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Chunk);
+    }
+    properties = properties.set_column_statistics_enabled("event_time".into(), EnabledStatistics::Page);
+    for column in COLUMNS {
+        if column.kind == Kind::Json || DISTINCT.contains(&column.name) {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(column.name), false);
+        }
+    }
+    for &column in BLOOM {
+        properties = properties
+            .set_column_bloom_filter_fpp(column.into(), 0.01)
+            .set_column_bloom_filter_max_ndv(column.into(), rows.clamp(1, ROW_GROUP_ROWS_MAX) as u64);
+    }
+    properties.build()
+}
+
+/// Delta's statistics of a file, as JSON.
+fn statistics(rows: &RecordBatch) -> Result<String> {
+    let mut least = serde_json::Map::new();
+    let mut greatest = serde_json::Map::new();
+    let mut nulls = serde_json::Map::new();
+    for &name in STATISTICS {
+        let Some(column) = rows.column_by_name(name) else { continue };
+        nulls.insert(name.into(), column.null_count().into());
+        if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+            let text = |t: i64| jiff::Timestamp::from_microsecond(t).map(|t| format!("{t:.6}")).ok();
+            least.extend(min(times).and_then(text).map(|t| (name.to_string(), t.into())));
+            greatest.extend(max(times).and_then(text).map(|t| (name.to_string(), t.into())));
+        } else if let Some(texts) = column.as_string_view_opt() {
+            let fits = |t: &&str| t.len() <= STATISTICS_TEXT_BYTES_MAX;
+            least.extend(min_string_view(texts).filter(fits).map(|t| (name.to_string(), t.into())));
+            greatest.extend(max_string_view(texts).filter(fits).map(|t| (name.to_string(), t.into())));
+        }
+    }
+    Ok(serde_json::json!({
+        "numRecords": rows.num_rows(), "minValues": least, "maxValues": greatest, "nullCount": nulls,
+    })
+    .to_string())
+}
+
+/// Which rows of a file are wanted.
+pub(crate) enum Wanted {
+    All,
+    /// Rows of that hour (and, as row groups are read whole, perhaps others).
+    Hour(Hour),
+    /// Rows with one of these event ids in that hour's row groups.
+    Ids(Hour, Arc<HashSet<String>>),
+}
+
+/// Reads the given columns of a file, in the types of `events`. An empty list means all columns.
+pub(crate) async fn read(
+    store: &Arc<dyn ObjectStore>,
+    file: &FileMeta,
+    columns: &[&str],
+    wanted: Wanted,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let fail = |e| file_error(&file.path, "read", e);
+    let input = FileReader { store: store.clone(), path: file.object_path()?, bytes: file.bytes };
+    let mut builder = ParquetRecordBatchStreamBuilder::new(input).await.map_err(fail)?;
+    let schema = projected(columns)?;
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    let groups = match &wanted {
+        Wanted::All => None,
+        Wanted::Hour(hour) => Some(groups_of_hour(&builder, *hour)),
+        Wanted::Ids(hour, ids) => {
+            let groups = groups_of_hour(&builder, *hour);
+            Some(groups_with_ids(&mut builder, groups, ids).await.map_err(fail)?)
+        }
+    };
+    if let Wanted::Ids(_, ids) = wanted {
+        let only_id = ProjectionMask::columns(builder.parquet_schema(), ["event_id"]);
+        let filter = ArrowPredicateFn::new(only_id, move |batch| {
+            let found = cast(batch.column(0), &arrow::datatypes::DataType::Utf8View)?;
+            Ok(found.as_string_view().iter().map(|id| Some(id.is_some_and(|id| ids.contains(id)))).collect::<BooleanArray>())
+        });
+        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(filter)]));
+    }
+    if let Some(groups) = groups {
+        builder = builder.with_row_groups(groups);
+    }
+    let stream = builder.with_projection(mask).with_batch_size(8_192).build().map_err(fail)?;
+    let (path, date) = (file.path.clone(), file.date);
+    let shaped = stream
+        .map_err(move |e| file_error(&path, "read", e))
+        .and_then(move |batch| std::future::ready(shape(&batch, &schema, date).map_err(StoreError::rows("shape"))));
+    Ok(shaped.boxed())
+}
+
+type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
+
+/// Row groups whose event times touch the hour, by their statistics.
+fn groups_of_hour(builder: &Builder, hour: Hour) -> Vec<usize> {
+    let touches = |group: &usize| {
+        let group = builder.metadata().row_group(*group);
+        let column = group.columns().iter().find(|c| c.column_path().string() == "event_time");
+        match column.and_then(|c| c.statistics()) {
+            Some(Statistics::Int64(times)) => match (times.min_opt(), times.max_opt()) {
+                (Some(least), Some(greatest)) => hour_of(*least) <= hour && hour <= hour_of(*greatest),
+                _ => true,
+            },
+            _ => true,
+        }
+    };
+    (0..builder.metadata().num_row_groups()).filter(touches).collect()
+}
+
+/// Row groups whose bloom filter may hold one of the ids.
+async fn groups_with_ids(
+    builder: &mut Builder,
+    groups: Vec<usize>,
+    ids: &HashSet<String>,
+) -> std::result::Result<Vec<usize>, ParquetError> {
+    let column = builder.parquet_schema().columns().iter().position(|c| c.path().string() == "event_id");
+    let Some(column) = column else { return Ok(groups) };
+    let mut possible = Vec::with_capacity(groups.len());
+    for group in groups {
+        let bloom = builder.get_row_group_column_bloom_filter(group, column).await?;
+        if bloom.is_none_or(|bloom| ids.iter().any(|id| bloom.check(id.as_str()))) {
+            possible.push(group);
+        }
+    }
+    Ok(possible)
+}
+
+/// The schema of `events`, or of some of its columns in the order in which they are named.
+pub(crate) fn projected(columns: &[&str]) -> Result<SchemaRef> {
+    if columns.is_empty() {
+        return Ok(schema());
+    }
+    let whole = schema();
+    let indices = columns.iter().map(|name| whole.index_of(name)).collect::<std::result::Result<Vec<_>, _>>();
+    let schema = indices.and_then(|indices| whole.project(&indices)).map_err(StoreError::rows("project"))?;
+    Ok(Arc::new(schema))
+}
+
+/// Brings what a file gave into the columns and types of `schema`: the day comes from the partition, columns that the
+/// file does not have are null.
+fn shape(batch: &RecordBatch, schema: &SchemaRef, date: i32) -> std::result::Result<RecordBatch, ArrowError> {
+    let rows = batch.num_rows();
+    let columns = schema.fields().iter().map(|field| -> std::result::Result<ArrayRef, ArrowError> {
+        match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+            Some(column) => cast(column, field.data_type()),
+            None if field.name() == EVENT_DATE => Ok(Arc::new(Date32Array::from_value(date, rows))),
+            None => Ok(new_null_array(field.data_type(), rows)),
+        }
+    });
+    let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
+    RecordBatch::try_new_with_options(schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(rows)))
+}
+
+/// The event ids and record hashes of a batch that holds both.
+pub(crate) fn ids_and_hashes(batch: &RecordBatch) -> Result<(&arrow::array::StringViewArray, &arrow::array::Int64Array)> {
+    let ids = batch.column_by_name("event_id").and_then(|c| c.as_string_view_opt());
+    let hashes = batch.column_by_name("record_hash").and_then(|c| c.as_primitive_opt::<Int64Type>());
+    ids.zip(hashes).ok_or_else(|| StoreError::Batch { detail: "rows without event_id or record_hash".into() })
+}
+
+/// The event times of a batch, in microseconds.
+pub(crate) fn times(batch: &RecordBatch) -> Result<&arrow::array::TimestampMicrosecondArray> {
+    batch
+        .column_by_name("event_time")
+        .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>())
+        .ok_or_else(|| StoreError::Batch { detail: "rows without event_time".into() })
+}
+
+pub(crate) fn file_error(path: &str, operation: &'static str, source: ParquetError) -> StoreError {
+    StoreError::File { path: path.to_string(), operation, source }
+}

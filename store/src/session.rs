@@ -1,0 +1,91 @@
+//! SQL over the store: a DataFusion session with `events`, the tables of the ledger, views for common questions and
+//! our functions, which can read and nothing else.
+
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::sql::parser::DFParserBuilder;
+
+use crate::error::{Result, StoreError};
+use crate::ledger::{Ledger, objects_schema, parked_schema, skipped_schema};
+use crate::store::Store;
+use crate::{functions, table};
+
+/// Views for common questions, in the order in which they build on each other.
+const VIEWS: &[(&str, &str)] = &[
+    ("logins", include_str!("views/logins.sql")),
+    ("root_activity", include_str!("views/root_activity.sql")),
+    ("denied", include_str!("views/denied.sql")),
+    ("access_keys", include_str!("views/access_keys.sql")),
+    ("principals", include_str!("views/principals.sql")),
+    ("accounting_objects", include_str!("views/accounting_objects.sql")),
+    ("accounting_records", include_str!("views/accounting_records.sql")),
+];
+
+impl Store {
+    /// A fresh session over the newest state of the store. Its memory is limited by
+    /// [`query_bytes_max`](crate::StoreOptions::query_bytes_max); sessions share nothing.
+    pub async fn session(&self) -> Result<SessionContext> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        config.options_mut().execution.parquet.pushdown_filters = true;
+        config.options_mut().execution.parquet.schema_force_view_types = true;
+        if self.options.query_partitions > 0 {
+            config = config.with_target_partitions(self.options.query_partitions);
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.options.query_bytes_max)))
+            .build_arc()
+            .map_err(StoreError::query)?;
+        let session = SessionContext::new_with_config_rt(config, runtime);
+        functions::register(&session);
+        let events = table::provider(&self.table.newest_handle().await?, &session).await?;
+        session.register_table("events", events).map_err(StoreError::query)?;
+        register_ledger(&self.ledger, &session)?;
+        for (name, query) in VIEWS {
+            let view = session.sql(query).await.map_err(StoreError::query)?;
+            session.register_table(*name, view.into_view()).map_err(StoreError::query)?;
+        }
+        Ok(session)
+    }
+
+    /// Answers one SELECT (or EXPLAIN, SHOW, DESCRIBE) with a stream of batches. Dropping the stream cancels the query.
+    pub async fn query(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+        query(&self.session().await?, sql).await
+    }
+}
+
+/// Answers one statement that only reads, in a session that may know more tables than [`Store::session`] gave it.
+pub async fn query(session: &SessionContext, sql: &str) -> Result<SendableRecordBatchStream> {
+    let refuse = |detail: String| StoreError::ReadOnly { detail };
+    let mut statements = DFParserBuilder::new(sql)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(StoreError::query)?;
+    let statement = match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => statement,
+        (None, _) => return Err(refuse("there is no statement".into())),
+        (_, more) => return Err(refuse(format!("{} statements were given", more + 1))),
+    };
+    let plan = session.state().statement_to_plan(statement).await.map_err(StoreError::query)?;
+    // The plan is checked, not the text: so COPY and EXPLAIN ANALYZE INSERT are found wherever they hide.
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(|e| refuse(e.strip_backtrace()))?;
+    let answer = session.execute_logical_plan(plan).await.map_err(StoreError::query)?;
+    answer.execute_stream().await.map_err(StoreError::query)
+}
+
+fn register_ledger(ledger: &Ledger, session: &SessionContext) -> Result<()> {
+    let tables = [("objects", objects_schema()), ("parked", parked_schema()), ("skipped_records", skipped_schema())];
+    for (name, (query, schema)) in tables {
+        let table = ledger.table(name, query, schema)?;
+        session.register_table(name, table).map_err(StoreError::query)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! The store: takes batches, keeps what is new, answers questions.
+//!
+//! ```text
+//! append ─► Pending ─► judge (Dedup) ─► data files ─► commit of the table ─► transaction of the ledger
+//!           memory      ids of the hour   no one sees    rows + accounts       accounts, parked, skipped
+//! ```
+//! Durable is what the commit holds: the accounts of its objects stand in its metadata, so the ledger is mended from
+//! the table when the store is opened. An error on the way closes the store; opening it again finds either all of a
+//! flush or none of it.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use sqlx::any::Any;
+use trailhound_ingest::{Batch, ObjectId};
+
+use crate::account::{Notes, ObjectAccount};
+use crate::clock::now_micros;
+use crate::crash;
+use crate::dedup::Dedup;
+use crate::error::{Result, StoreError};
+use crate::ledger::{KnownObject, Ledger, ParkedEntry};
+use crate::location::Location;
+use crate::pending::Pending;
+use crate::table::{Outcome, Table};
+
+mod keep;
+
+/// Finished objects that wait for a commit, at most: their accounts must fit into one commit's metadata.
+const OBJECTS_A_COMMIT_MAX: usize = 20_000;
+/// Other writers may be quicker so many times in a row.
+const TRIES_MAX: u32 = 100;
+
+/// Where a store lies and what it may use.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// A folder, or `s3://bucket/prefix`. S3 is reached as the usual `AWS_*` environment says.
+    pub location: String,
+    /// The ledger's file. By default `ledger.sqlite` in the folder; needed for a store on S3.
+    pub ledger: Option<String>,
+    /// Rows in memory above this are written out.
+    pub flush_bytes: usize,
+    /// Memory for the event ids of hot hours.
+    pub dedup_bytes_max: usize,
+    /// Memory for one session's queries.
+    pub query_bytes_max: usize,
+    /// Threads that a query may use; 0 is one a processor.
+    pub query_partitions: usize,
+}
+
+impl StoreOptions {
+    /// The usual limits at this place.
+    pub fn new(location: impl Into<String>) -> Self {
+        Self {
+            location: location.into(),
+            ledger: None,
+            flush_bytes: 64 << 20,
+            dedup_bytes_max: 256 << 20,
+            query_bytes_max: 1 << 30,
+            query_partitions: 0,
+        }
+    }
+}
+
+/// A commit of the table that this store made.
+#[derive(Debug)]
+pub struct Commit {
+    pub version: i64,
+    /// The rows it keeps, in the types of `events`. Empty where they were too many to stay in memory:
+    /// [`Store::changes`] reads them.
+    pub batches: Vec<RecordBatch>,
+    /// Rows in it.
+    pub kept: u64,
+}
+
+/// The table `events`, its ledger, and what is on its way into them.
+pub struct Store {
+    pub(crate) options: StoreOptions,
+    pub(crate) table: Table,
+    pub(crate) ledger: Ledger,
+    dedup: Dedup,
+    pending: Pending,
+    closed: bool,
+}
+
+impl Store {
+    /// Opens the store, makes what is missing, and brings the ledger up to the table.
+    pub async fn open(options: StoreOptions) -> Result<Self> {
+        let location = Location::parse(&options.location, options.ledger.as_deref())?;
+        let table = Table::open(&location).await?;
+        let ledger = Ledger::open(&location.ledger).await?;
+        let dedup = Dedup::new(options.dedup_bytes_max);
+        let mut store = Self { options, table, ledger, dedup, pending: Pending::default(), closed: false };
+        store.repair().await?;
+        Ok(store)
+    }
+
+    /// What is known of an object: an account in the ledger, or that it is on its way. A further delivery of a known
+    /// object is told with [`Store::note_duplicate`] and not read again.
+    pub async fn known(&self, id: &ObjectId) -> Result<Option<KnownObject>> {
+        Ok(self.known_among(&[id]).await?.remove(id))
+    }
+
+    /// [`Store::known`] for many objects at once, which costs far less than one by one.
+    pub async fn known_among(&self, ids: &[&ObjectId]) -> Result<HashMap<ObjectId, KnownObject>> {
+        let mut known = self.ledger.known(ids).await?;
+        for id in ids {
+            if let Some(report) = self.pending.report(id) {
+                known.entry((*id).clone()).or_insert_with(|| KnownObject {
+                    outcome: report.outcome,
+                    reason: report.reason.clone(),
+                    received: report.records_received,
+                    kept: 0,
+                    parked: report.parked.len() as u64,
+                    deliveries: 1 + self.pending.repeated.get(id).copied().unwrap_or(0),
+                    table_version: None,
+                });
+            }
+        }
+        Ok(known)
+    }
+
+    /// Counts a further delivery of a known object. It is durable with the next flush.
+    pub fn note_duplicate(&mut self, id: &ObjectId) {
+        *self.pending.repeated.entry(id.clone()).or_default() += 1;
+    }
+
+    /// Takes a batch over. Commits when enough has come together and no object is open; where an object is larger
+    /// than memory allows, its rows are written to files that the commit will name.
+    ///
+    /// An object that is in the ledger already is *read again* (a replay): its account is made anew, rows that it had
+    /// in the table stay its own, new ones are added.
+    pub async fn append(&mut self, batch: Batch) -> Result<Option<Commit>> {
+        self.guarded(async |store| {
+            store.pending.push(batch)?;
+            let full = store.pending.bytes >= store.options.flush_bytes;
+            let many = store.pending.finished() >= OBJECTS_A_COMMIT_MAX || !store.pending.files.is_empty();
+            if store.pending.is_whole() && (full || many) {
+                return store.commit().await;
+            }
+            if full {
+                store.write_out(false).await?;
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Makes everything that was appended durable, now. `None` where that brought no row to the table; the accounts are
+    /// durable all the same. An object whose last batch has not come stays pending with all that came after it.
+    pub async fn flush(&mut self) -> Result<Option<Commit>> {
+        self.guarded(async |store| if store.pending.is_whole() { store.commit().await } else { Ok(None) }).await
+    }
+
+    /// The newest commit that brought rows; -1 where there is none.
+    pub async fn version(&self) -> Result<i64> {
+        let mut version = self.table.newest().await?;
+        while version >= 0 {
+            match self.table.read_commit(version).await? {
+                Some(commit) if commit.added.is_empty() => version -= 1,
+                _ => break,
+            }
+        }
+        Ok(version)
+    }
+
+    /// Objects that are parked or have parked records: what a replay reads again.
+    pub async fn parked(&self) -> Result<Vec<ParkedEntry>> {
+        self.ledger.parked().await
+    }
+
+    /// The ledger, for the tables of other crates.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Memory that the ids of hot hours take now.
+    pub fn dedup_bytes(&self) -> usize {
+        self.dedup.bytes()
+    }
+
+    /// An error may leave memory and table apart, so after one the store must be opened again.
+    async fn guarded<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.closed {
+            return Err(StoreError::Closed);
+        }
+        self.closed = true;
+        let done = work(self).await?;
+        self.closed = false;
+        Ok(done)
+    }
+
+    async fn commit(&mut self) -> Result<Option<Commit>> {
+        if self.pending.is_empty() && self.pending.repeated.is_empty() {
+            return Ok(None);
+        }
+        self.write_out(true).await?;
+        crash::point("store.files_written");
+        let ids: Vec<ObjectId> = self.pending.slots.iter().filter_map(|s| Some(s.report.as_ref()?.id.clone())).collect();
+        let known = self.ledger.known(&ids.iter().collect::<Vec<_>>()).await?;
+        let (version, accounts) = self.commit_table(&known).await?;
+        let pending = std::mem::take(&mut self.pending);
+        let mut transaction = self.ledger.begin().await?;
+        self.note(&mut transaction, version, &accounts, &known).await?;
+        self.ledger.count_deliveries(&mut transaction, &pending.repeated).await?;
+        crash::point("store.ledger_open");
+        transaction.commit().await.map_err(|e| self.ledger.fail("note a commit", e))?;
+        crash::point("store.noted");
+        self.table.checkpoint_when_due().await?;
+        let Some(version) = version else { return Ok(None) };
+        let kept = pending.files.iter().map(|f| f.slots.len() as u64).sum();
+        let batches: Option<Vec<_>> = pending.files.into_iter().map(|f| f.rows).collect();
+        Ok(Some(Commit { version, batches: batches.unwrap_or_default(), kept }))
+    }
+
+    /// Commits the written files, if there are any, against whatever other writers do meanwhile.
+    async fn commit_table(
+        &mut self,
+        known: &HashMap<ObjectId, KnownObject>,
+    ) -> Result<(Option<i64>, Vec<ObjectAccount>)> {
+        let own = uuid::Uuid::new_v4().to_string();
+        for attempt in 0..TRIES_MAX {
+            let accounts = self.accounts(known);
+            if self.pending.files.is_empty() {
+                return Ok((None, accounts));
+            }
+            let rows = self.pending.files.iter().map(|f| f.slots.len() as u64).sum();
+            let notes = Notes::new(own.clone(), rows, accounts.clone()).map_err(|e| StoreError::Notes {
+                location: self.table.location().to_string(),
+                version: self.table.version() + 1,
+                detail: e.to_string(),
+            })?;
+            let files = self.pending.files.iter().map(|f| f.add.clone()).collect();
+            if let Outcome::Committed(version) = self.table.commit(files, &notes).await? {
+                return Ok((Some(version), accounts));
+            }
+            tracing::debug!(attempt, "another writer committed first");
+            let announced: Vec<_> = self.pending.files.iter().map(|f| f.meta.clone()).collect();
+            for commit in self.table.refresh(&announced).await? {
+                // The answer to our own write was lost, not the write.
+                if commit.notes.as_ref().is_some_and(|notes| notes.commit == own) {
+                    return Ok((Some(commit.version), accounts));
+                }
+                self.yield_to(&commit).await?;
+            }
+        }
+        Err(StoreError::Location {
+            location: self.options.location.clone(),
+            detail: format!("other writers were quicker {TRIES_MAX} times in a row; run fewer writers"),
+        })
+    }
+
+    /// The accounts of all pending objects. One that came twice under two slots is one object.
+    fn accounts(&self, known: &HashMap<ObjectId, KnownObject>) -> Vec<ObjectAccount> {
+        let mut kept: HashMap<&ObjectId, u64> = HashMap::new();
+        for slot in &self.pending.slots {
+            if let Some(report) = &slot.report {
+                *kept.entry(&report.id).or_insert_with(|| known.get(&report.id).map_or(0, |k| k.kept)) += slot.kept;
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        let mut accounts = Vec::with_capacity(kept.len());
+        for slot in &self.pending.slots {
+            let Some(report) = &slot.report else { continue };
+            if seen.insert(&report.id) {
+                accounts.push(ObjectAccount::new(report.clone(), kept[&report.id], slot.differing.clone()));
+            }
+        }
+        accounts
+    }
+
+    async fn note(
+        &self,
+        transaction: &mut sqlx::Transaction<'static, Any>,
+        version: Option<i64>,
+        accounts: &[ObjectAccount],
+        known: &HashMap<ObjectId, KnownObject>,
+    ) -> Result<()> {
+        self.ledger.note(transaction, version, accounts, known, now_micros()).await
+    }
+
+    /// Notes every commit of the table that the ledger has not heard of: after a crash between the two, after
+    /// another writer's, or all of them where the ledger is new.
+    async fn repair(&mut self) -> Result<()> {
+        for version in self.ledger.versions_not_noted(self.table.version()).await? {
+            let accounts = match self.table.read_commit(version).await?.and_then(|c| c.notes) {
+                Some(notes) => notes.objects().map_err(|detail| StoreError::Notes {
+                    location: self.table.location().to_string(),
+                    version,
+                    detail,
+                })?,
+                None => Vec::new(),
+            };
+            let ids: Vec<_> = accounts.iter().map(|a| &a.id).collect();
+            let known = self.ledger.known(&ids).await?;
+            let mut transaction = self.ledger.begin().await?;
+            self.note(&mut transaction, Some(version), &accounts, &known).await?;
+            transaction.commit().await.map_err(|e| self.ledger.fail("mend the ledger", e))?;
+            if !accounts.is_empty() {
+                tracing::info!(version, objects = accounts.len(), "noted a commit that the ledger had not heard of");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
