@@ -1,8 +1,10 @@
 //! `trailhound`: arguments in, the right command out.
 
 mod args;
+mod demo;
 mod intake;
 mod output;
+mod replay;
 mod scan;
 mod session;
 mod shipped;
@@ -50,8 +52,10 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Demo(options) => demo::run(options).await,
         Command::Scan(options) => scan::run(options).await,
         Command::Sql(options) => sql::run(options).await,
+        Command::Replay(options) => replay::run(options).await,
         _ => anyhow::bail!("not yet"),
     }
 }
