@@ -83,7 +83,8 @@ WHERE event_source = '{source}.amazonaws.com' AND event_name = 'Name{name}' AND 
 
 fn batch(random: &mut Random) -> Result<RecordBatch, Box<dyn std::error::Error>> {
     let names: Vec<usize> = (0..ROWS).map(|_| random.skewed(NAMES)).collect();
-    let columns = schema().fields().iter().map(|field| {
+    let schema = schema();
+    let columns = schema.fields().iter().map(|field| {
         let mut text = |row: usize| -> Option<String> {
             let name = names[row];
             Some(match field.name().as_str() {
@@ -116,7 +117,8 @@ fn batch(random: &mut Random) -> Result<RecordBatch, Box<dyn std::error::Error>>
         };
         column
     });
-    Ok(RecordBatch::try_new(schema(), columns.collect())?)
+    let columns = columns.collect();
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 /// Numbers from a seed (splitmix64).

@@ -131,7 +131,7 @@ impl Planner {
                 continue;
             }
             if !is_column && !matches!(expr, Expr::Alias(_)) {
-                report.add(first_sql_line(text), format!("the column `{bare}` has no name"), "give it one with AS");
+                report.add(first_sql_line(text), format!("the column `{}` has no name", bare.to_string().replace("events.", "")), "give it one with AS");
                 continue;
             }
             match self.resolve(bare) {
@@ -259,12 +259,21 @@ fn refuse_unfit(expr: &Expr, text: &str, report: &mut Report<'_>) {
 fn report_plan_error(error: &DataFusionError, text: &str, report: &mut Report<'_>) {
     for e in error.iter() {
         let message = plain_message(e);
-        let message = message.lines().next().unwrap_or_default().trim_end_matches('.');
+        let (message, hint) = match message.split_once("Did you mean '") {
+            Some((message, hint)) => (message.trim_end(), hint.split('\'').next().unwrap_or_default()),
+            None => (message.lines().next().unwrap_or_default(), ""),
+        };
         let span = e.diagnostic().and_then(|d| d.span).map(|s| s.start.line as usize).filter(|l| *l > 0);
         let line = span.or_else(|| message.split(['\'', '"', '`']).skip(1).step_by(2).find_map(|quoted| line_of(text, quoted)));
         // A list of a hundred columns helps nobody: name the nearest.
         let what = message.split("Valid fields are").next().unwrap_or(message).trim_end_matches(['.', ' ']);
-        report.add(line.unwrap_or_else(|| first_sql_line(text)), what, nearest_column(what));
+        // DataFusion names the nearest function however far it is; only a likely one is a help.
+        let function = what.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next());
+        let remedy = match function.and_then(|name| crate::problem::nearest(name, [hint])) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => nearest_column(what),
+        };
+        report.add(line.unwrap_or_else(|| first_sql_line(text)), what, remedy);
     }
 }
 

@@ -16,7 +16,8 @@ pub fn planner() -> Planner {
 
 /// A batch; columns that a row does not name are null, or a made-up value where they may not be.
 pub fn batch(rows: &[Value]) -> RecordBatch {
-    let columns = schema().fields().iter().map(|field| {
+    let schema = schema();
+    let columns = schema.fields().iter().map(|field| {
         let value = |i: usize| {
             let given = rows[i].get(field.name()).cloned().unwrap_or(Value::Null);
             if given.is_null() && !field.is_nullable() { made_up(field.name(), field.data_type(), i) } else { given }
@@ -36,7 +37,8 @@ pub fn batch(rows: &[Value]) -> RecordBatch {
         };
         column
     });
-    RecordBatch::try_new(schema(), columns.collect()).unwrap()
+    let columns = columns.collect();
+    RecordBatch::try_new(schema.clone(), columns).unwrap()
 }
 
 fn made_up(name: &str, kind: &DataType, row: usize) -> Value {

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows CloudTrail records, SQL or AWS accounts beyond what a document itself says. A [`Document`] is
 //! read leniently, because it comes from whoever called the API: what cannot be read is told beside what can.
-//! The functions in [`text`] are what rules call, on a document or on the request parameters that hold one.
+//! [`grants_admin`], [`public`] and [`foreign_accounts`] are what rules call, on a document or on the request parameters that hold one.
 
 pub mod condition;
 pub mod document;
@@ -11,8 +11,9 @@ pub mod pattern;
 pub mod principal;
 mod reach;
 mod request;
-pub mod text;
+mod text;
 
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use principal::Principal;
 pub use request::document_in;
+pub use text::{foreign_accounts, grants_admin, public};

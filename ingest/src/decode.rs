@@ -62,7 +62,12 @@ impl Decoder {
             Content::Stream(_, size) => *size,
         };
         let report = ObjectReport::new(id, size);
-        let report = match self.refuse(&report, size) {
+        let key = key::parse(&report.id.key);
+        let account_id = match &key {
+            Key::Log(log) => Some(log.account_id.to_string()),
+            _ => None,
+        };
+        let report = match self.refuse(&key, size) {
             Some((true, reason, detail)) => report.skip(reason, detail),
             Some((false, reason, detail)) => report.park(reason, detail),
             None => {
@@ -71,7 +76,7 @@ impl Decoder {
                     Content::Bytes(bytes) => Window::open(bytes, buffer, &self.limits),
                     Content::Stream(stream, _) => Window::stream(stream, buffer, &self.limits),
                 };
-                let mut reading = Reading::new(self, window, report, emit);
+                let mut reading = Reading::new(self, window, report, account_id, emit);
                 reading.run();
                 let (report, window) = reading.finish();
                 self.buffer = window.into_buffer();
@@ -95,8 +100,8 @@ impl Decoder {
     }
 
     /// What is not even opened: (skip or park, reason, detail).
-    fn refuse(&self, report: &ObjectReport, size: u64) -> Option<(bool, &'static str, String)> {
-        if let Key::Skip(reason) = key::parse(&report.id.key) {
+    fn refuse(&self, key: &Key<'_>, size: u64) -> Option<(bool, &'static str, String)> {
+        if let Key::Skip(reason) = key {
             return Some((true, reason, format!("not CloudTrail log records: {}", reason.replace('_', " "))));
         }
         if size == 0 {
@@ -150,11 +155,13 @@ struct Reading<'d, 'w, 'e> {
 }
 
 impl<'d, 'w, 'e> Reading<'d, 'w, 'e> {
-    fn new(decoder: &'d mut Decoder, window: Window<'w>, report: ObjectReport, emit: &'e mut dyn FnMut(Batch)) -> Self {
-        let account_id = match key::parse(&report.id.key) {
-            Key::Log(log) => Some(log.account_id.to_string()),
-            _ => None,
-        };
+    fn new(
+        decoder: &'d mut Decoder,
+        window: Window<'w>,
+        report: ObjectReport,
+        account_id: Option<String>,
+        emit: &'e mut dyn FnMut(Batch),
+    ) -> Self {
         let mut reading = Self {
             decoder,
             window,

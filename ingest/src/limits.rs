@@ -25,7 +25,7 @@ impl Default for Limits {
             record_bytes_max: 4 << 20,
             whole_bytes_max: 32 << 20,
             parked_records_max: 10_000,
-            batch_bytes: 16 << 20,
+            batch_bytes: 8 << 20,
         }
     }
 }

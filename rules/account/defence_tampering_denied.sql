@@ -27,8 +27,10 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        event_name, error_code, error_message
 FROM events
 WHERE outcome = 'denied' AND NOT actor_is_service
-  AND event_source IN ('cloudtrail.amazonaws.com', 'config.amazonaws.com', 'ec2.amazonaws.com', 'guardduty.amazonaws.com',
-                       'kms.amazonaws.com', 'organizations.amazonaws.com', 'securityhub.amazonaws.com')
+  AND event_source IN ('cloudtrail.amazonaws.com', 'config.amazonaws.com', 'ec2.amazonaws.com',
+                       'guardduty.amazonaws.com', 'kms.amazonaws.com', 'organizations.amazonaws.com',
+                       'securityhub.amazonaws.com')
   AND event_name IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors', 'DeleteDetector',
-                      'UpdateDetector', 'StopConfigurationRecorder', 'DeleteConfigurationRecorder', 'DeleteDeliveryChannel', 'DisableSecurityHub',
-                      'DeleteFlowLogs', 'LeaveOrganization', 'DetachPolicy', 'ScheduleKeyDeletion', 'DisableKey')
+                      'UpdateDetector', 'StopConfigurationRecorder', 'DeleteConfigurationRecorder',
+                      'DeleteDeliveryChannel', 'DisableSecurityHub', 'DeleteFlowLogs', 'LeaveOrganization',
+                      'DetachPolicy', 'ScheduleKeyDeletion', 'DisableKey')

@@ -28,7 +28,8 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
 FROM events
 WHERE outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('CreateElasticsearchDomain', 'CreateKey', 'CreateQueue', 'CreateTopic',
-                      'PutBackupVaultAccessPolicy', 'PutFileSystemPolicy', 'PutKeyPolicy', 'PutRepositoryPermissionsPolicy',
-                      'PutResourcePolicy', 'SetQueueAttributes', 'SetRepositoryPolicy', 'SetTopicAttributes',
-                      'SetVaultAccessPolicy', 'UpdateDomainConfig', 'UpdateElasticsearchDomainConfig')
+                      'PutBackupVaultAccessPolicy', 'PutFileSystemPolicy', 'PutKeyPolicy',
+                      'PutRepositoryPermissionsPolicy', 'PutResourcePolicy', 'SetQueueAttributes',
+                      'SetRepositoryPolicy', 'SetTopicAttributes', 'SetVaultAccessPolicy', 'UpdateDomainConfig',
+                      'UpdateElasticsearchDomainConfig')
   AND policy_public(request_parameters)

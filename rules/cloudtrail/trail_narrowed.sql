@@ -36,4 +36,4 @@ WHERE event_source = 'cloudtrail.amazonaws.com' AND outcome = 'success' AND NOT 
          AND (NOT regexp_like(request_parameters, '"includeManagementEvents"\s*:\s*true|"Management"')
               OR regexp_like(request_parameters, '"readWriteType"\s*:\s*"(ReadOnly|WriteOnly)"')
               OR regexp_like(request_parameters, '"excludeManagementEventSources"\s*:\s*\[\s*"')
-              OR regexp_like(request_parameters, '"Management"\s*\][^\]]*"(readOnly|eventName|eventType|userIdentity.arn)"')))
+              OR regexp_like(request_parameters, '"Management"\s*\][^\]]*(\][^\]}]*)?"(readOnly|eventName|eventType|userIdentity.arn)"')))

@@ -20,6 +20,7 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        request_name AS trail, request_parameters
 FROM events
-WHERE event_source = 'cloudtrail.amazonaws.com' AND event_name = 'UpdateTrail' AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'cloudtrail.amazonaws.com' AND event_name = 'UpdateTrail'
+  AND outcome = 'success' AND NOT actor_is_service
   AND coalesce(json_text(request_parameters, 's3BucketName'), json_text(request_parameters, 'kmsKeyId'),
                json_text(request_parameters, 'cloudWatchLogsLogGroupArn')) IS NOT NULL

@@ -21,6 +21,7 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        json_text(request_parameters, 'groupId') AS security_group, request_parameters
 FROM events
-WHERE event_source = 'ec2.amazonaws.com' AND event_name = 'AuthorizeSecurityGroupIngress' AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'ec2.amazonaws.com' AND event_name = 'AuthorizeSecurityGroupIngress'
+  AND outcome = 'success' AND NOT actor_is_service
   AND regexp_like(request_parameters, '"(0\.0\.0\.0|::)/0"')
   AND regexp_like(request_parameters, '"(fromPort|toPort)"\s*:\s*(22|3389)\b|"ipProtocol"\s*:\s*"-1"')

@@ -19,6 +19,7 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        json_text(request_parameters, 'networkAclId') AS network_acl, request_parameters
 FROM events
-WHERE event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateNetworkAclEntry', 'ReplaceNetworkAclEntry') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateNetworkAclEntry', 'ReplaceNetworkAclEntry')
+  AND outcome = 'success' AND NOT actor_is_service
   AND json_text(request_parameters, 'egress') = 'false' AND json_text(request_parameters, 'ruleAction') = 'allow'
   AND coalesce(json_text(request_parameters, 'cidrBlock'), json_text(request_parameters, 'ipv6CidrBlock')) IN ('0.0.0.0/0', '::/0')

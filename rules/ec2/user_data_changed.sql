@@ -20,5 +20,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        request_instance_id
 FROM events
-WHERE event_source = 'ec2.amazonaws.com' AND event_name = 'ModifyInstanceAttribute' AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'ec2.amazonaws.com' AND event_name = 'ModifyInstanceAttribute'
+  AND outcome = 'success' AND NOT actor_is_service
   AND json_text(request_parameters, 'userData') IS NOT NULL

@@ -23,5 +23,6 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        json_text(request_parameters, 'accountIds') AS members
 FROM events
 WHERE event_source = 'guardduty.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
-  AND event_name IN ('DisassociateMembers', 'DeleteMembers', 'StopMonitoringMembers', 'DisassociateFromAdministratorAccount', 'DisassociateFromMasterAccount',
+  AND event_name IN ('DisassociateMembers', 'DeleteMembers', 'StopMonitoringMembers',
+                      'DisassociateFromAdministratorAccount', 'DisassociateFromMasterAccount',
                       'DisableOrganizationAdminAccount')

@@ -20,5 +20,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_policy_arn, request_user_name, request_role_name, request_group_name
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('AttachUserPolicy', 'AttachRolePolicy', 'AttachGroupPolicy') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('AttachUserPolicy', 'AttachRolePolicy', 'AttachGroupPolicy')
+  AND outcome = 'success' AND NOT actor_is_service
   AND regexp_like(request_policy_arn, '^arn:aws[a-z-]*:iam::aws:policy/(AdministratorAccess|IAMFullAccess)$')

@@ -27,7 +27,9 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        request_user_name, request_role_name, error_code, error_message
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'denied' AND NOT actor_is_service
-  AND event_name IN ('CreateUser', 'CreateAccessKey', 'CreateLoginProfile', 'UpdateLoginProfile', 'AttachUserPolicy',
-                      'AttachRolePolicy', 'AttachGroupPolicy', 'PutUserPolicy', 'PutRolePolicy', 'PutGroupPolicy',
-                      'AddUserToGroup', 'CreatePolicyVersion', 'SetDefaultPolicyVersion', 'UpdateAssumeRolePolicy', 'DeactivateMFADevice',
-                      'DeleteUserPermissionsBoundary', 'DeleteRolePermissionsBoundary', 'CreateSAMLProvider', 'UpdateSAMLProvider', 'CreateOpenIDConnectProvider')
+  AND event_name IN ('CreateUser', 'CreateAccessKey', 'CreateLoginProfile', 'UpdateLoginProfile',
+                      'AttachUserPolicy', 'AttachRolePolicy', 'AttachGroupPolicy', 'PutUserPolicy', 'PutRolePolicy',
+                      'PutGroupPolicy', 'AddUserToGroup', 'CreatePolicyVersion', 'SetDefaultPolicyVersion',
+                      'UpdateAssumeRolePolicy', 'DeactivateMFADevice', 'DeleteUserPermissionsBoundary',
+                      'DeleteRolePermissionsBoundary', 'CreateSAMLProvider', 'UpdateSAMLProvider',
+                      'CreateOpenIDConnectProvider')

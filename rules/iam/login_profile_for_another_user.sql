@@ -22,5 +22,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_user_name
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('CreateLoginProfile', 'UpdateLoginProfile') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('CreateLoginProfile', 'UpdateLoginProfile')
+  AND outcome = 'success' AND NOT actor_is_service
   AND request_user_name <> coalesce(user_identity_user_name, '')

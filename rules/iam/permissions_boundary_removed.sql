@@ -22,4 +22,5 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_user_name, request_role_name
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('DeleteUserPermissionsBoundary', 'DeleteRolePermissionsBoundary') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('DeleteUserPermissionsBoundary', 'DeleteRolePermissionsBoundary')
+  AND outcome = 'success' AND NOT actor_is_service

@@ -23,5 +23,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        response_access_key_id
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name = 'CreateAccessKey' AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'iam.amazonaws.com' AND event_name = 'CreateAccessKey'
+  AND outcome = 'success' AND NOT actor_is_service
   AND user_identity_type = 'Root' AND request_user_name IS NULL

@@ -24,5 +24,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_serial_number
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('DeactivateMFADevice', 'DeleteVirtualMFADevice') AND outcome = 'success'
+WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('DeactivateMFADevice', 'DeleteVirtualMFADevice')
+  AND outcome = 'success'
   AND (request_user_name = 'AWS ROOT USER' OR request_serial_number LIKE '%:mfa/root-account-mfa-device')

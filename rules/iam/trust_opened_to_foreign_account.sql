@@ -24,5 +24,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_role_name, policy_foreign_accounts(request_policy_document, account_id) AS foreign_accounts
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('CreateRole', 'UpdateAssumeRolePolicy') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('CreateRole', 'UpdateAssumeRolePolicy')
+  AND outcome = 'success' AND NOT actor_is_service
   AND policy_foreign_accounts(request_policy_document, account_id) IS NOT NULL

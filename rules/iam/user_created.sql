@@ -19,6 +19,7 @@
 -- """
 -- refs = ["IAM User Guide: Security best practices in IAM"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, request_user_name
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       request_user_name
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND event_name = 'CreateUser' AND outcome = 'success' AND NOT actor_is_service

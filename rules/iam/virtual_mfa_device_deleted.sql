@@ -21,5 +21,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        request_serial_number
 FROM events
-WHERE event_source = 'iam.amazonaws.com' AND event_name = 'DeleteVirtualMFADevice' AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'iam.amazonaws.com' AND event_name = 'DeleteVirtualMFADevice'
+  AND outcome = 'success' AND NOT actor_is_service
   AND request_serial_number NOT LIKE '%:mfa/root-account-mfa-device'

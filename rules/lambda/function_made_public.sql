@@ -20,7 +20,8 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        json_text(request_parameters, 'functionName') AS function
 FROM events
-WHERE event_source = 'lambda.amazonaws.com' AND event_name_norm = 'AddPermission' AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'lambda.amazonaws.com' AND event_name_norm = 'AddPermission'
+  AND outcome = 'success' AND NOT actor_is_service
   AND json_text(request_parameters, 'principal') = '*'
   AND json_text(request_parameters, 'sourceArn') IS NULL AND json_text(request_parameters, 'sourceAccount') IS NULL
   AND json_text(request_parameters, 'principalOrgID') IS NULL

@@ -20,5 +20,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        coalesce(json_text(request_parameters, 'dBInstanceIdentifier'), json_text(request_parameters, 'dBClusterIdentifier')) AS database
 FROM events
-WHERE event_source = 'rds.amazonaws.com' AND event_name IN ('ModifyDBInstance', 'ModifyDBCluster') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'rds.amazonaws.com' AND event_name IN ('ModifyDBInstance', 'ModifyDBCluster')
+  AND outcome = 'success' AND NOT actor_is_service
   AND json_text(request_parameters, 'masterUserPassword') IS NOT NULL

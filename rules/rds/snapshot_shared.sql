@@ -19,7 +19,9 @@
 -- refs = ["Amazon RDS User Guide: Sharing a DB snapshot"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
-       coalesce(json_text(request_parameters, 'dBSnapshotIdentifier'), json_text(request_parameters, 'dBClusterSnapshotIdentifier')) AS snapshot
+       coalesce(json_text(request_parameters, 'dBSnapshotIdentifier'),
+                json_text(request_parameters, 'dBClusterSnapshotIdentifier')) AS snapshot
 FROM events
-WHERE event_source = 'rds.amazonaws.com' AND event_name IN ('ModifyDBSnapshotAttribute', 'ModifyDBClusterSnapshotAttribute') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'rds.amazonaws.com' AND event_name IN ('ModifyDBSnapshotAttribute', 'ModifyDBClusterSnapshotAttribute')
+  AND outcome = 'success' AND NOT actor_is_service
   AND regexp_like(json_text(request_parameters, 'valuesToAdd'), '"[0-9]{12}"')

@@ -24,4 +24,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
 FROM events
 WHERE event_source = 's3.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND (event_name = 'PutBucketPolicy' AND policy_public(request_parameters)
-       OR event_name IN ('PutBucketAcl', 'CreateBucket') AND regexp_like(request_parameters, '/groups/global/(AllUsers|AuthenticatedUsers)|"public-read'))
+       OR event_name IN ('PutBucketAcl', 'CreateBucket')
+         AND regexp_like(request_parameters, '/groups/global/(AllUsers|AuthenticatedUsers)|"public-read'))

@@ -22,5 +22,5 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name
 FROM events
 WHERE event_source = 'securityhub.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
-  AND event_name IN ('DisableSecurityHub', 'DisassociateFromAdministratorAccount', 'DisassociateMembers', 'DeleteMembers', 'BatchDisableStandards',
-                      'DisableOrganizationAdminAccount')
+  AND event_name IN ('DisableSecurityHub', 'DisassociateFromAdministratorAccount', 'DisassociateMembers',
+                      'DeleteMembers', 'BatchDisableStandards', 'DisableOrganizationAdminAccount')

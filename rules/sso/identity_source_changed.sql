@@ -23,4 +23,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        request_parameters
 FROM events
 WHERE event_source = 'sso.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
-  AND event_name IN ('AssociateDirectory', 'DisassociateDirectory', 'DeleteInstance', 'PutMfaDeviceManagementForDirectory')
+  AND event_name IN ('AssociateDirectory', 'DisassociateDirectory', 'DeleteInstance',
+                      'PutMfaDeviceManagementForDirectory')

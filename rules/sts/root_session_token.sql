@@ -22,5 +22,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        response_access_key_id
 FROM events
-WHERE event_source = 'sts.amazonaws.com' AND event_name IN ('GetSessionToken', 'GetFederationToken') AND outcome = 'success' AND NOT actor_is_service
+WHERE event_source = 'sts.amazonaws.com' AND event_name IN ('GetSessionToken', 'GetFederationToken')
+  AND outcome = 'success' AND NOT actor_is_service
   AND user_identity_type = 'Root'

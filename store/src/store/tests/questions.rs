@@ -29,6 +29,9 @@ async fn views_and_functions_answer() {
         table(&store, "SELECT cidr_contains('10.0.0.0/8', '10.1.2.3'), cidr_contains('10.0.0.0/8', NULL), cidr_contains('x', 'y')").await,
         ["true|false|false"]
     );
+    let policy = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let facts = format!("SELECT policy_grants_admin('{policy}'), policy_public(NULL), policy_foreign_accounts('{policy}', '1'), source_kind('10.0.0.1'), source_network('203.0.113.9')");
+    assert_eq!(table(&store, &facts).await, ["true|false||private|203.0.113.0/24"]);
     let tables = table(&store, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1").await;
     for name in ["events", "objects", "parked", "accounting_records"] {
         assert!(tables.iter().any(|t| t == name), "{name} in {tables:?}");
@@ -123,7 +126,6 @@ async fn refusals_name_the_place_and_the_remedy() {
     assert!(error.contains("holds files but no Trailhound store"), "{error}");
 
     let dir = folder();
-    drop(open(dir.path()).await);
     std::fs::write(dir.path().join("ledger.sqlite"), "this is not a database ".repeat(400)).unwrap();
     let error = Store::open(options(dir.path())).await.err().unwrap().to_string();
     assert!(error.contains("ledger.sqlite"), "{error}");
