@@ -1,6 +1,9 @@
-//! Reads log objects once in one of several ways, so that valgrind can count what each way costs:
-//! `decode_once ours|value|tape FOLDER`.
+//! Reads log objects once in one of several ways, so that valgrind can count what each way costs.
 //!
+//! ```text
+//! decode_once make-tiny|make-large FOLDER    the objects: as a small account has them, or as a busy one
+//! decode_once ours|value|tape FOLDER
+//! ```
 //! `ours` makes Arrow batches; `value` is gunzip and `serde_json::Value`; `tape` is gunzip and simd-json's tape, which
 //! holds less than a batch does. All use the same inflater. Prints the bytes of JSON and the records that were read.
 
@@ -8,10 +11,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId};
+use trailhound_simulate::{Options, generate};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, way, folder] = arguments.as_slice() else { panic!("usage: decode_once ours|value|tape FOLDER") };
+    let [_, way, folder] = arguments.as_slice() else { panic!("usage: decode_once WAY FOLDER") };
+    if let Some(size) = way.strip_prefix("make-") {
+        return make(size, folder);
+    }
     let mut objects = Vec::new();
     read_folder(Path::new(folder), &mut objects);
     let (bytes, records) = match way.as_str() {
@@ -25,14 +32,21 @@ fn main() {
             // The number of records is not asked of the tape: walking it is not what is measured.
             usize::from(!tape.0.is_empty())
         }),
-        other => panic!("{other} is not one of ours, value, tape"),
+        other => panic!("{other} is no way to read"),
     };
     println!("{bytes} bytes {records} records");
 }
 
+/// The same events in many objects or in few.
+fn make(size: &str, folder: &str) {
+    let period_minutes = if size == "tiny" { 5 } else { 1_440 };
+    let options = Options { accounts: 2, days: 1, events: 4_000, period_minutes, ..Options::new(folder).seed(11) };
+    generate(&options, &|_| ()).expect("the folder is new");
+}
+
 fn read_folder(folder: &Path, objects: &mut Vec<(String, Vec<u8>)>) {
     let mut paths: Vec<_> = std::fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("it can be read").path()).collect();
-    paths.sort();
+    paths.sort_by_key(|path| path.as_os_str().to_owned());
     for path in paths {
         if path.is_dir() {
             read_folder(&path, objects);

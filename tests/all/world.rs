@@ -108,11 +108,6 @@ impl Trailhound {
         self
     }
 
-    pub fn dir(mut self, folder: &Path) -> Self {
-        self.0.current_dir(folder);
-        self
-    }
-
     /// Runs to the end, whatever that is.
     #[track_caller]
     pub fn run(mut self) -> Run {
