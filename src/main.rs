@@ -4,7 +4,9 @@ mod args;
 mod intake;
 mod output;
 mod scan;
+mod session;
 mod shipped;
+mod sql;
 mod terminal;
 
 use std::process::ExitCode;
@@ -37,8 +39,10 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(args.command)) {
         Ok(code) => code,
+        // Nobody reads any more (`| head`): no failure.
+        Err(error) if terminal::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", terminal::clean_lines(&format!("{error:#}")));
             ExitCode::from(2)
         }
     }
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(options) => scan::run(options).await,
+        Command::Sql(options) => sql::run(options).await,
         _ => anyhow::bail!("not yet"),
     }
 }

@@ -1,23 +1,14 @@
-use trailhound_detect::Finding;
-use trailhound_store::Account;
+//! Answers on standard output: rows of a query, findings, accounts.
+//!
+//! For people (tables) everything is cleaned of what could steer a terminal, and cut where a line would not fit. For
+//! programs (CSV, JSON, Parquet) values stay whole.
 
-use crate::args::FindingsFormat;
+mod csv;
+mod findings;
+mod layout;
+mod rows;
+mod table;
 
-pub fn findings(findings: &[Finding], _format: FindingsFormat) -> anyhow::Result<()> {
-    for finding in findings {
-        println!("{}", serde_json::to_string(finding)?);
-    }
-    Ok(())
-}
-
-pub fn severity_rank(word: &str) -> usize {
-    ["info", "low", "medium", "high", "critical"].iter().position(|s| *s == word).unwrap_or(0)
-}
-
-pub fn account(what: &str, account: &Account) -> String {
-    format!("{what:<16}{account:?}")
-}
-
-pub fn severities(findings: &[Finding]) -> String {
-    format!("findings        {}", findings.len())
-}
+pub use findings::{account, findings, severities, severity_rank};
+pub use layout::{Head, grid};
+pub use rows::{Rows, Target, refuse_parquet};

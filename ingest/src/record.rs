@@ -503,11 +503,12 @@ fn read_request<'a>(cursor: &mut Cursor<'a>, record: &mut Record<'a>) -> Result<
             "policyArn" => request.policy_arn = text(cursor)?,
             "policyName" => request.policy_name = text(cursor)?,
             "policyDocument" | "assumeRolePolicyDocument" | "policy" | "bucketPolicy" => {
-                request.policy_document = match cursor.value()? {
-                    Value::String(string) => some(string),
-                    Value::Object(raw) | Value::Array(raw) => Some(Cow::Borrowed(raw)),
-                    _ => None,
-                };
+                // S3 writes `"policy":[""]` beside `bucketPolicy`: an array is no document.
+                match cursor.value()? {
+                    Value::String(string) => request.policy_document = some(string),
+                    Value::Object(raw) => request.policy_document = Some(Cow::Borrowed(raw)),
+                    _ => {}
+                }
             }
             "accessKeyId" => request.access_key_id = text(cursor)?,
             "instanceId" => request.instance_id = text(cursor)?,

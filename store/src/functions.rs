@@ -6,7 +6,7 @@ mod text;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
-use trailhound_iam::text as policy;
+use trailhound_iam as policy;
 use trailhound_ingest::{agent, identity, network};
 
 pub use json_text::json_text;

@@ -1,0 +1,43 @@
+//! An existing store, opened to be asked.
+
+use std::path::Path;
+
+use anyhow::Context;
+use datafusion::prelude::SessionContext;
+use trailhound_detect::FindingsLedger;
+use trailhound_store::{Store, StoreOptions};
+
+use crate::args::StoreArgs;
+
+/// A store and its findings.
+pub struct Asked {
+    pub store: Store,
+    pub findings: FindingsLedger,
+}
+
+impl Asked {
+    /// Opens a store that is there. Opening would make a new one, which nobody means who asks questions.
+    pub async fn open(args: &StoreArgs) -> anyhow::Result<Self> {
+        Self::with_memory(args, None).await
+    }
+
+    /// Opens a store whose queries may use this much memory.
+    pub async fn with_memory(args: &StoreArgs, query_bytes_max: Option<usize>) -> anyhow::Result<Self> {
+        let path = args.store.strip_prefix("file://").unwrap_or(&args.store);
+        if !path.contains("://") && !Path::new(path).join("events/_delta_log").is_dir() {
+            anyhow::bail!("there is no store at {path}; `trailhound scan PATH --store {path}` makes one");
+        }
+        let mut options = StoreOptions { ledger: args.ledger.clone(), ..StoreOptions::new(args.store.clone()) };
+        options.query_bytes_max = query_bytes_max.unwrap_or(options.query_bytes_max);
+        let store = Store::open(options).await?;
+        let findings = FindingsLedger::open(store.ledger()).await?;
+        Ok(Asked { store, findings })
+    }
+
+    /// A session over the newest state: events, findings, the ledger's tables and the views.
+    pub async fn session(&self) -> anyhow::Result<SessionContext> {
+        let session = self.store.session().await?;
+        self.findings.register(&session).context("cannot ask about findings")?;
+        Ok(session)
+    }
+}
