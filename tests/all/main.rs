@@ -1,0 +1,19 @@
+//! The real program, run on real parts: what the README promises, seen from outside.
+//!
+//! One binary for all of it, since each would link the whole program's libraries again. Tests need no network; what
+//! they need beside Rust is installed by `tests/run`. Every world is made anew from seeds and literals.
+
+mod logs;
+mod world;
+
+mod crash;
+mod hostile;
+mod order;
+mod readers;
+mod replay;
+mod rules;
+mod s3;
+mod samples;
+mod secrets;
+mod simulate;
+mod sql;

@@ -1,0 +1,115 @@
+//! Rules as their authors meet them: begun, refused by file and line, tested.
+
+use crate::logs::{gzip, key, log, record_with, root_key};
+use crate::world::{World, trailhound};
+
+#[test]
+fn the_shipped_rules_are_fit_and_every_condition_of_theirs_is_tested() {
+    trailhound(["rules", "check"]).ok();
+    trailhound(["rules", "test", "--mutate"]).ok();
+    let listed = trailhound(["rules", "list"]).ok().text();
+    for rule in ["iam/root_access_key_created", "cloudtrail/trail_stopped", "signin/"] {
+        assert!(listed.contains(rule), "{rule}\n{listed}");
+    }
+}
+
+#[test]
+fn a_new_rule_passes_and_finds() {
+    let world = World::new("rule_new");
+    let folder = world.path("mine");
+    let rules = folder.to_str().unwrap();
+    trailhound(["rules", "new", "iam/ana_lists", "--rules", rules]).ok();
+    let sql = folder.join("iam/ana_lists.sql");
+    assert!(sql.exists() && folder.join("iam/ana_lists.cases.json").exists());
+    trailhound(["rules", "check", "--rules", rules]).ok();
+    trailhound(["rules", "test", "--rules", rules, "ana_lists", "--mutate"]).ok();
+    // What is there is not written over, and a bad name is refused.
+    trailhound(["rules", "new", "iam/ana_lists", "--rules", rules]).exits(2);
+    trailhound(["rules", "new", "Lists", "--rules", rules]).exits(2);
+
+    let text = std::fs::read_to_string(&sql).unwrap();
+    let example = text.split("event_name = '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    world.put("logs/lists.json", log(&[record_with("e", serde_json::json!({"eventName": example}))]));
+    let found = trailhound(["scan", world.path("logs").to_str().unwrap(), "--rules", rules, "--format", "ndjson"]).ok().findings();
+    assert!(found.iter().any(|finding| finding["rule"] == "iam/ana_lists"), "{found:?}");
+}
+
+/// Every kind of mistake, each in a rule of its own: what is replaced in the shipped rule, and what must be said.
+const MISTAKES: &[(&str, &str, &str, usize, &str)] = &[
+    ("no_severity", "-- severity = \"critical\"\n", "", 1, "`severity` is missing"),
+    ("unknown_key", "-- severity", "-- severty", 3, "unknown header key `severty`; did you mean `severity`?"),
+    ("bad_word", "\"critical\"", "\"grave\"", 3, "`grave` is not one of info, low, medium, high, critical"),
+    ("not_toml", "-- severity =", "-- severity", 3, "not TOML"),
+    ("bad_technique", "attack = [\"T", "attack = [\"TA", 7, "is not an ATT&CK technique"),
+    ("unknown_column", "SELECT event_id,", "SELECT event_id, evnt_time,", 0, "did you mean `event_time`?"),
+    ("unknown_name", "'CreateAccessKey'", "'CreateAccesKey'", 0, "did you mean `CreateAccessKey`?"),
+    ("unknown_table", "FROM events", "FROM evnts", 0, "evnts"),
+    ("bad_sql", "FROM events", "FORM events", 0, "the SQL cannot be read"),
+    ("a_join", "FROM events", "FROM events JOIN events b USING (event_id)", 0, "the SELECT uses a join"),
+    ("the_clock", "WHERE event_source", "WHERE event_time < now() AND event_source", 0, "has another answer every time"),
+];
+
+#[test]
+fn every_kind_of_mistake_is_refused_by_file_and_line() {
+    let world = World::new("rule_mistakes");
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/iam/root_access_key_created");
+    let rule = std::fs::read_to_string(shipped.with_extension("sql")).unwrap();
+    let cases = std::fs::read_to_string(shipped.with_extension("cases.json")).unwrap();
+    for (name, from, to, _, _) in MISTAKES {
+        assert!(rule.contains(from), "{name}: the shipped rule has no {from:?}");
+        world.put(&format!("mine/iam/{name}.sql"), rule.replacen(from, to, 1));
+        world.put(&format!("mine/iam/{name}.cases.json"), &cases);
+    }
+    world.put("mine/iam/no_cases.sql", &rule);
+    world.put("mine/s3/wrong_folder.sql", &rule);
+    world.put("mine/s3/wrong_folder.cases.json", &cases);
+    world.put("mine/iam/bad_cases.sql", &rule);
+    world.put("mine/iam/bad_cases.cases.json", "{\n \"cases\": [3]\n}");
+
+    let folder = world.path("mine");
+    let run = trailhound(["rules", "check", "--rules", folder.to_str().unwrap()]).run();
+    assert!(matches!(run.code, Some(1 | 2)), "{:?}", run.code);
+    let said = format!("{}{}", run.text(), run.stderr);
+    let more = [("no_cases", 1, "has no cases"), ("bad_cases", 2, "cannot be read")];
+    let mistakes = MISTAKES.iter().map(|(name, from, _, line, what)| {
+        let line = if *line > 0 { *line } else { 1 + rule[..rule.find(from).unwrap()].matches('\n').count() };
+        (*name, line, *what)
+    });
+    for (name, line, what) in mistakes.chain(more) {
+        let lines: Vec<_> = said.lines().filter(|text| text.contains(&format!("iam/{name}."))).collect();
+        assert!(lines.iter().any(|text| text.contains(what) && text.contains(&format!(":{line}: "))), "{name}: line {line}, {what}\n{lines:#?}\n{said}");
+    }
+    assert!(said.lines().any(|line| line.contains("s3/wrong_folder.sql:") && line.contains("move it to `iam`")), "{said}");
+
+    // Such a folder is refused by everything that would use it.
+    let scan = trailhound(["scan", world.path("mine").to_str().unwrap(), "--rules", folder.to_str().unwrap()]).exits(2);
+    assert!(scan.stderr.contains("iam/not_toml.sql:3"), "{}", scan.stderr);
+}
+
+#[test]
+fn a_case_that_does_not_hold_fails_the_test_of_rules() {
+    let world = World::new("rule_cases");
+    let folder = world.path("mine");
+    let rules = folder.to_str().unwrap();
+    trailhound(["rules", "new", "iam/mine", "--rules", rules]).ok();
+    let cases = folder.join("iam/mine.cases.json");
+    let text = std::fs::read_to_string(&cases).unwrap();
+    let count = text.replacen("\"count\": 1", "\"count\": 2", 1);
+    assert_ne!(text, count);
+    std::fs::write(&cases, count).unwrap();
+    let run = trailhound(["rules", "test", "--rules", rules, "iam/mine"]).exits(1);
+    assert!(format!("{}{}", run.text(), run.stderr).contains("iam/mine"));
+}
+
+#[test]
+fn a_rule_of_the_same_name_takes_the_shipped_ones_place() {
+    let world = World::new("rule_replaced");
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/iam/root_access_key_created.sql");
+    let rule = std::fs::read_to_string(shipped).unwrap();
+    world.put("mine/iam/root_access_key_created.sql", rule.replacen("\"critical\"", "\"low\"", 1));
+    world.put(&format!("logs/{}", key("Root")), gzip(&log(&[root_key("e")])));
+    let rules = world.path("mine");
+    let run = trailhound(["scan", world.path("logs").to_str().unwrap(), "--rules", rules.to_str().unwrap(), "--format", "ndjson"]).ok();
+    let severities: Vec<_> = run.findings().iter().filter(|f| f["rule"] == "iam/root_access_key_created").map(|f| f["severity"].clone()).collect();
+    assert_eq!(severities, ["low"]);
+}
