@@ -82,7 +82,8 @@ async fn summary(report: &mut Report, session: &SessionContext) -> anyhow::Resul
     let Some(row) = rows.first().filter(|row| row[2] != "0") else { return Ok(false) };
     report.field("first seen", &row[0]);
     report.field("last seen", &row[1]);
-    report.field("events", &format!("{} on {} days: {} writes, {} reads", row[2], row[3], row[4], row[5]));
+    report.field("events", &format!("{} (writes {}, reads {})", row[2], row[4], row[5]));
+    report.field("active days", &row[3]);
     report.field("outcome", &format!("{} success, {} denied, {} failure", row[6], row[7], row[8]));
     Ok(true)
 }

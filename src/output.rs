@@ -14,3 +14,8 @@ pub use findings::{account, findings, severities, severity_rank};
 pub use layout::{Head, grid};
 pub use report::Report;
 pub use rows::{Rows, Target, cells, refuse_parquet};
+
+/// `1 row`, `2 rows`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -15,7 +15,7 @@ use trailhound_detect::{Checked, File, Planner};
 use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 
 use crate::args::{RuleArgs, RulesCommand};
-use crate::output::{Head, grid};
+use crate::output::{Head, counted, grid};
 use crate::{shipped, terminal};
 
 /// Bad rules or failed cases.
@@ -30,7 +30,7 @@ pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
         RulesCommand::Check(args) => {
             let Some(rules) = checked(shipped::files(&args)?, &shipped::planner()?) else { return Ok(ExitCode::from(EXIT_FAILED)) };
             let cases: usize = rules.iter().map(|rule| rule.cases.cases.len()).sum();
-            eprintln!("{} rules are fit, with {cases} cases", rules.len());
+            eprintln!("{} checked, with {}: all fit", counted(rules.len(), "rule"), counted(cases, "case"));
             Ok(ExitCode::SUCCESS)
         }
         RulesCommand::Test { rules, filter, mutate } => test(&rules, filter.as_deref(), mutate),
@@ -52,7 +52,7 @@ fn list(args: &RuleArgs) -> anyhow::Result<ExitCode> {
         .collect();
     let heads = [Head::fixed("rule"), Head::fixed("severity"), Head::fixed("kind"), Head::fixed("status"), Head::text("title")];
     terminal::print(&format!("{}\n", grid(&heads, &rows, terminal::width()).join("\n")))?;
-    eprintln!("{} rules", rules.len());
+    eprintln!("{}", counted(rules.len(), "rule"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -64,7 +64,7 @@ fn checked(files: Vec<File>, planner: &Planner) -> Option<Vec<Checked>> {
             for problem in &problems.0 {
                 eprintln!("{}", terminal::clean_lines(&problem.to_string()));
             }
-            eprintln!("{} {}", problems.0.len(), if problems.0.len() == 1 { "problem" } else { "problems" });
+            eprintln!("{}", counted(problems.0.len(), "problem"));
             None
         }
     }
@@ -86,9 +86,11 @@ fn test(args: &RuleArgs, filter: Option<&str>, mutate: bool) -> anyhow::Result<E
     for (rule, condition) in &tested.untested {
         eprintln!("{}", terminal::clean(&format!("{rule}: every case passes without the condition: {condition}")));
     }
-    let mutants = if mutate { format!(", {} conditions taken out, {} not missed", tested.mutants, tested.untested.len()) } else { String::new() };
+    let taken_out = || format!(", {} taken out, {} not missed", counted(tested.mutants, "condition"), tested.untested.len());
+    let mutants = if mutate { taken_out() } else { String::new() };
+    let (ran, failed) = (counted(tested.cases, "case"), tested.failures.len());
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{} rules, {} cases, {} failed{mutants}, in {seconds:.1} s", tested.rules, tested.cases, tested.failures.len());
+    eprintln!("{}, {ran}, {failed} failed{mutants}, in {seconds:.1} s", counted(tested.rules, "rule"));
     let passed = tested.failures.is_empty() && tested.untested.is_empty();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }

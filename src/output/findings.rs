@@ -11,6 +11,8 @@ use crate::terminal;
 
 /// Characters of an id that are shown in tables; `findings show` takes the beginning of one.
 const ID_CHARS: usize = 10;
+/// On narrower terminals the rule's id leaves its place to the title, which says more.
+const RULE_WIDTH_MIN: usize = 150;
 
 /// Prints findings: a table for people with the gravest first, JSON in the order given.
 pub fn findings(findings: &[Finding], format: FindingsFormat) -> anyhow::Result<()> {
@@ -47,12 +49,17 @@ fn table(findings: &[Finding], width: Option<usize>, coloured: bool) -> Vec<Stri
     }
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.first_time.cmp(&b.first_time)).then(a.id.cmp(&b.id)));
-    let heads = [Head::fixed("severity"), Head::fixed("first seen"), Head::number("events"), Head::text("finding"), Head::text("rule"), Head::fixed("id")];
+    let with_rule = width.is_none_or(|width| width >= RULE_WIDTH_MIN);
+    let mut heads = vec![Head::fixed("severity"), Head::fixed("first seen"), Head::number("events"), Head::text("finding")];
+    heads.extend(with_rule.then(|| Head::text("rule")));
+    heads.push(Head::fixed("id"));
     let rows: Vec<Vec<String>> = sorted
         .iter()
         .map(|f| {
             let id = f.id.get(..ID_CHARS).unwrap_or(&f.id);
-            let cells = [f.severity.as_str(), &minute(f.first_time), &f.count.to_string(), &f.title, &f.rule, id];
+            let mut cells = vec![f.severity.to_string(), minute(f.first_time), f.count.to_string(), f.title.clone()];
+            cells.extend(with_rule.then(|| f.rule.clone()));
+            cells.push(id.to_owned());
             cells.iter().map(|cell| terminal::clean(cell).into_owned()).collect()
         })
         .collect();

@@ -3,8 +3,6 @@
 use super::layout::{Head, cut, grid, width_of};
 use crate::terminal;
 
-/// Lines are not longer than this where there is no terminal to ask.
-const WIDTH_PIPED: usize = 120;
 /// Names of fields stand in a column of this width.
 const NAME_WIDTH: usize = 12;
 
@@ -44,15 +42,16 @@ impl Report {
     pub fn field(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             let value = terminal::clean(value);
-            let value = self.width.map_or(value.to_string(), |width| cut(&value, width.saturating_sub(NAME_WIDTH).max(20)));
-            self.raw(&format!("{name:<NAME_WIDTH$}{value}"));
+            let room = |width: usize| width.saturating_sub(NAME_WIDTH.max(name.len() + 2)).max(20);
+            let value = self.width.map_or(value.to_string(), |width| cut(&value, room(width)));
+            self.raw(&format!("{name:<width$}  {value}", width = NAME_WIDTH - 2));
         }
     }
 
-    /// Sentences, broken between words.
+    /// Sentences, broken between words where a terminal is too narrow for them.
     pub fn paragraph(&mut self, text: &str) {
         for line in text.lines() {
-            for line in wrap(&terminal::clean(line), self.width.unwrap_or(WIDTH_PIPED)) {
+            for line in wrap(&terminal::clean(line), self.width.unwrap_or(usize::MAX)) {
                 self.raw(&line);
             }
         }
@@ -116,8 +115,9 @@ mod tests {
         report.title("who\x1b[2J");
         report.field("agent", "x\u{202e}y");
         report.field("empty", "");
+        report.field("a_long_name_of_a_column", "z");
         report.section("APIs\r");
         report.grid(&[Head::text("api")], &[vec!["a\nb".into()]]);
-        assert_eq!(report.text, "who␛[2J\nagent       x\u{fffd}y\n\nAPIs␍\napi\n───\na␊b\n");
+        assert_eq!(report.text, "who␛[2J\nagent       x\u{fffd}y\na_long_name_of_a_column  z\n\nAPIs␍\napi\n───\na␊b\n");
     }
 }

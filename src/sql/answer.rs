@@ -14,7 +14,7 @@ use trailhound_store::StoreError;
 
 use super::explain::explain;
 use crate::args::RowsFormat;
-use crate::output::{Rows, Target};
+use crate::output::{Rows, Target, counted};
 use crate::session::Asked;
 
 /// Batches between the query and the terminal.
@@ -97,7 +97,7 @@ pub async fn answer(asked: &Asked, threads: &mut Threads, sql: &str, format: Row
     query.await?;
     let count = rows.map(Rows::finish).transpose()?.unwrap_or(0);
     if timing {
-        eprintln!("{count} {} in {}", if count == 1 { "row" } else { "rows" }, seconds(started.elapsed()));
+        eprintln!("{} in {}", counted(count as usize, "row"), seconds(started.elapsed()));
     }
     Ok(Ended::Done)
 }

@@ -37,7 +37,7 @@ agent        n  time
 ─────────  ───  ────────────────────────
 ␛[2Jevil\u{fffd}   -3  2026-03-02T00:00:00Z
             40  2026-03-02T00:00:00.500Z
-=1+1,\"x\"  500
+=1+1,\"x\"   500
 ";
     for width in [None, Some(80)] {
         assert_eq!(text(RowsFormat::Table, width), expected);
