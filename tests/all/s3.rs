@@ -136,7 +136,7 @@ fn what_is_not_there_is_said() {
     let s3 = ministack();
     let with_env = |args: &[&str]| s3.env().iter().fold(trailhound(args), |command, (name, value)| command.env(name, value));
     let missing = with_env(&["scan", "s3://no-such-bucket/logs/"]).exits(2);
-    assert!(missing.stderr.contains("no-such-bucket") && missing.stderr.contains("NoSuchBucket"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("no-such-bucket") && missing.stderr.contains("no such bucket"), "{}", missing.stderr);
     assert!(missing.stdout.is_empty());
     let ledger = with_env(&["scan", logs::organisation().to_str().unwrap(), "--store", "s3://no-such-bucket/store"]).exits(2);
     assert!(ledger.stderr.contains("--ledger"), "{}", ledger.stderr);

@@ -46,7 +46,8 @@ fn lab() {
 /// Folders of samples with the number of events in them that must be kept.
 #[test]
 fn every_other_folder_is_read_and_accounted_for() {
-    for (name, kept) in [("org-trail", 184..=184), ("versions", 150..=165), ("messages", 5..=1_000), ("cases", 0..=0)] {
+    // Two records of org-trail share an id but not their time, so they are no copies of each other.
+    for (name, kept) in [("org-trail", 184..=185), ("versions", 150..=165), ("messages", 5..=1_000), ("cases", 0..=0)] {
         let Some(path) = samples(name) else { return };
         let world = World::new(&format!("samples_{name}"));
         let store = world.store("store");
