@@ -17,7 +17,7 @@ use anyhow::Context;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use trailhound_detect::Detector;
-use trailhound_ingest::source::{Body, Bucket, Fetched, Folder, Listed, Source, SourceError, Wanted};
+use trailhound_ingest::source::{Body, Bucket, Fetched, Folder, Listed, Selection, Source, SourceError};
 use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits};
 use trailhound_store::{Commit, Store};
 
@@ -57,6 +57,21 @@ pub struct Outcome {
     pub remarks: Vec<String>,
 }
 
+impl Outcome {
+    /// Adds another run's outcome.
+    pub fn add(&mut self, other: Outcome) {
+        let (mine, theirs) = (&mut self.progress, other.progress);
+        mine.listed += theirs.listed;
+        mine.objects += theirs.objects;
+        mine.bytes += theirs.bytes;
+        mine.records += theirs.records;
+        mine.findings += theirs.findings;
+        self.known += other.known;
+        self.unfetched.extend(other.unfetched);
+        self.remarks.extend(other.remarks);
+    }
+}
+
 /// Remarks kept for the summary; more are only counted in the ledger.
 const REMARKS_MAX: usize = 1000;
 
@@ -86,11 +101,11 @@ pub struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// Reads what is wanted of a source to its end. `observe` is told of progress now and then.
+    /// Reads what is selected of a source to its end. `observe` is told of progress now and then.
     pub async fn run(
         &mut self,
         source: Source,
-        wanted: Wanted,
+        selection: Selection,
         observe: &mut dyn FnMut(&Progress),
     ) -> anyhow::Result<Outcome> {
         let geo: SharedGeo = Arc::new(RwLock::new(Arc::new(std::mem::take(&mut self.geo))));
@@ -98,7 +113,7 @@ impl Intake<'_> {
         let (done, mut decoded) = mpsc::channel(BATCHES_WAITING_MAX);
         let decoders = start_decoders(Arc::new(Mutex::new(taken)), done, &geo, self.limits);
         let (found, mut chunks) = mpsc::channel(2);
-        let fetching = tokio::spawn(fetch_all(source, wanted, self.limits.whole_bytes_max as u64, found));
+        let fetching = tokio::spawn(fetch_all(source, selection, self.limits.whole_bytes_max as u64, found));
 
         let mut outcome = Outcome::default();
         let mut jobs = Some(jobs);
@@ -277,26 +292,26 @@ struct Chunk {
     listing_done: bool,
 }
 
-/// Lists a source and fetches all that is wanted of it.
-async fn fetch_all(source: Source, wanted: Wanted, held_max: u64, found: mpsc::Sender<Chunk>) -> Result<(), SourceError> {
+/// Lists a source, where that is asked for, and fetches all that is selected.
+async fn fetch_all(
+    source: Source,
+    selection: Selection,
+    held_max: u64,
+    found: mpsc::Sender<Chunk>,
+) -> Result<(), SourceError> {
     let permits = Arc::new(Semaphore::new((IN_FLIGHT_BYTES_MAX / PERMIT_BYTES) as usize));
-    let mut listed = 0;
-    match source {
-        Source::Folder(folder) => {
+    match (source, selection) {
+        (Source::Folder(folder), Selection::Wanted(wanted)) => {
             let listing = folder.clone();
             let all = tokio::task::spawn_blocking(move || listing.list()).await.expect("listing does not panic")?;
-            let all: Vec<_> = all.into_iter().filter(|object| wanted.wants(&object.key)).collect();
-            let total = all.len() as u64;
-            let mut rest = all.into_iter().peekable();
-            while rest.peek().is_some() {
-                let chunk = fetch_files(&folder, &mut rest, held_max, &permits, total).await;
-                if found.send(chunk).await.is_err() {
-                    return Ok(());
-                }
-            }
+            let all = all.into_iter().filter(|object| wanted.wants(&object.key)).collect();
+            fetch_folder(&folder, all, held_max, &permits, &found).await;
         }
-        Source::Bucket(bucket) => {
-            let mut token = None;
+        (Source::Folder(folder), Selection::Keys(objects)) => {
+            fetch_folder(&folder, objects, held_max, &permits, &found).await;
+        }
+        (Source::Bucket(bucket), Selection::Wanted(wanted)) => {
+            let (mut token, mut listed) = (None, 0);
             loop {
                 let page = bucket.list(token).await?;
                 token = page.next;
@@ -304,12 +319,33 @@ async fn fetch_all(source: Source, wanted: Wanted, held_max: u64, found: mpsc::S
                 listed += objects.len() as u64;
                 let progress = (listed, token.is_none());
                 if !fetch_page(&bucket, objects, held_max, &permits, progress, &found).await || token.is_none() {
-                    return Ok(());
+                    break;
                 }
             }
         }
+        (Source::Bucket(bucket), Selection::Keys(objects)) => {
+            let progress = (objects.len() as u64, true);
+            fetch_page(&bucket, objects, held_max, &permits, progress, &found).await;
+        }
     }
     Ok(())
+}
+
+async fn fetch_folder(
+    folder: &Folder,
+    objects: Vec<Listed>,
+    held_max: u64,
+    permits: &Arc<Semaphore>,
+    found: &mpsc::Sender<Chunk>,
+) {
+    let total = objects.len() as u64;
+    let mut rest = objects.into_iter().peekable();
+    while rest.peek().is_some() {
+        let chunk = fetch_files(folder, &mut rest, held_max, permits, total).await;
+        if found.send(chunk).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Permits that an object needs; what lies in a file does not count beyond what is read of it at once.

@@ -1,11 +1,17 @@
 //! `trailhound`: arguments in, the right command out.
 
 mod args;
+mod demo;
+mod findings;
 mod intake;
+mod investigate;
 mod output;
+mod replay;
+mod rules_command;
 mod scan;
 mod session;
 mod shipped;
+mod simulate_command;
 mod sql;
 mod terminal;
 
@@ -50,8 +56,14 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Demo(options) => demo::run(options).await,
         Command::Scan(options) => scan::run(options).await,
         Command::Sql(options) => sql::run(options).await,
+        Command::Replay(options) => replay::run(options).await,
+        Command::Rules(command) => rules_command::run(command),
+        Command::Findings(command) => findings::run(command).await,
+        Command::Investigate(options) => investigate::run(options).await,
+        Command::Simulate(options) => simulate_command::run(options),
         _ => anyhow::bail!("not yet"),
     }
 }

@@ -6,9 +6,11 @@
 mod csv;
 mod findings;
 mod layout;
+mod report;
 mod rows;
 mod table;
 
 pub use findings::{account, findings, severities, severity_rank};
 pub use layout::{Head, grid};
-pub use rows::{Rows, Target, refuse_parquet};
+pub use report::Report;
+pub use rows::{Rows, Target, cells, refuse_parquet};

@@ -1,85 +1,146 @@
 //! `trailhound scan`: logs in, findings out, and the account of every object and record.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use trailhound_detect::{Detector, Finding};
-use trailhound_ingest::source::Wanted;
+use trailhound_ingest::source::{Selection, Source, Wanted};
 use trailhound_ingest::{Geo, Limits};
 use trailhound_store::{Accounting, Store, StoreOptions};
 
-use crate::args::ScanArgs;
+use crate::args::{RuleArgs, ScanArgs, SeverityArg};
 use crate::intake::{self, Intake, Outcome, Progress};
-use crate::output;
-use crate::shipped;
+use crate::{output, shipped, terminal};
+
+/// Rows in memory above this are written out: a scan shall do with half a gigabyte in all.
+const FLUSH_BYTES: usize = 32 << 20;
+/// Memory for the event ids of hot hours.
+const DEDUP_BYTES_MAX: usize = 96 << 20;
 
 /// Runs a scan. Exit 1 when `--fail-on` is reached, 2 when objects could not be fetched.
 pub async fn run(args: ScanArgs) -> anyhow::Result<ExitCode> {
-    let rules = shipped::rule_set(&args.rules)?;
     let geo = Geo::open(&args.geoip)?;
     let source = intake::open_source(&args.path).await?;
-    let temporary = match &args.store {
-        Some(_) => None,
-        None => Some(tempfile::tempdir().context("cannot make a temporary store (TMPDIR says where)")?),
-    };
-    let location = match (&args.store, &temporary) {
-        (Some(store), _) => store.clone(),
-        (None, Some(folder)) => folder.path().display().to_string(),
-        (None, None) => unreachable!("a temporary store is made where none is named"),
-    };
-    let mut store = Store::open(StoreOptions { ledger: args.ledger.clone(), ..StoreOptions::new(location) }).await?;
-    let detector = Detector::open(&store, rules).await?;
-    detector.catch_up(&store).await?;
-
+    let place = Place::of(args.store.as_deref())?;
+    let mut bench = Workbench::open(&place, args.ledger.clone(), &args.rules).await?;
     let wanted =
         Wanted { since: args.since, until: args.until, accounts: args.account.clone(), regions: args.region.clone() };
-    let bar = progress_bar();
-    let started = std::time::Instant::now();
-    let mut intake = Intake { store: &mut store, detector: &detector, geo, limits: Limits::default(), again: false };
-    let outcome = intake.run(source, wanted, &mut |progress| show(&bar, progress)).await?;
-    bar.finish_and_clear();
-
-    let findings = detector.findings().current().await?;
+    let outcome = bench.read(source, Selection::Wanted(wanted), geo, false).await?;
+    let findings = bench.detector.findings().current().await?;
     output::findings(&findings, args.format)?;
-    for failure in detector.failures() {
-        eprintln!("warning: rule {} failed on {} rows: {}", failure.rule, failure.rows, failure.error);
-    }
-    summary(&outcome, &store.accounting().await?, &findings, started.elapsed());
+    bench.tell(&outcome, &findings).await?;
     Ok(exit_code(&args, &outcome, &findings))
+}
+
+/// Where a store lies: named by the user, or temporary and deleted at the end.
+pub enum Place {
+    Named(String),
+    Temporary(tempfile::TempDir),
+}
+
+impl Place {
+    pub fn of(store: Option<&str>) -> anyhow::Result<Self> {
+        Ok(match store {
+            Some(store) => Self::Named(store.to_string()),
+            None => Self::Temporary(tempfile::tempdir().context("cannot make a temporary store (TMPDIR says where)")?),
+        })
+    }
+
+    pub fn location(&self) -> String {
+        match self {
+            Self::Named(store) => store.clone(),
+            Self::Temporary(folder) => folder.path().display().to_string(),
+        }
+    }
+}
+
+/// A store with a detector over it: what reads logs.
+pub struct Workbench {
+    pub store: Store,
+    pub detector: Detector,
+    started: Instant,
+}
+
+impl Workbench {
+    /// Opens the store and brings the findings up to it.
+    pub async fn open(place: &Place, ledger: Option<String>, rules: &RuleArgs) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let options = StoreOptions {
+            ledger,
+            flush_bytes: FLUSH_BYTES,
+            dedup_bytes_max: DEDUP_BYTES_MAX,
+            ..StoreOptions::new(place.location())
+        };
+        let store = Store::open(options).await?;
+        let detector = Detector::open(&store, shipped::rule_set(rules)?).await?;
+        detector.catch_up(&store).await?;
+        Ok(Self { store, detector, started })
+    }
+
+    /// Reads what is selected of a source, with a bar on a terminal.
+    pub async fn read(
+        &mut self,
+        source: Source,
+        selection: Selection,
+        geo: Geo,
+        again: bool,
+    ) -> anyhow::Result<Outcome> {
+        let bar = progress_bar();
+        let (store, detector) = (&mut self.store, &self.detector);
+        let mut intake = Intake { store, detector, geo, limits: Limits::default(), again };
+        let outcome = intake.run(source, selection, &mut |progress| show(&bar, progress)).await;
+        bar.finish_and_clear();
+        outcome
+    }
+
+    /// Tells how it went, on standard error.
+    pub async fn tell(&self, outcome: &Outcome, findings: &[Finding]) -> anyhow::Result<()> {
+        for failure in self.detector.failures() {
+            eprintln!(
+                "warning: rule {} failed on {} events, whose findings are missing: {}",
+                failure.rule,
+                failure.rows,
+                terminal::clean(&failure.error)
+            );
+        }
+        summary(outcome, &self.store.accounting().await?, findings, self.started.elapsed());
+        Ok(())
+    }
 }
 
 fn exit_code(args: &ScanArgs, outcome: &Outcome, findings: &[Finding]) -> ExitCode {
     if !outcome.unfetched.is_empty() {
         return ExitCode::from(2);
     }
-    let reached = |bound: crate::args::SeverityArg| {
+    let reached = |bound: SeverityArg| {
         findings.iter().any(|finding| output::severity_rank(finding.severity.as_str()) >= output::severity_rank(bound.as_str()))
     };
     ExitCode::from(u8::from(args.fail_on.is_some_and(reached)))
 }
 
 /// A bar on a terminal, nothing elsewhere.
-pub fn progress_bar() -> ProgressBar {
+fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} objects  {msg}  {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 
 /// Puts progress on the bar.
-pub fn show(bar: &ProgressBar, progress: &Progress) {
+fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_length(progress.listed.max(progress.objects));
     bar.set_position(progress.objects);
     bar.set_message(format!("{} records  {} findings", progress.records, progress.findings));
 }
 
 /// The account of it all, on standard error.
-pub fn summary(outcome: &Outcome, accounting: &Accounting, findings: &[Finding], elapsed: std::time::Duration) {
+fn summary(outcome: &Outcome, accounting: &Accounting, findings: &[Finding], elapsed: Duration) {
     for remark in &outcome.remarks {
-        eprintln!("{}", crate::terminal::clean(remark));
+        eprintln!("{}", terminal::clean(remark));
     }
     for error in &outcome.unfetched {
-        eprintln!("error: not fetched, left for the next run: {}", crate::terminal::clean(&chain(error)));
+        eprintln!("error: not fetched, left for the next run: {}", terminal::clean(&chain(error)));
     }
     eprintln!();
     eprintln!("{}", output::account("objects", &accounting.objects));

@@ -11,7 +11,7 @@ mod tables;
 
 use std::process::ExitCode;
 
-use answer::Ended;
+use answer::{Ended, Threads};
 
 use crate::args::{RowsFormat, SqlArgs};
 use crate::output::{self, Target};
@@ -26,7 +26,7 @@ pub async fn run(args: SqlArgs) -> anyhow::Result<ExitCode> {
         output::refuse_parquet(Target::stdout())?;
     }
     let asked = Asked::with_memory(&args.store, Some(args.memory.max(1) << 20)).await?;
-    let Some(statement) = args.statement else { return prompt::run(&asked, args.format).await };
+    let Some(statement) = args.statement else { return prompt::run(&asked, Threads::start()?, args.format).await };
     // The first Ctrl-C ends the query in order; the second ends the process, also while it waits for a reader.
     tokio::spawn(async {
         for _ in 0..2 {
@@ -34,7 +34,8 @@ pub async fn run(args: SqlArgs) -> anyhow::Result<ExitCode> {
         }
         std::process::exit(i32::from(EXIT_INTERRUPTED));
     });
-    match answer::answer(&asked, &statement, args.format, true).await? {
+    let mut threads = Threads::start()?;
+    match answer::answer(&asked, &mut threads, &statement, args.format, true).await? {
         Ended::Done => Ok(ExitCode::SUCCESS),
         Ended::Interrupted => Ok(ExitCode::from(EXIT_INTERRUPTED)),
     }

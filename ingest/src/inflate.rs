@@ -57,15 +57,14 @@ thread_local! {
 impl<'a> Window<'a> {
     /// Opens an object's bytes. `buffer` is room to inflate into, for use again and again.
     pub fn open(bytes: &'a [u8], mut buffer: Vec<u8>, limits: &Limits) -> Self {
-        buffer.clear();
         if is_gzip(bytes) {
             if inflate_whole(bytes, &mut buffer, limits.whole_bytes_max) {
                 return Self::whole(buffer);
             }
-            buffer.clear();
             return Self::pieces(Box::new(MultiGzDecoder::new(bytes)), buffer, limits);
         }
         if bytes.len() <= limits.whole_bytes_max {
+            buffer.clear();
             buffer.extend_from_slice(bytes);
             return Self::whole(buffer);
         }
@@ -208,6 +207,8 @@ fn inflate_whole(bytes: &[u8], buffer: &mut Vec<u8>, max: usize) -> bool {
     if size > max || size > bytes.len().saturating_mul(1032) || may_have_members(bytes) {
         return false;
     }
+    // What an earlier object left in the buffer is overwritten: only where it grows must it be filled first.
+    buffer.truncate(size);
     buffer.resize(size, 0);
     DECOMPRESSOR.with_borrow_mut(|d| d.gzip_decompress(bytes, buffer)) == Ok(size)
 }

@@ -4,10 +4,6 @@
 //! that share such buckets. A key only ever skips an object early; what an object holds is decided by its content,
 //! since people copy and rename logs.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 /// What a key tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key<'a> {
@@ -30,25 +26,14 @@ pub struct LogKey<'a> {
     pub stamp: Option<&'a str>,
 }
 
-static FULL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"^(?:.*/)?AWSLogs/(?:(o-[a-z0-9]{10,32}|o-[a-z0-9]+)/)?(\d{12})/([A-Za-z0-9_-]+)/(?:([a-z0-9-]+)/)?(.*)$")
-});
-static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(\d{12})_(CloudTrail(?:-Insight|-NetworkActivity)?)_([a-z0-9-]+?)[_-](\d{8}T\d{4}Z?)_?[A-Za-z0-9]*\.json(?:\.gz)?$")
-});
-static DIGEST: LazyLock<Regex> = LazyLock::new(|| regex(r"\d{12}_CloudTrail-Digest_.+\.json(?:\.gz)?$"));
-
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the pattern is a constant")
-}
-
 /// Reads a key.
 pub fn parse(key: &str) -> Key<'_> {
     if key.ends_with('/') {
         return Key::Skip("folder_marker");
     }
     let name = key.rsplit('/').next().unwrap_or(key);
-    if DIGEST.is_match(name) {
+    let stem = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".json");
+    if stem.is_some_and(|stem| account(stem).is_some_and(|(_, rest)| rest.starts_with("_CloudTrail-Digest_"))) {
         return Key::Skip("digest");
     }
     if name == "ConfigWritabilityCheckFile" {
@@ -57,33 +42,86 @@ pub fn parse(key: &str) -> Key<'_> {
     if name == "ELBAccessLogTestFile" {
         return Key::Skip("elb");
     }
-    if let Some(parts) = FULL.captures(key) {
-        let folder = parts.get(3).map_or("", |m| m.as_str());
-        match folder {
+    let named = stem.and_then(log_name);
+    if let Some(tree) = tree(key) {
+        match tree.folder {
             "CloudTrail" | "CloudTrail-Insight" | "CloudTrail-NetworkActivity" => {
                 return Key::Log(LogKey {
-                    organization: parts.get(1).map(|m| m.as_str()),
-                    account_id: parts.get(2).map_or("", |m| m.as_str()),
-                    region: parts.get(4).map_or("", |m| m.as_str()),
-                    stamp: NAME.captures(name).and_then(|parts| parts.get(4)).map(|m| m.as_str()),
+                    organization: tree.organization,
+                    account_id: tree.account_id,
+                    region: tree.region,
+                    stamp: named.and_then(|log| log.stamp),
                 });
             }
-            _ => {
+            folder => {
                 if let Some(reason) = other_folder(folder) {
                     return Key::Skip(reason);
                 }
             }
         }
     }
-    if let Some(parts) = NAME.captures(name) {
-        return Key::Log(LogKey {
-            organization: None,
-            account_id: parts.get(1).map_or("", |m| m.as_str()),
-            region: parts.get(3).map_or("", |m| m.as_str()),
-            stamp: parts.get(4).map(|m| m.as_str()),
-        });
+    if let Some(log) = named {
+        return Key::Log(log);
     }
     foreign(key, name)
+}
+
+/// What stands behind the last `AWSLogs/` that an account follows.
+struct Tree<'a> {
+    organization: Option<&'a str>,
+    account_id: &'a str,
+    folder: &'a str,
+    region: &'a str,
+}
+
+/// `…AWSLogs/{o-…/}{account}/{folder}/{region}/…`.
+fn tree(key: &str) -> Option<Tree<'_>> {
+    key.rmatch_indices("AWSLogs/").find_map(|(at, marker)| {
+        if at > 0 && !key[..at].ends_with('/') {
+            return None;
+        }
+        let mut parts = key[at + marker.len()..].split('/');
+        let first = parts.next()?;
+        let organization = first.starts_with("o-").then_some(first);
+        let account_id = if organization.is_some() { parts.next()? } else { first };
+        if !matches!(account(account_id), Some((_, ""))) {
+            return None;
+        }
+        let folder = parts.next()?;
+        // A file may stand right in the folder: then no region is named.
+        let region = parts.next().filter(|_| parts.next().is_some()).unwrap_or("");
+        Some(Tree { organization, account_id, folder, region })
+    })
+}
+
+/// Twelve digits at the start, and the rest.
+fn account(text: &str) -> Option<(&str, &str)> {
+    let digits = text.as_bytes().get(..12)?;
+    digits.iter().all(u8::is_ascii_digit).then(|| text.split_at(12))
+}
+
+/// `{account}_CloudTrail_{region}_{stamp}_{unique}`; what people made of it where the stamp follows a `-`, and what
+/// CloudTrail once wrote without the last `_`. A name that was copied may have something before the account.
+fn log_name(stem: &str) -> Option<LogKey<'_>> {
+    let (at, marker) = ["_CloudTrail_", "_CloudTrail-Insight_", "_CloudTrail-NetworkActivity_"]
+        .iter()
+        .find_map(|marker| Some((stem.find(marker)?, marker)))?;
+    let account_id = stem.get(at.checked_sub(12)?..at).filter(|id| matches!(account(id), Some((_, ""))))?;
+    let rest = &stem[at + marker.len()..];
+    let stamp_at = rest.as_bytes().windows(14).position(|w| {
+        matches!(w[0], b'_' | b'-')
+            && w[9] == b'T'
+            && w[1..9].iter().chain(&w[10..14]).all(u8::is_ascii_digit)
+    })?;
+    let stamp_end = stamp_at + 14 + usize::from(rest.as_bytes().get(stamp_at + 14) == Some(&b'Z'));
+    let region = &rest[..stamp_at];
+    let lower = region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    (lower && !region.is_empty()).then(|| LogKey {
+        organization: None,
+        account_id,
+        region,
+        stamp: rest.get(stamp_at + 1..stamp_end),
+    })
 }
 
 /// Folders beside `CloudTrail` below an account.

@@ -4,9 +4,13 @@
 //! table below. The types are those that Delta's scan gives back, so that a batch in memory and the table are the
 //! same: text as string views, times in microseconds UTC.
 
+mod reference;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+pub use reference::reference;
 
 use crate::column::{Date, Flag, Float, Int, Long, Text, TextList, Time};
 

@@ -73,6 +73,15 @@ pub struct Wanted {
     pub regions: Vec<String>,
 }
 
+/// Which objects of a source are read.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// All that is there and wanted.
+    Wanted(Wanted),
+    /// Exactly these.
+    Keys(Vec<Listed>),
+}
+
 /// A log stamped T holds events of the ten minutes before T.
 const STAMP_SPAN_MICROS: i64 = 600_000_000;
 

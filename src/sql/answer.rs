@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use trailhound_store::StoreError;
 
 use super::explain::explain;
@@ -32,19 +35,50 @@ enum Part {
     Failed(StoreError),
 }
 
+/// Threads for queries alone. An operator may compute for long without a pause; on the threads of everything else,
+/// nobody would hear Ctrl-C meanwhile.
+pub struct Threads {
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    pub fn start() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("query").enable_all().build()?;
+        Ok(Threads { runtime: Some(runtime) })
+    }
+
+    /// Leaves the threads to themselves: each ends when its operator pauses. The next query gets new ones.
+    fn replace(&mut self) -> std::io::Result<()> {
+        *self = Threads::start()?;
+        Ok(())
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<JoinHandle<()>> {
+        self.runtime.as_ref().map(|runtime| runtime.spawn(work))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Answers one statement over the newest state of the store. An error says what to do about it.
-pub async fn answer(asked: &Asked, sql: &str, format: RowsFormat, timing: bool) -> anyhow::Result<Ended> {
+pub async fn answer(asked: &Asked, threads: &mut Threads, sql: &str, format: RowsFormat, timing: bool) -> anyhow::Result<Ended> {
     let session = asked.session().await?;
     let started = Instant::now();
-    // The query has a task of its own, so that Ctrl-C is heard also while an operator computes.
     let (parts, mut received) = mpsc::channel(BATCHES_WAITING_MAX);
-    let query = tokio::spawn(run(session.clone(), sql.to_owned(), parts));
+    let query = threads.spawn(run(session.clone(), sql.to_owned(), parts)).context("there are no threads for queries")?;
     let mut rows: Option<Rows<std::io::Stdout>> = None;
     loop {
         let part = tokio::select! {
             part = received.recv() => part,
             _ = tokio::signal::ctrl_c() => {
                 query.abort();
+                threads.replace()?;
                 eprintln!("interrupted after {}", seconds(started.elapsed()));
                 return Ok(Ended::Interrupted);
             }

@@ -10,7 +10,7 @@ use reedline::{
     ReedlineEvent, ReedlineMenu, Signal, ValidationResult, Validator, default_emacs_keybindings,
 };
 
-use super::answer::answer;
+use super::answer::{Threads, answer};
 use super::complete::Names;
 use super::{history, tables};
 use crate::args::RowsFormat;
@@ -39,9 +39,9 @@ struct Settings {
 }
 
 /// Reads statements and answers them until the user leaves. An error ends the statement, not the prompt.
-pub async fn run(asked: &Asked, format: RowsFormat) -> anyhow::Result<ExitCode> {
+pub async fn run(asked: &Asked, mut threads: Threads, format: RowsFormat) -> anyhow::Result<ExitCode> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return script(asked, format).await;
+        return script(asked, threads, format).await;
     }
     let session = asked.session().await?;
     let mut editor = editor(Names::of(&session).await);
@@ -53,7 +53,7 @@ pub async fn run(asked: &Asked, format: RowsFormat) -> anyhow::Result<ExitCode> 
     loop {
         match tokio::task::block_in_place(|| editor.read_line(&Marks)).context("cannot read from the terminal")? {
             Signal::Success(text) => {
-                if !take(asked, text.trim(), &mut settings).await? {
+                if !take(asked, &mut threads, text.trim(), &mut settings).await? {
                     return Ok(ExitCode::SUCCESS);
                 }
             }
@@ -64,7 +64,7 @@ pub async fn run(asked: &Asked, format: RowsFormat) -> anyhow::Result<ExitCode> 
 }
 
 /// Statements from a pipe, one after the other; ends at the first error.
-async fn script(asked: &Asked, format: RowsFormat) -> anyhow::Result<ExitCode> {
+async fn script(asked: &Asked, mut threads: Threads, format: RowsFormat) -> anyhow::Result<ExitCode> {
     let text = std::io::read_to_string(std::io::stdin()).context("cannot read statements from standard input")?;
     let statements = split(&text);
     anyhow::ensure!(!statements.is_empty(), "there is no statement: give one as an argument, on standard input, or use a terminal");
@@ -73,7 +73,7 @@ async fn script(asked: &Asked, format: RowsFormat) -> anyhow::Result<ExitCode> {
         anyhow::ensure!(statements.len() == 1, "parquet holds the answer of one statement, not of {}", statements.len());
     }
     for statement in statements {
-        if answer(asked, statement, format, true).await? == super::Ended::Interrupted {
+        if answer(asked, &mut threads, statement, format, true).await? == super::Ended::Interrupted {
             return Ok(ExitCode::from(super::EXIT_INTERRUPTED));
         }
     }
@@ -81,7 +81,7 @@ async fn script(asked: &Asked, format: RowsFormat) -> anyhow::Result<ExitCode> {
 }
 
 /// Does what one input says; false when it says to leave.
-async fn take(asked: &Asked, text: &str, settings: &mut Settings) -> anyhow::Result<bool> {
+async fn take(asked: &Asked, threads: &mut Threads, text: &str, settings: &mut Settings) -> anyhow::Result<bool> {
     let mut words = text.trim_end_matches(';').split_whitespace();
     match (words.next(), words.next()) {
         (None, _) => {}
@@ -102,7 +102,7 @@ async fn take(asked: &Asked, text: &str, settings: &mut Settings) -> anyhow::Res
         (Some(word), _) if word.starts_with('\\') => eprintln!("error: {} is unknown; \\? helps", terminal::clean(word)),
         _ => {
             for statement in split(text) {
-                match answer(asked, statement, settings.format, settings.timing).await {
+                match answer(asked, threads, statement, settings.format, settings.timing).await {
                     Ok(_) => {}
                     Err(error) if terminal::is_closed_pipe(&error) => return Ok(false),
                     Err(error) => eprintln!("error: {}", terminal::clean_lines(&format!("{error:#}"))),

@@ -32,19 +32,15 @@ fn text(format: RowsFormat, width: Option<usize>) -> String {
 
 #[test]
 fn a_table_is_clean_wherever_it_goes() {
-    let expected = [
-        "agent          n  time",
-        "──────────  ────  ──────────────────────",
-        "␛[2Jevil\u{fffd}    -3  2026-03-02T00:00:00Z",
-        "              40  2026-03-02T00:00:00.500Z",
-    ];
+    let expected = "\
+agent        n  time
+─────────  ───  ────────────────────────
+␛[2Jevil\u{fffd}   -3  2026-03-02T00:00:00Z
+            40  2026-03-02T00:00:00.500Z
+=1+1,\"x\"  500
+";
     for width in [None, Some(80)] {
-        let shown = text(RowsFormat::Table, width);
-        let lines: Vec<&str> = shown.lines().collect();
-        assert_eq!(lines[0], expected[0]);
-        assert!(lines[2].starts_with("␛[2Jevil\u{fffd}"), "{shown}");
-        assert!(lines[2].ends_with("-3  2026-03-02T00:00:00Z"), "{shown}");
-        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
+        assert_eq!(text(RowsFormat::Table, width), expected);
     }
 }
 

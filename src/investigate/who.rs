@@ -1,0 +1,121 @@
+//! Who is asked for: an address, an access key, or a principal by any of its names.
+
+use std::net::IpAddr;
+
+use datafusion::common::ScalarValue;
+use datafusion::prelude::{Expr, SessionContext, col, lit, strpos};
+
+use crate::findings::{shell, sql_text};
+
+/// Columns by which a principal may be named.
+const PRINCIPAL_COLUMNS: &[&str] = &[
+    "principal_key", "principal_name", "user_identity_arn", "user_identity_principal_id", "session_issuer_arn",
+    "session_name",
+];
+/// How access key ids begin: long-term, temporary, bearer tokens of services.
+const KEY_PREFIXES: &[&str] = &["AKIA", "ASIA", "ABIA", "ACCA"];
+/// Similar principals that are named where nobody has the name that was asked for.
+const SIMILAR_MAX: usize = 10;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    Address(String),
+    Key(String),
+    Principal(String),
+}
+
+impl Who {
+    /// Tells by its form what a word is.
+    pub fn parse(word: &str) -> Who {
+        let word = word.trim();
+        if let Ok(address) = word.parse::<IpAddr>() {
+            return Who::Address(address.to_string());
+        }
+        let is_key = word.len() >= 16
+            && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+            && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        if is_key { Who::Key(word.into()) } else { Who::Principal(word.into()) }
+    }
+
+    pub fn title(&self) -> String {
+        match self {
+            Who::Address(address) => format!("address {address}"),
+            Who::Key(key) if key.starts_with("AKIA") => format!("access key {key} (long-term)"),
+            Who::Key(key) => format!("access key {key} (temporary)"),
+            Who::Principal(name) => format!("principal {name}"),
+        }
+    }
+
+    fn columns(&self) -> &'static [&'static str] {
+        match self {
+            Who::Address(_) => &["source_ip"],
+            // Also the event that made the key.
+            Who::Key(_) => &["user_identity_access_key_id", "response_access_key_id"],
+            Who::Principal(_) => PRINCIPAL_COLUMNS,
+        }
+    }
+
+    fn value(&self) -> &str {
+        match self {
+            Who::Address(value) | Who::Key(value) | Who::Principal(value) => value,
+        }
+    }
+
+    /// The events in question.
+    pub fn filter(&self) -> Expr {
+        let value = || lit(ScalarValue::Utf8View(Some(self.value().to_owned())));
+        let any = self.columns().iter().map(|column| col(*column).eq(value())).reduce(Expr::or);
+        any.unwrap_or_else(|| lit(false))
+    }
+
+    /// The same as a statement to go on with, quoted for a shell.
+    pub fn statement(&self) -> String {
+        let any: Vec<String> = self.columns().iter().map(|column| format!("{column} = {}", sql_text(self.value()))).collect();
+        shell(&format!("SELECT * FROM events WHERE {} ORDER BY event_time", any.join(" OR ")))
+    }
+}
+
+/// What to say where no event names them: similar principals, if there are any.
+pub async fn unknown(session: &SessionContext, who: &Who) -> anyhow::Result<String> {
+    let mut text = format!("no event names the {}", who.title());
+    if let Who::Principal(name) = who {
+        let part = || lit(name.to_lowercase());
+        let lower = |column: &str| datafusion::prelude::lower(col(column));
+        let within = |column: &str| strpos(lower(column), part()).gt(lit(0));
+        let similar = session.table("principals").await?.filter(within("principal_name").or(within("principal_key")))?;
+        let similar = similar.select_columns(&["principal_key"])?.sort(vec![col("principal_key").sort(true, false)])?;
+        let names: Vec<String> = super::rows(similar.limit(0, Some(SIMILAR_MAX))?).await?.into_iter().flatten().collect();
+        match names.is_empty() {
+            true => text.push_str("; write a principal's key, name or ARN, an access key id, or an address"),
+            false => text.push_str(&format!("; similar ones are\n  {}", names.join("\n  "))),
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_tells_what_it_is() {
+        for (word, who) in [
+            ("203.0.113.7", Who::Address("203.0.113.7".into())),
+            ("2001:DB8:0::1", Who::Address("2001:db8::1".into())),
+            ("AKIAIOSFODNN7EXAMPLE", Who::Key("AKIAIOSFODNN7EXAMPLE".into())),
+            ("AKIA", Who::Principal("AKIA".into())),
+            ("root:123456789012", Who::Principal("root:123456789012".into())),
+            ("arn:aws:iam::123456789012:user/ann", Who::Principal("arn:aws:iam::123456789012:user/ann".into())),
+        ] {
+            assert_eq!(Who::parse(word), who);
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_stays_a_value() {
+        let who = Who::parse("x' OR '1'='1");
+        assert!(who.statement().contains("principal_key = 'x'' OR ''1''=''1'"), "{}", who.statement());
+        assert!(who.filter().to_string().contains("x' OR '1'='1"), "one literal: {}", who.filter());
+    }
+}
