@@ -117,9 +117,15 @@ fn main() {
     let work = tempfile::tempdir().expect("a temporary folder");
     let tiny = match std::env::args().nth(1).filter(|path| Path::new(path).is_dir()) {
         Some(path) => PathBuf::from(path),
-        None => made(&work.path().join("tiny"), |options| Options { period_minutes: 5, ..options.accounts(2).days(3).events(40_000) }),
+        None => made(&work.path().join("tiny"), |options| Options {
+            period_minutes: 5,
+            ..options.accounts(2).days(3).events(40_000)
+        }),
     };
-    let large = made(&work.path().join("large"), |options| Options { period_minutes: 720, ..options.accounts(2).days(2).events(200_000) });
+    let large = made(&work.path().join("large"), |options| Options {
+        period_minutes: 720,
+        ..options.accounts(2).days(2).events(200_000)
+    });
     for data in [Data::load("tiny", tiny), Data::load("large", large)] {
         println!(
             "{}: {} objects, {} events, {:.1} MB of JSON, {:.0} bytes an object as stored",

@@ -28,7 +28,9 @@ pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::List(args) => list(&args),
         RulesCommand::Check(args) => {
-            let Some(rules) = checked(shipped::files(&args)?, &shipped::planner()?) else { return Ok(ExitCode::from(EXIT_FAILED)) };
+            let Some(rules) = checked(shipped::files(&args)?, &shipped::planner()?) else {
+                return Ok(ExitCode::from(EXIT_FAILED));
+            };
             let cases: usize = rules.iter().map(|rule| rule.cases.cases.len()).sum();
             eprintln!("{} rules are fit, with {cases} cases", rules.len());
             Ok(ExitCode::SUCCESS)
@@ -50,7 +52,8 @@ fn list(args: &RuleArgs) -> anyhow::Result<ExitCode> {
             cells.iter().map(|cell| terminal::clean(cell).into_owned()).collect()
         })
         .collect();
-    let heads = [Head::fixed("rule"), Head::fixed("severity"), Head::fixed("kind"), Head::fixed("status"), Head::text("title")];
+    let heads =
+        [Head::fixed("rule"), Head::fixed("severity"), Head::fixed("kind"), Head::fixed("status"), Head::text("title")];
     terminal::print(&format!("{}\n", grid(&heads, &rows, terminal::width()).join("\n")))?;
     eprintln!("{} rules", rules.len());
     Ok(ExitCode::SUCCESS)
@@ -86,9 +89,18 @@ fn test(args: &RuleArgs, filter: Option<&str>, mutate: bool) -> anyhow::Result<E
     for (rule, condition) in &tested.untested {
         eprintln!("{}", terminal::clean(&format!("{rule}: every case passes without the condition: {condition}")));
     }
-    let mutants = if mutate { format!(", {} conditions taken out, {} not missed", tested.mutants, tested.untested.len()) } else { String::new() };
+    let mutants = if mutate {
+        format!(", {} conditions taken out, {} not missed", tested.mutants, tested.untested.len())
+    } else {
+        String::new()
+    };
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{} rules, {} cases, {} failed{mutants}, in {seconds:.1} s", tested.rules, tested.cases, tested.failures.len());
+    eprintln!(
+        "{} rules, {} cases, {} failed{mutants}, in {seconds:.1} s",
+        tested.rules,
+        tested.cases,
+        tested.failures.len()
+    );
     let passed = tested.failures.is_empty() && tested.untested.is_empty();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }

@@ -44,7 +44,8 @@ impl Report {
     pub fn field(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             let value = terminal::clean(value);
-            let value = self.width.map_or(value.to_string(), |width| cut(&value, width.saturating_sub(NAME_WIDTH).max(20)));
+            let value =
+                self.width.map_or(value.to_string(), |width| cut(&value, width.saturating_sub(NAME_WIDTH).max(20)));
             self.raw(&format!("{name:<NAME_WIDTH$}{value}"));
         }
     }

@@ -30,7 +30,9 @@ fn a_new_rule_passes_and_finds() {
     let text = std::fs::read_to_string(&sql).unwrap();
     let example = text.split("event_name = '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
     world.put("logs/lists.json", log(&[record_with("e", serde_json::json!({"eventName": example}))]));
-    let found = trailhound(["scan", world.path("logs").to_str().unwrap(), "--rules", rules, "--format", "ndjson"]).ok().findings();
+    let found = trailhound(["scan", world.path("logs").to_str().unwrap(), "--rules", rules, "--format", "ndjson"])
+        .ok()
+        .findings();
     assert!(found.iter().any(|finding| finding["rule"] == "iam/ana_lists"), "{found:?}");
 }
 
@@ -46,7 +48,13 @@ const MISTAKES: &[(&str, &str, &str, usize, &str)] = &[
     ("unknown_table", "FROM events", "FROM evnts", 0, "evnts"),
     ("bad_sql", "FROM events", "FORM events", 0, "the SQL cannot be read"),
     ("a_join", "FROM events", "FROM events JOIN events b USING (event_id)", 0, "the SELECT uses a join"),
-    ("the_clock", "WHERE event_source", "WHERE event_time < now() AND event_source", 0, "has another answer every time"),
+    (
+        "the_clock",
+        "WHERE event_source",
+        "WHERE event_time < now() AND event_source",
+        0,
+        "has another answer every time",
+    ),
 ];
 
 #[test]
@@ -77,9 +85,15 @@ fn every_kind_of_mistake_is_refused_by_file_and_line() {
     });
     for (name, line, what) in mistakes.chain(more) {
         let lines: Vec<_> = said.lines().filter(|text| text.contains(&format!("iam/{name}."))).collect();
-        assert!(lines.iter().any(|text| text.contains(what) && text.contains(&format!(":{line}: "))), "{name}: line {line}, {what}\n{lines:#?}\n{said}");
+        assert!(
+            lines.iter().any(|text| text.contains(what) && text.contains(&format!(":{line}: "))),
+            "{name}: line {line}, {what}\n{lines:#?}\n{said}"
+        );
     }
-    assert!(said.lines().any(|line| line.contains("s3/wrong_folder.sql:") && line.contains("move it to `iam`")), "{said}");
+    assert!(
+        said.lines().any(|line| line.contains("s3/wrong_folder.sql:") && line.contains("move it to `iam`")),
+        "{said}"
+    );
 
     // Such a folder is refused by everything that would use it.
     let scan = trailhound(["scan", world.path("mine").to_str().unwrap(), "--rules", folder.to_str().unwrap()]).exits(2);
@@ -109,7 +123,20 @@ fn a_rule_of_the_same_name_takes_the_shipped_ones_place() {
     world.put("mine/iam/root_access_key_created.sql", rule.replacen("\"critical\"", "\"low\"", 1));
     world.put(&format!("logs/{}", key("Root")), gzip(&log(&[root_key("e")])));
     let rules = world.path("mine");
-    let run = trailhound(["scan", world.path("logs").to_str().unwrap(), "--rules", rules.to_str().unwrap(), "--format", "ndjson"]).ok();
-    let severities: Vec<_> = run.findings().iter().filter(|f| f["rule"] == "iam/root_access_key_created").map(|f| f["severity"].clone()).collect();
+    let run = trailhound([
+        "scan",
+        world.path("logs").to_str().unwrap(),
+        "--rules",
+        rules.to_str().unwrap(),
+        "--format",
+        "ndjson",
+    ])
+    .ok();
+    let severities: Vec<_> = run
+        .findings()
+        .iter()
+        .filter(|f| f["rule"] == "iam/root_access_key_created")
+        .map(|f| f["severity"].clone())
+        .collect();
     assert_eq!(severities, ["low"]);
 }

@@ -34,7 +34,11 @@ fn lab() {
 
     for finding in first.lines() {
         println!("{} {} x{} {}", finding["severity"], finding["rule"], finding["count"], finding["principal"]);
-        assert!(!finding["principal"].as_str().unwrap_or("").starts_with("service:") || matches!(finding["severity"].as_str(), Some("info" | "low")), "{finding}");
+        assert!(
+            !finding["principal"].as_str().unwrap_or("").starts_with("service:")
+                || matches!(finding["severity"].as_str(), Some("info" | "low")),
+            "{finding}"
+        );
     }
     let by_services = store.number(
         "SELECT count(*) AS n FROM findings f JOIN events e ON array_has(f.event_ids, e.event_id)
@@ -93,7 +97,14 @@ fn labelled_cases() {
         let prefix = format!("case-{nth}-");
         let rules: std::collections::BTreeSet<_> = findings
             .iter()
-            .filter(|finding| finding["severity"] != "info" && finding["event_ids"].as_array().unwrap().iter().any(|id| id.as_str().unwrap().starts_with(&prefix)))
+            .filter(|finding| {
+                finding["severity"] != "info"
+                    && finding["event_ids"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .any(|id| id.as_str().unwrap().starts_with(&prefix))
+            })
             .map(|finding| finding["rule"].as_str().unwrap())
             .collect();
         let wanted = wants_an_alert(&case["expected"]);
@@ -102,7 +113,10 @@ fn labelled_cases() {
         in_vain += usize::from(!wanted && !rules.is_empty());
         println!("{} wanted {wanted} fired {rules:?}", case["case"]);
     }
-    println!("{fired} of {expected} cases that expect an alert raise one, {in_vain} of {} others do", cases.len() - expected);
+    println!(
+        "{fired} of {expected} cases that expect an alert raise one, {in_vain} of {} others do",
+        cases.len() - expected
+    );
     assert!(fired >= CASES_FIRED_MIN, "{fired} of {expected}");
 }
 

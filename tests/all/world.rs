@@ -261,7 +261,8 @@ impl Store {
         self.assert_accounted();
         let twice = "SELECT event_id FROM events GROUP BY event_id HAVING count(*) > 1";
         assert_eq!(self.sql(twice), Vec::<Value>::new(), "events that are there twice");
-        let all = "SELECT * EXCEPT (src_bucket, src_key, src_ordinal, ingest_time) FROM events ORDER BY event_id, event_time";
+        let all =
+            "SELECT * EXCEPT (src_bucket, src_key, src_ordinal, ingest_time) FROM events ORDER BY event_id, event_time";
         let events = self.command(["sql", all, "--format", "json"]).ok().text().lines().map(str::to_string).collect();
         let findings = self.command(["findings", "list", "--format", "ndjson"]).ok().findings();
         Truth { events, findings }
