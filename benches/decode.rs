@@ -148,7 +148,7 @@ fn made(folder: &Path, options: impl Fn(Options) -> Options) -> PathBuf {
 
 fn measure(data: &Data, work: &Path) {
     let mut gunzip = Gunzip::new();
-    let inflate = best(|| data.objects.iter().for_each(|(_, bytes)| drop(black_box(gunzip.run(bytes).len()))));
+    let inflate = best(|| data.objects.iter().for_each(|(_, bytes)| _ = black_box(gunzip.run(bytes).len())));
     data.report("gunzip", inflate, None);
     let tape = best(|| {
         for (_, bytes) in &data.objects {
@@ -162,7 +162,7 @@ fn measure(data: &Data, work: &Path) {
         }
     });
     data.report("gunzip + serde_json::Value", value, None);
-    let decode = best(|| drop(black_box(data.decode(&mut |_| ()))));
+    let decode = best(|| _ = black_box(data.decode(&mut |_| ())));
     data.report("decode to batches", decode, Some(("gunzip + serde_json::Value", value)));
     data.report("", decode, Some(("gunzip + simd-json tape", tape)));
 
@@ -182,7 +182,7 @@ fn measure(data: &Data, work: &Path) {
         println!("{:<6} {sightings} sightings of {count} rules", data.name);
     }
 
-    let disk = best(|| drop(black_box(from_disk(data))));
+    let disk = best(|| _ = black_box(from_disk(data)));
     data.report("read + hash + decode", disk, None);
     scan(data, work, tape);
 }

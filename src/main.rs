@@ -66,6 +66,5 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Findings(command) => findings::run(command).await,
         Command::Investigate(options) => investigate::run(options).await,
         Command::Simulate(options) => simulate_command::run(options),
-        _ => anyhow::bail!("not yet"),
     }
 }
