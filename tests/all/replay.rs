@@ -29,7 +29,8 @@ fn a_mended_object_ends_as_if_it_had_never_been_parked() {
     assert!(store.number("SELECT count(*) AS n FROM parked") >= 3);
 
     // Nothing is mended yet: a replay changes nothing.
-    store.command(["replay"]).ok();
+    let again = store.command(["replay"]).exits(1);
+    assert!(again.stderr.contains("still parked") && again.stderr.contains("truncated_gzip"), "{}", again.stderr);
     assert_eq!(store.events(), kept);
     store.assert_accounted();
 
