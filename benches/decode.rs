@@ -117,9 +117,15 @@ fn main() {
     let work = tempfile::tempdir().expect("a temporary folder");
     let tiny = match std::env::args().nth(1).filter(|path| Path::new(path).is_dir()) {
         Some(path) => PathBuf::from(path),
-        None => made(&work.path().join("tiny"), |options| Options { period_minutes: 5, ..options.accounts(2).days(3).events(40_000) }),
+        None => made(&work.path().join("tiny"), |options| Options {
+            period_minutes: 5,
+            ..options.accounts(2).days(3).events(40_000)
+        }),
     };
-    let large = made(&work.path().join("large"), |options| Options { period_minutes: 720, ..options.accounts(2).days(2).events(200_000) });
+    let large = made(&work.path().join("large"), |options| Options {
+        period_minutes: 720,
+        ..options.accounts(2).days(2).events(200_000)
+    });
     for data in [Data::load("tiny", tiny), Data::load("large", large)] {
         println!(
             "{}: {} objects, {} events, {:.1} MB of JSON, {:.0} bytes an object as stored",
@@ -142,7 +148,7 @@ fn made(folder: &Path, options: impl Fn(Options) -> Options) -> PathBuf {
 
 fn measure(data: &Data, work: &Path) {
     let mut gunzip = Gunzip::new();
-    let inflate = best(|| data.objects.iter().for_each(|(_, bytes)| drop(black_box(gunzip.run(bytes).len()))));
+    let inflate = best(|| data.objects.iter().for_each(|(_, bytes)| _ = black_box(gunzip.run(bytes).len())));
     data.report("gunzip", inflate, None);
     let tape = best(|| {
         for (_, bytes) in &data.objects {
@@ -156,7 +162,7 @@ fn measure(data: &Data, work: &Path) {
         }
     });
     data.report("gunzip + serde_json::Value", value, None);
-    let decode = best(|| drop(black_box(data.decode(&mut |_| ()))));
+    let decode = best(|| _ = black_box(data.decode(&mut |_| ())));
     data.report("decode to batches", decode, Some(("gunzip + serde_json::Value", value)));
     data.report("", decode, Some(("gunzip + simd-json tape", tape)));
 
@@ -176,7 +182,7 @@ fn measure(data: &Data, work: &Path) {
         println!("{:<6} {sightings} sightings of {count} rules", data.name);
     }
 
-    let disk = best(|| drop(black_box(from_disk(data))));
+    let disk = best(|| _ = black_box(from_disk(data)));
     data.report("read + hash + decode", disk, None);
     scan(data, work, tape);
 }

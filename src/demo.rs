@@ -12,7 +12,7 @@ use trailhound_ingest::Geo;
 use trailhound_ingest::source::{Selection, Wanted};
 use trailhound_simulate::{Options, generate};
 
-use crate::args::{DemoArgs, FindingsFormat, RuleArgs, RowsFormat, SqlArgs, StoreArgs};
+use crate::args::{DemoArgs, FindingsFormat, RowsFormat, RuleArgs, SqlArgs, StoreArgs};
 use crate::scan::{Place, Workbench};
 use crate::{intake, output, sql};
 
@@ -67,21 +67,31 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     }
     match &args.store {
         Some(store) => eprintln!("\nThe store is kept: trailhound sql --store {store}"),
-        None => eprintln!("\nNext: trailhound demo --store demo-store, then trailhound sql --store demo-store; or trailhound scan on logs of your own."),
+        None => eprintln!(
+            "\nNext: trailhound demo --store demo-store, then trailhound sql --store demo-store; or trailhound scan on logs of your own."
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Tells which of the planted incidents the findings touch.
 fn planted(logs: &Path, findings: &[Finding]) -> anyhow::Result<()> {
-    let found: HashSet<&str> = findings.iter().flat_map(|finding| finding.event_ids.iter().map(String::as_str)).collect();
+    let found: HashSet<&str> =
+        findings.iter().flat_map(|finding| finding.event_ids.iter().map(String::as_str)).collect();
     let labels = std::fs::read_to_string(logs.join("labels.ndjson")).context("cannot read the demo's labels")?;
     eprintln!("\nplanted incidents, and whether a rule of one event sees them:");
     for line in labels.lines() {
         let label: serde_json::Value = serde_json::from_str(line).context("a label is not JSON")?;
-        let seen = label["event_ids"].as_array().is_some_and(|ids| ids.iter().any(|id| found.contains(id.as_str().unwrap_or(""))));
+        let seen = label["event_ids"]
+            .as_array()
+            .is_some_and(|ids| ids.iter().any(|id| found.contains(id.as_str().unwrap_or(""))));
         let word = |key: &str| label[key].as_str().unwrap_or("").to_string();
-        eprintln!("  {} {} ({})", if seen { "found " } else { "missed" }, word("kind").replace('_', " "), word("strength"));
+        eprintln!(
+            "  {} {} ({})",
+            if seen { "found " } else { "missed" },
+            word("kind").replace('_', " "),
+            word("strength")
+        );
     }
     Ok(())
 }

@@ -87,7 +87,11 @@ type SharedGeo = Arc<RwLock<Arc<Geo>>>;
 
 /// Opens a path or an `s3://` address as a source.
 pub async fn open_source(path: &str) -> Result<Source, SourceError> {
-    if path.starts_with("s3://") { Ok(Source::Bucket(Bucket::open(path).await?)) } else { Ok(Source::Folder(Folder::open(path)?)) }
+    if path.starts_with("s3://") {
+        Ok(Source::Bucket(Bucket::open(path).await?))
+    } else {
+        Ok(Source::Folder(Folder::open(path)?))
+    }
 }
 
 /// One run over a source.

@@ -27,11 +27,36 @@ const VIEW: &str = "asked";
 const ROWS_IN_MEMORY_MAX: usize = 500_000;
 /// The columns that the questions read.
 const COLUMNS: &[&str] = &[
-    "event_id", "event_time", "event_date", "event_source", "event_name", "outcome", "error_code", "read_only",
-    "account_id", "aws_region", "principal_key", "principal_name", "principal_class", "session_name",
-    "source_ip_address", "source_ip", "source_kind", "source_network", "source_country", "source_as_org",
-    "user_agent", "user_agent_family", "user_agent_os", "user_identity_access_key_id", "request_role_arn",
-    "request_user_name", "response_user_name", "response_access_key_id", "response_assumed_role_arn", "login_result",
+    "event_id",
+    "event_time",
+    "event_date",
+    "event_source",
+    "event_name",
+    "outcome",
+    "error_code",
+    "read_only",
+    "account_id",
+    "aws_region",
+    "principal_key",
+    "principal_name",
+    "principal_class",
+    "session_name",
+    "source_ip_address",
+    "source_ip",
+    "source_kind",
+    "source_network",
+    "source_country",
+    "source_as_org",
+    "user_agent",
+    "user_agent_family",
+    "user_agent_os",
+    "user_identity_access_key_id",
+    "request_role_arn",
+    "request_user_name",
+    "response_user_name",
+    "response_access_key_id",
+    "response_assumed_role_arn",
+    "login_result",
     "mfa_used",
 ];
 
@@ -101,7 +126,9 @@ async fn ask(report: &mut Report, session: &SessionContext, section: &Section) -
             _ => Head::text(field.name()),
         })
         .collect();
-    let mut rows = rows(answer.limit(0, Some(section.rows + 1))?).await.with_context(|| format!("cannot ask for {}", section.title))?;
+    let mut rows = rows(answer.limit(0, Some(section.rows + 1))?)
+        .await
+        .with_context(|| format!("cannot ask for {}", section.title))?;
     if rows.is_empty() {
         return Ok(());
     }
@@ -119,21 +146,36 @@ async fn ask(report: &mut Report, session: &SessionContext, section: &Section) -
 async fn findings(report: &mut Report, asked: &Asked, session: &SessionContext) -> anyhow::Result<()> {
     let all = asked.findings.current().await?;
     let ids = all.iter().flat_map(|finding| &finding.event_ids);
-    let ids = ids.map(|id| datafusion::prelude::lit(datafusion::common::ScalarValue::Utf8View(Some(id.clone())))).collect();
+    let ids =
+        ids.map(|id| datafusion::prelude::lit(datafusion::common::ScalarValue::Utf8View(Some(id.clone())))).collect();
     let known = session.table(VIEW).await?.filter(datafusion::prelude::col("event_id").in_list(ids, false))?;
-    let known: std::collections::HashSet<String> = rows(known.select_columns(&["event_id"])?).await?.into_iter().flatten().collect();
-    let mut touched: Vec<_> = all.iter().filter(|finding| finding.event_ids.iter().any(|id| known.contains(id))).collect();
+    let known: std::collections::HashSet<String> =
+        rows(known.select_columns(&["event_id"])?).await?.into_iter().flatten().collect();
+    let mut touched: Vec<_> =
+        all.iter().filter(|finding| finding.event_ids.iter().any(|id| known.contains(id))).collect();
     touched.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.first_time.cmp(&b.first_time)));
     if touched.is_empty() {
         return Ok(());
     }
     report.section("Findings");
-    let heads = [Head::fixed("severity"), Head::fixed("first seen"), Head::text("finding"), Head::text("rule"), Head::fixed("id")];
+    let heads = [
+        Head::fixed("severity"),
+        Head::fixed("first seen"),
+        Head::text("finding"),
+        Head::text("rule"),
+        Head::fixed("id"),
+    ];
     let lines: Vec<Vec<String>> = touched
         .iter()
         .map(|f| {
             let id = f.id.get(..10).unwrap_or(&f.id).to_string();
-            vec![f.severity.to_string(), trailhound_detect::finding::time(f.first_time), f.title.clone(), f.rule.clone(), id]
+            vec![
+                f.severity.to_string(),
+                trailhound_detect::finding::time(f.first_time),
+                f.title.clone(),
+                f.rule.clone(),
+                id,
+            ]
         })
         .collect();
     report.grid(&heads, &lines);
@@ -144,7 +186,11 @@ async fn findings(report: &mut Report, asked: &Asked, session: &SessionContext) 
 async fn rows(answer: DataFrame) -> anyhow::Result<Vec<Vec<String>>> {
     let mut rows = Vec::new();
     for batch in answer.collect().await? {
-        rows.extend(output::cells(&batch)?.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()));
+        rows.extend(
+            output::cells(&batch)?
+                .into_iter()
+                .map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()),
+        );
     }
     Ok(rows)
 }

@@ -28,7 +28,9 @@ pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::List(args) => list(&args),
         RulesCommand::Check(args) => {
-            let Some(rules) = checked(shipped::files(&args)?, &shipped::planner()?) else { return Ok(ExitCode::from(EXIT_FAILED)) };
+            let Some(rules) = checked(shipped::files(&args)?, &shipped::planner()?) else {
+                return Ok(ExitCode::from(EXIT_FAILED));
+            };
             let cases: usize = rules.iter().map(|rule| rule.cases.cases.len()).sum();
             eprintln!("{} checked, with {}: all fit", counted(rules.len(), "rule"), counted(cases, "case"));
             Ok(ExitCode::SUCCESS)
@@ -50,7 +52,8 @@ fn list(args: &RuleArgs) -> anyhow::Result<ExitCode> {
             cells.iter().map(|cell| terminal::clean(cell).into_owned()).collect()
         })
         .collect();
-    let heads = [Head::fixed("rule"), Head::fixed("severity"), Head::fixed("kind"), Head::fixed("status"), Head::text("title")];
+    let heads =
+        [Head::fixed("rule"), Head::fixed("severity"), Head::fixed("kind"), Head::fixed("status"), Head::text("title")];
     terminal::print(&format!("{}\n", grid(&heads, &rows, terminal::width()).join("\n")))?;
     eprintln!("{}", counted(rules.len(), "rule"));
     Ok(ExitCode::SUCCESS)

@@ -115,7 +115,9 @@ fn exit_code(args: &ScanArgs, outcome: &Outcome, findings: &[Finding]) -> ExitCo
         return ExitCode::from(2);
     }
     let reached = |bound: SeverityArg| {
-        findings.iter().any(|finding| output::severity_rank(finding.severity.as_str()) >= output::severity_rank(bound.as_str()))
+        findings
+            .iter()
+            .any(|finding| output::severity_rank(finding.severity.as_str()) >= output::severity_rank(bound.as_str()))
     };
     ExitCode::from(u8::from(args.fail_on.is_some_and(reached)))
 }

@@ -10,7 +10,8 @@ use crate::args::SimulateArgs;
 
 /// Writes the logs. The bar is drawn on a terminal only.
 pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
-    let mut options = Options::new(&args.out).seed(args.seed).accounts(args.accounts).days(args.days).events(args.events);
+    let mut options =
+        Options::new(&args.out).seed(args.seed).accounts(args.accounts).days(args.days).events(args.events);
     if args.no_attacks {
         options = options.attacks(Vec::new());
     }
@@ -37,7 +38,10 @@ pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
         summary.json_bytes as f64 / 1e6,
         summary.gzip_bytes as f64 / 1e6
     );
-    eprintln!("planted         {} attacks (labels.ndjson), {} look-alikes (lookalikes.ndjson)", summary.attacks, summary.lookalikes);
+    eprintln!(
+        "planted         {} attacks (labels.ndjson), {} look-alikes (lookalikes.ndjson)",
+        summary.attacks, summary.lookalikes
+    );
     eprintln!("speed           {seconds:.1} s, {:.0} events/s", summary.events as f64 / seconds.max(1e-9));
     eprintln!("Next: trailhound scan {out} --geoip {out}/geo-city.mmdb --geoip {out}/geo-asn.mmdb");
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, new_null_array,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use trailhound_detect::{File, Planner, RuleSet, load};
@@ -55,7 +56,9 @@ fn rule(i: usize, random: &mut Random) -> File {
     let more = match i % 8 {
         0 => "AND user_identity_type = 'Root'".to_owned(),
         1 => "AND request_user_name <> coalesce(user_identity_user_name, '')".to_owned(),
-        2 => "AND json_text(request_parameters, 'policyArn') = 'arn:aws:iam::aws:policy/AdministratorAccess'".to_owned(),
+        2 => {
+            "AND json_text(request_parameters, 'policyArn') = 'arn:aws:iam::aws:policy/AdministratorAccess'".to_owned()
+        }
         3 => "AND user_agent_family = 'kali' AND NOT actor_is_service".to_owned(),
         4 => "AND user_agent LIKE '%nmap%'".to_owned(),
         5 => "AND source_kind = 'public' AND principal_class = 'root'".to_owned(),

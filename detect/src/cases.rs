@@ -50,8 +50,17 @@ pub struct Expected {
 
 /// Fields that CloudTrail writes into every record of an event.
 const WHOLE: &[&str] = &[
-    "eventVersion", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userIdentity", "requestParameters",
-    "responseElements", "eventID", "eventType",
+    "eventVersion",
+    "eventTime",
+    "eventSource",
+    "eventName",
+    "awsRegion",
+    "sourceIPAddress",
+    "userIdentity",
+    "requestParameters",
+    "responseElements",
+    "eventID",
+    "eventType",
 ];
 
 /// Reads a cases file and refuses what would test nothing.
@@ -60,7 +69,11 @@ pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
         .map_err(|e| {
             let text = e.to_string();
             let what = text.split(" at line ").next().unwrap_or(&text);
-            report.add(e.line(), format!("the cases cannot be read: {what}"), r#"write {"cases": [{"name", "history", "events", "expect"}]}"#);
+            report.add(
+                e.line(),
+                format!("the cases cannot be read: {what}"),
+                r#"write {"cases": [{"name", "history", "events", "expect"}]}"#,
+            );
         })
         .ok()?;
     let line = |case: &Case| 1 + file.text.lines().position(|l| l.contains(&format!("\"{}\"", case.name))).unwrap_or(0);
@@ -75,7 +88,11 @@ pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
         for record in case.history.iter().chain(&case.events) {
             let missing: Vec<&str> = WHOLE.iter().copied().filter(|f| record.get(f).is_none()).collect();
             if !missing.is_empty() {
-                report.add(line(case), format!("a record of the case \"{}\" lacks {}", case.name, missing.join(", ")), "write whole records, as CloudTrail does");
+                report.add(
+                    line(case),
+                    format!("a record of the case \"{}\" lacks {}", case.name, missing.join(", ")),
+                    "write whole records, as CloudTrail does",
+                );
             }
         }
     }
@@ -91,14 +108,22 @@ fn refuse_one_sided(cases: &Cases, report: &mut Report<'_>) {
         report.add(1, "no case expects a finding", "add one that fires");
     }
     if !cases.cases.iter().any(failed) {
-        report.add(1, "no case has a denied or failed event", "add a case in which the same call was refused, and say what the rule finds then");
+        report.add(
+            1,
+            "no case has a denied or failed event",
+            "add a case in which the same call was refused, and say what the rule finds then",
+        );
     }
     // A rule on failures has its failed variant in a case that fires; else the variant alone is not a look-alike.
     let quiet = cases.cases.iter().filter(|c| !fires(c)).count();
     let variant_fires = cases.cases.iter().any(|c| fires(c) && failed(c));
     let look_alike = cases.cases.iter().any(|c| !fires(c) && (!failed(c) || variant_fires));
     if quiet == 0 || !look_alike && quiet < 2 {
-        report.add(1, "no case is a look-alike that stays quiet", "add something harmless that looks much the same, with \"expect\": []");
+        report.add(
+            1,
+            "no case is a look-alike that stays quiet",
+            "add something harmless that looks much the same, with \"expect\": []",
+        );
     }
 }
 
@@ -106,7 +131,9 @@ fn refuse_one_sided(cases: &Cases, report: &mut Report<'_>) {
 fn is_failed(record: &Value) -> bool {
     let name = record["eventName"].as_str().unwrap_or_default();
     let failure = |parent: &str| record[parent][name].as_str() == Some("Failure");
-    record.get("errorCode").is_some_and(|c| !c.is_null()) || failure("responseElements") || failure("serviceEventDetails")
+    record.get("errorCode").is_some_and(|c| !c.is_null())
+        || failure("responseElements")
+        || failure("serviceEventDetails")
 }
 
 /// A case whose findings are not those that it expects.
@@ -148,10 +175,16 @@ impl ReadyCase {
     /// Runs the only rule of a set on the case.
     pub fn run(&self, set: &RuleSet) -> Result<(), CaseFailure> {
         let rule = set.rules().next().map(|r| r.id.clone()).unwrap_or_default();
-        let fail = |got: String| CaseFailure { rule: rule.clone(), case: self.case.name.clone(), expected: expected_text(&self.case.expect), got };
+        let fail = |got: String| CaseFailure {
+            rule: rule.clone(),
+            case: self.case.name.clone(),
+            expected: expected_text(&self.case.expect),
+            got,
+        };
         let found = self.findings(set).map_err(&fail)?;
         let found: Vec<&Finding> = found.values().collect();
-        let met = found.len() == self.case.expect.len() && assign(&self.case.expect, &found, &mut vec![false; found.len()]);
+        let met =
+            found.len() == self.case.expect.len() && assign(&self.case.expect, &found, &mut vec![false; found.len()]);
         if met { Ok(()) } else { Err(fail(found_text(&found))) }
     }
 
@@ -191,7 +224,8 @@ fn assign(expected: &[Expected], found: &[&Finding], taken: &mut Vec<bool>) -> b
 }
 
 fn fits(expected: &Expected, finding: &Finding) -> bool {
-    expected.count.is_none_or(|n| n == finding.count) && expected.entity.iter().all(|(k, v)| finding.entity.get(k) == Some(v))
+    expected.count.is_none_or(|n| n == finding.count)
+        && expected.entity.iter().all(|(k, v)| finding.entity.get(k) == Some(v))
 }
 
 fn expected_text(expected: &[Expected]) -> String {
@@ -214,13 +248,19 @@ fn listed(parts: impl Iterator<Item = String>) -> String {
 }
 
 /// Everything that a set holds of one rule and its cases, ready to be run.
-pub(crate) fn decode_all(cases: Cases, rule: &Arc<crate::rule::Rule>, decode: &impl Decode) -> (Vec<ReadyCase>, Vec<CaseFailure>) {
+pub(crate) fn decode_all(
+    cases: Cases,
+    rule: &Arc<crate::rule::Rule>,
+    decode: &impl Decode,
+) -> (Vec<ReadyCase>, Vec<CaseFailure>) {
     let (mut ready, mut failures) = (Vec::new(), Vec::new());
     for case in cases.cases {
         let (name, expect) = (case.name.clone(), case.expect.clone());
         match ReadyCase::decode(case, decode) {
             Ok(case) => ready.push(case),
-            Err(got) => failures.push(CaseFailure { rule: rule.id.clone(), case: name, expected: expected_text(&expect), got }),
+            Err(got) => {
+                failures.push(CaseFailure { rule: rule.id.clone(), case: name, expected: expected_text(&expect), got })
+            }
         }
     }
     (ready, failures)

@@ -70,7 +70,9 @@ fn check_names(rule: &Rule, report: &mut Report<'_>) {
     let Some(predicate) = &rule.select.predicate else { return };
     let text = &rule.file.text;
     let line = |quoted: &str| line_of(text, &format!("'{quoted}'")).unwrap_or_else(|| first_sql_line(text));
-    if matches!(predicate, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _)) || rule.names.as_ref().is_some_and(|n| n.is_empty()) {
+    if matches!(predicate, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _))
+        || rule.names.as_ref().is_some_and(|n| n.is_empty())
+    {
         report.add(first_sql_line(text), "the WHERE is never true", "two of its conditions exclude each other");
         return;
     }
@@ -84,15 +86,24 @@ fn check_names(rule: &Rule, report: &mut Report<'_>) {
     let sources = compared("event_source");
     for source in sources.iter().filter(|s| !names.has_source(s)) {
         let near = names.nearest_source(source).map(|n| format!("did you mean `{n}`?"));
-        report.add(line(source), format!("there is no event source `{source}`"), near.unwrap_or_else(|| "write it as CloudTrail does, such as 'iam.amazonaws.com'".into()));
+        report.add(
+            line(source),
+            format!("there is no event source `{source}`"),
+            near.unwrap_or_else(|| "write it as CloudTrail does, such as 'iam.amazonaws.com'".into()),
+        );
     }
     let known: Vec<&str> = sources.iter().map(String::as_str).filter(|s| names.has_source(s)).collect();
     for name in compared("event_name").into_iter().chain(compared("event_name_norm")) {
-        let exists = if known.is_empty() { names.has_anywhere(&name) } else { known.iter().any(|s| names.has(s, &name)) };
+        let exists =
+            if known.is_empty() { names.has_anywhere(&name) } else { known.iter().any(|s| names.has(s, &name)) };
         if !exists {
             let of = if known.is_empty() { String::new() } else { format!(" of {}", known.join(", ")) };
             let near = names.nearest_name(&known, &name).map(|n| format!("did you mean `{n}`?"));
-            report.add(line(&name), format!("there is no event name `{name}`{of}"), near.unwrap_or_else(|| "see the service's API reference, or CloudTrail's own records".into()));
+            report.add(
+                line(&name),
+                format!("there is no event name `{name}`{of}"),
+                near.unwrap_or_else(|| "see the service's API reference, or CloudTrail's own records".into()),
+            );
         }
     }
 }
@@ -106,12 +117,24 @@ fn check_folder(rule: &Rule, report: &mut Report<'_>) {
     }
     let line = first_sql_line(&rule.file.text);
     match &rule.sources {
-        None => report.add(line, format!("the rule stands in `{folder}` but takes events of any service"), "require an event_source, or move it to `account`"),
+        None => report.add(
+            line,
+            format!("the rule stands in `{folder}` but takes events of any service"),
+            "require an event_source, or move it to `account`",
+        ),
         Some(sources) => {
             let fits = |s: &String| source_prefix(s) == folder || names.service(s) == folder;
             if let Some(other) = sources.iter().find(|s| !fits(s)) {
-                let remedy = if sources.len() == 1 { format!("move it to `{}`", source_prefix(other)) } else { "rules across services stand in `account`".into() };
-                report.add(line_of(&rule.file.text, other).unwrap_or(line), format!("the rule stands in `{folder}` but looks at {other}"), remedy);
+                let remedy = if sources.len() == 1 {
+                    format!("move it to `{}`", source_prefix(other))
+                } else {
+                    "rules across services stand in `account`".into()
+                };
+                report.add(
+                    line_of(&rule.file.text, other).unwrap_or(line),
+                    format!("the rule stands in `{folder}` but looks at {other}"),
+                    remedy,
+                );
             }
         }
     }
@@ -135,7 +158,16 @@ pub fn test(rules: &[Checked], planner: &Planner, decode: &impl Decode, mutate: 
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(rules.len().max(1));
     let parts: Vec<Tested> = std::thread::scope(|scope| {
         let tasks: Vec<_> = (0..threads)
-            .map(|t| scope.spawn(move || rules.iter().skip(t).step_by(threads).map(|r| test_one(r, planner, decode, mutate)).collect::<Vec<_>>()))
+            .map(|t| {
+                scope.spawn(move || {
+                    rules
+                        .iter()
+                        .skip(t)
+                        .step_by(threads)
+                        .map(|r| test_one(r, planner, decode, mutate))
+                        .collect::<Vec<_>>()
+                })
+            })
             .collect();
         tasks.into_iter().flat_map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
@@ -159,7 +191,12 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
     let set = match RuleSet::compile([checked.rule.clone()], planner) {
         Ok(set) => set,
         Err(e) => {
-            tested.failures.push(CaseFailure { rule: rule.id.clone(), case: "(all)".into(), expected: "a rule".into(), got: format!("{e}: {}", e.source) });
+            tested.failures.push(CaseFailure {
+                rule: rule.id.clone(),
+                case: "(all)".into(),
+                expected: "a rule".into(),
+                got: format!("{e}: {}", e.source),
+            });
             return tested;
         }
     };

@@ -42,7 +42,10 @@ impl Compiled {
 
     /// Its value for every row as JSON. A row on which it fails is null; the second value counts such rows and the
     /// third is the first error.
-    pub fn values_or_null(&self, rows: &impl Rows) -> Result<(Vec<Value>, u64, Option<DataFusionError>), DataFusionError> {
+    pub fn values_or_null(
+        &self,
+        rows: &impl Rows,
+    ) -> Result<(Vec<Value>, u64, Option<DataFusionError>), DataFusionError> {
         let batch = self.batch(rows)?;
         if let Ok(array) = self.evaluate(&batch) {
             return Ok((value::values(&array)?, 0, None));
@@ -104,10 +107,9 @@ impl Compiled {
 }
 
 fn truth(values: &ArrayRef) -> Result<BooleanBuffer, DataFusionError> {
-    let values = values
-        .as_any()
-        .downcast_ref::<BooleanArray>()
-        .ok_or_else(|| DataFusionError::Execution(format!("a predicate gave {} instead of true or false", values.data_type())))?;
+    let values = values.as_any().downcast_ref::<BooleanArray>().ok_or_else(|| {
+        DataFusionError::Execution(format!("a predicate gave {} instead of true or false", values.data_type()))
+    })?;
     Ok(match values.nulls() {
         Some(nulls) if nulls.null_count() > 0 => values.values() & nulls.inner(),
         _ => values.values().clone(),

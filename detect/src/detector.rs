@@ -134,7 +134,8 @@ impl Detector {
         active: impl Fn(usize) -> bool,
         found: &mut Folded,
     ) -> Result<()> {
-        let seen = set.evaluate_some(batch, active).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+        let seen =
+            set.evaluate_some(batch, active).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
         self.note_failures(seen.failures);
         fold(set, seen.sightings, found);
         Ok(())
@@ -143,7 +144,8 @@ impl Detector {
     /// Findings and cursors, in one transaction.
     async fn save(&self, set: &RuleSet, generations: &[i64], version: i64, found: Folded) -> Result<Changes> {
         let mut transaction = self.ledger.begin().await?;
-        let findings = found.into_values().map(|(place, finding)| (finding, set.rules[place].rule.clone(), generations[place]));
+        let findings =
+            found.into_values().map(|(place, finding)| (finding, set.rules[place].rule.clone(), generations[place]));
         let changes = self.ledger.save(&mut transaction, version, findings).await?;
         self.ledger.advance(&mut transaction, version).await?;
         crash::point("detect.ledger_open");
@@ -158,7 +160,12 @@ impl Detector {
             match all.get_mut(&failure.rule) {
                 Some(known) => known.rows += failure.rows,
                 None => {
-                    tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows; its other findings stand");
+                    tracing::warn!(
+                        rule = failure.rule,
+                        rows = failure.rows,
+                        error = failure.error,
+                        "a rule fails on rows; its other findings stand"
+                    );
                     all.insert(failure.rule.clone(), failure);
                 }
             }

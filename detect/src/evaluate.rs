@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use datafusion::arrow::array::{Array, AsArray, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt32Array};
+use datafusion::arrow::array::{
+    Array, AsArray, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt32Array,
+};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use datafusion::common::DataFusionError;
@@ -52,9 +54,19 @@ impl RuleSet {
     }
 
     /// Evaluates the rules for which `active` says so.
-    pub(crate) fn evaluate_some(&self, batch: &RecordBatch, active: impl Fn(usize) -> bool) -> Result<Seen, DataFusionError> {
+    pub(crate) fn evaluate_some(
+        &self,
+        batch: &RecordBatch,
+        active: impl Fn(usize) -> bool,
+    ) -> Result<Seen, DataFusionError> {
         let events = Events::new(batch.clone());
-        let mut pass = Pass { set: self, active: &active, events: &events, matched: vec![Vec::new(); self.rules.len()], failures: HashMap::new() };
+        let mut pass = Pass {
+            set: self,
+            active: &active,
+            events: &events,
+            matched: vec![Vec::new(); self.rules.len()],
+            failures: HashMap::new(),
+        };
         pass.anywhere()?;
         pass.by_name()?;
         let mut seen = Seen::default();
@@ -62,7 +74,11 @@ impl RuleSet {
         for (rule, rows) in matched.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
             pass.shape(rule, rows, &mut seen.sightings)?;
         }
-        seen.failures = pass.failures.into_iter().map(|(rule, (rows, error))| Failure { rule: self.rules[rule].rule.id.clone(), rows, error }).collect();
+        seen.failures = pass
+            .failures
+            .into_iter()
+            .map(|(rule, (rows, error))| Failure { rule: self.rules[rule].rule.id.clone(), rows, error })
+            .collect();
         seen.failures.sort_by(|a, b| a.rule.cmp(&b.rule));
         Ok(seen)
     }
@@ -106,7 +122,12 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
     }
 
     /// Evaluates entries on rows; `origin` says where a row stands in the batch.
-    fn entries<'e>(&mut self, entries: impl Iterator<Item = &'e Entry>, rows: &impl Rows, origin: impl Fn(u32) -> u32) -> Result<(), DataFusionError> {
+    fn entries<'e>(
+        &mut self,
+        entries: impl Iterator<Item = &'e Entry>,
+        rows: &impl Rows,
+        origin: impl Fn(u32) -> u32,
+    ) -> Result<(), DataFusionError> {
         let mut masks: HashMap<usize, BooleanBuffer> = HashMap::new();
         for entry in entries.filter(|e| (self.active)(e.rule)) {
             let Some(passed) = self.shared(entry, rows, &mut masks)? else { continue };
@@ -127,7 +148,12 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
     }
 
     /// The rows that pass an entry's shared conditions: none if no row does, `Some(None)` if it has no such condition.
-    fn shared(&self, entry: &Entry, rows: &impl Rows, masks: &mut HashMap<usize, BooleanBuffer>) -> Result<Option<Option<BooleanBuffer>>, DataFusionError> {
+    fn shared(
+        &self,
+        entry: &Entry,
+        rows: &impl Rows,
+        masks: &mut HashMap<usize, BooleanBuffer>,
+    ) -> Result<Option<Option<BooleanBuffer>>, DataFusionError> {
         let mut passed: Option<BooleanBuffer> = None;
         for place in &entry.shared {
             if !masks.contains_key(place) {
@@ -192,7 +218,8 @@ fn group<'s>(events: &Events, set: &'s RuleSet) -> Result<Vec<NameGroup<'s>>, Da
     let norms: &StringViewArray = norms.as_string_view();
     let entries_of = |row: usize| {
         let named = set.by_name.get(names.value(row)).map_or(&[][..], Vec::as_slice);
-        let normed = if set.by_norm.is_empty() || norms.is_null(row) { None } else { set.by_norm.get(norms.value(row)) };
+        let normed =
+            if set.by_norm.is_empty() || norms.is_null(row) { None } else { set.by_norm.get(norms.value(row)) };
         [named, normed.map_or(&[][..], Vec::as_slice)]
     };
     let mut groups: Vec<NameGroup<'s>> = Vec::new();

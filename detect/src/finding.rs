@@ -128,8 +128,12 @@ impl Finding {
                 *mine = None;
             }
         }
-        let mine = std::mem::take(&mut self.event_times).into_iter().zip(std::mem::take(&mut self.event_ids)).zip(std::mem::take(&mut self.objects));
-        let mut events: Vec<_> = mine.chain(other.event_times.into_iter().zip(other.event_ids).zip(other.objects)).collect();
+        let mine = std::mem::take(&mut self.event_times)
+            .into_iter()
+            .zip(std::mem::take(&mut self.event_ids))
+            .zip(std::mem::take(&mut self.objects));
+        let mut events: Vec<_> =
+            mine.chain(other.event_times.into_iter().zip(other.event_ids).zip(other.objects)).collect();
         events.sort();
         for ((time, id), object) in events.into_iter().take(EVENTS_MAX) {
             self.event_times.push(time);
@@ -145,7 +149,11 @@ impl Finding {
     }
 
     fn value(&self, column: &str) -> String {
-        if self.varies.contains(column) { "several".into() } else { self.evidence.get(column).map_or("none".into(), plain) }
+        if self.varies.contains(column) {
+            "several".into()
+        } else {
+            self.evidence.get(column).map_or("none".into(), plain)
+        }
     }
 
     /// One sentence on what was seen and one on why it matters, short enough for a chat message.
@@ -154,7 +162,11 @@ impl Finding {
             1 => format!("Seen at {}", time(self.first_time)),
             n => format!("{n} events from {} to {}", time(self.first_time), time(self.last_time)),
         };
-        let fields = [(" by ", "principal", &self.principal), (" in ", "account_id", &self.account_id), (", ", "region", &self.region)];
+        let fields = [
+            (" by ", "principal", &self.principal),
+            (" in ", "account_id", &self.account_id),
+            (", ", "region", &self.region),
+        ];
         for (word, name, value) in fields {
             match value {
                 Some(value) => drop(write!(text, "{word}{}", shown(value, EXPLAINED_CHARS_MAX))),
@@ -169,7 +181,11 @@ impl Finding {
             if told || (self.evidence.get(name).is_none_or(Value::is_null) && !self.varies.contains(name)) {
                 continue;
             }
-            let part = format!("{}{name} {}", if evidence.is_empty() { ": " } else { ", " }, shown(&value, EXPLAINED_CHARS_MAX));
+            let part = format!(
+                "{}{name} {}",
+                if evidence.is_empty() { ": " } else { ", " },
+                shown(&value, EXPLAINED_CHARS_MAX)
+            );
             if evidence.chars().count() + part.chars().count() > EVIDENCE_CHARS_MAX {
                 evidence.push_str(", …");
                 break;

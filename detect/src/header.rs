@@ -45,7 +45,11 @@ impl Header {
         let (table, errors) = DeTable::parse_recoverable(&toml);
         for e in &errors {
             let line = e.span().map_or(1, |s| line_at(&toml, s.start));
-            report.add(line, format!("the header is not TOML: {}", e.message().trim()), "write `key = value` with text in double quotes");
+            report.add(
+                line,
+                format!("the header is not TOML: {}", e.message().trim()),
+                "write `key = value` with text in double quotes",
+            );
         }
         if !errors.is_empty() {
             return None;
@@ -76,7 +80,11 @@ fn header_text(text: &str, report: &mut Report<'_>) -> Option<String> {
     }
     match opened {
         Some(line) => report.add(line, "the header is not closed", "end it with a line `-- +++`"),
-        None => report.add(1, "the file has no header", "begin it with TOML between two lines `-- +++`, each line behind `--`"),
+        None => report.add(
+            1,
+            "the file has no header",
+            "begin it with TOML between two lines `-- +++`, each line behind `--`",
+        ),
     }
     None
 }
@@ -139,10 +147,18 @@ impl<'a> Keys<'a, '_, '_> {
     fn check_values(&mut self, header: &Header) {
         let line = |key: &str| header.lines.get(key).copied().unwrap_or(1);
         if header.entity.is_empty() && header.lines.contains_key("entity") {
-            self.report.add(line("entity"), "`entity` is empty", "name the columns that say whose finding it is, such as [\"principal_key\"]");
+            self.report.add(
+                line("entity"),
+                "`entity` is empty",
+                "name the columns that say whose finding it is, such as [\"principal_key\"]",
+            );
         }
         for technique in header.attack.iter().filter(|t| !is_technique(t)) {
-            self.report.add(line("attack"), format!("`{technique}` is not an ATT&CK technique"), "write it like \"T1098\" or \"T1098.001\"");
+            self.report.add(
+                line("attack"),
+                format!("`{technique}` is not an ATT&CK technique"),
+                "write it like \"T1098\" or \"T1098.001\"",
+            );
         }
     }
 

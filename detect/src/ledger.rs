@@ -115,7 +115,8 @@ impl FindingsLedger {
             .map_err(&fail)?;
         let mut known: BTreeMap<String, (String, Cursor)> = BTreeMap::new();
         for row in rows {
-            let cursor = Cursor { generation: row.try_get(2).map_err(&fail)?, applied_to: row.try_get(3).map_err(&fail)? };
+            let cursor =
+                Cursor { generation: row.try_get(2).map_err(&fail)?, applied_to: row.try_get(3).map_err(&fail)? };
             known.insert(row.try_get(0).map_err(&fail)?, (row.try_get(1).map_err(&fail)?, cursor));
         }
         let mut cursors = Vec::with_capacity(rules.len());
@@ -148,7 +149,11 @@ impl FindingsLedger {
             cursors.push(Cursor { generation, applied_to: -1 });
         }
         for gone in known.into_keys() {
-            sqlx::query("DELETE FROM rule_cursors WHERE rule = $1").bind(gone).execute(&mut *transaction).await.map_err(&fail)?;
+            sqlx::query("DELETE FROM rule_cursors WHERE rule = $1")
+                .bind(gone)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&fail)?;
         }
         self.commit(transaction).await?;
         Ok(cursors)
@@ -175,7 +180,11 @@ impl FindingsLedger {
         let fail = self.fail("write findings");
         let mut changes = Changes::default();
         for (mut finding, rule, generation) in findings {
-            let found = sqlx::query(row::SELECT_BY_ID).bind(finding.id.clone()).fetch_optional(&mut **transaction).await.map_err(&fail)?;
+            let found = sqlx::query(row::SELECT_BY_ID)
+                .bind(finding.id.clone())
+                .fetch_optional(&mut **transaction)
+                .await
+                .map_err(&fail)?;
             let before = found.map(|row| row::stored(&row)).transpose()?;
             let change = match before {
                 None => "raised",
@@ -210,7 +219,8 @@ impl FindingsLedger {
 
     /// Every finding that is not retracted, by first time, then id.
     pub async fn current(&self) -> Result<Vec<Finding>> {
-        let rows = sqlx::query(row::SELECT_CURRENT).fetch_all(self.ledger.pool()).await.map_err(self.fail("read findings"))?;
+        let rows =
+            sqlx::query(row::SELECT_CURRENT).fetch_all(self.ledger.pool()).await.map_err(self.fail("read findings"))?;
         rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
     }
 
@@ -220,7 +230,11 @@ impl FindingsLedger {
         if hex.is_empty() || hex.len() != id.len() {
             return Ok(None);
         }
-        let rows = sqlx::query(row::SELECT_LIKE).bind(format!("{hex}%")).fetch_all(self.ledger.pool()).await.map_err(self.fail("read a finding"))?;
+        let rows = sqlx::query(row::SELECT_LIKE)
+            .bind(format!("{hex}%"))
+            .fetch_all(self.ledger.pool())
+            .await
+            .map_err(self.fail("read a finding"))?;
         match rows.as_slice() {
             [row] => row::stored(row).map(|s| Some((s.finding, !s.current))),
             _ => Ok(None),
@@ -256,11 +270,17 @@ impl FindingsLedger {
     /// Makes `findings` and `finding_history` known to a session. Lists and objects are JSON text; retracted findings
     /// are there with `state = 'retracted'`.
     pub fn register(&self, session: &SessionContext) -> Result<()> {
-        let tables = [("findings", row::SQL_FINDINGS, row::FINDINGS_COLUMNS), ("finding_history", row::SQL_HISTORY, row::HISTORY_COLUMNS)];
+        let tables = [
+            ("findings", row::SQL_FINDINGS, row::FINDINGS_COLUMNS),
+            ("finding_history", row::SQL_HISTORY, row::HISTORY_COLUMNS),
+        ];
         for (name, query, columns) in tables {
-            let fields: Vec<Field> = columns.iter().map(|(name, kind)| Field::new(*name, column_type(*kind), true)).collect();
+            let fields: Vec<Field> =
+                columns.iter().map(|(name, kind)| Field::new(*name, column_type(*kind), true)).collect();
             let table = self.ledger.table(name, query, Arc::new(Schema::new(fields)))?;
-            session.register_table(name, table).map_err(|e| DetectError::Register { table: name, source: Box::new(e) })?;
+            session
+                .register_table(name, table)
+                .map_err(|e| DetectError::Register { table: name, source: Box::new(e) })?;
         }
         Ok(())
     }

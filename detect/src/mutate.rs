@@ -41,7 +41,8 @@ fn reductions(condition: &Expr) -> Vec<(String, Expr)> {
                     let others = || parts.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, p)| (*p).clone());
                     out.push((part.to_string(), chain(&op, others())));
                     for (without, rest) in reductions(part) {
-                        let kept = parts.iter().enumerate().map(|(j, p)| if j == i { rest.clone() } else { (*p).clone() });
+                        let kept =
+                            parts.iter().enumerate().map(|(j, p)| if j == i { rest.clone() } else { (*p).clone() });
                         out.push((without, chain(&op, kept)));
                     }
                 }
@@ -105,9 +106,13 @@ mod tests {
     use datafusion::sql::sqlparser::parser::Parser;
 
     fn check(condition: &str, expected: &[(&str, &str)]) {
-        let statement = Parser::parse_sql(&GenericDialect {}, &format!("SELECT a FROM events WHERE {condition}")).unwrap().remove(0);
-        let got: Vec<(String, String)> =
-            mutants(&statement).into_iter().map(|m| (m.without, selection(&m.statement).unwrap().to_string())).collect();
+        let statement = Parser::parse_sql(&GenericDialect {}, &format!("SELECT a FROM events WHERE {condition}"))
+            .unwrap()
+            .remove(0);
+        let got: Vec<(String, String)> = mutants(&statement)
+            .into_iter()
+            .map(|m| (m.without, selection(&m.statement).unwrap().to_string()))
+            .collect();
         let got: Vec<(&str, &str)> = got.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_eq!(got, expected, "{condition}");
     }
@@ -115,7 +120,14 @@ mod tests {
     #[test]
     fn every_operand_is_taken_out_once() {
         check("a = 1", &[("a = 1", "true")]);
-        check("a = 1 AND b IN ('x', 'y') AND c", &[("a = 1", "b IN ('x', 'y') AND c"), ("b IN ('x', 'y')", "a = 1 AND c"), ("c", "a = 1 AND b IN ('x', 'y')")]);
+        check(
+            "a = 1 AND b IN ('x', 'y') AND c",
+            &[
+                ("a = 1", "b IN ('x', 'y') AND c"),
+                ("b IN ('x', 'y')", "a = 1 AND c"),
+                ("c", "a = 1 AND b IN ('x', 'y')"),
+            ],
+        );
         check(
             "a AND (b OR NOT (c AND d))",
             &[

@@ -48,7 +48,8 @@ impl EventNames {
 
     pub fn has_source(&self, source: &str) -> bool {
         let prefix = source_prefix(source);
-        source.ends_with(DOMAIN) && (self.by_source.contains_key(prefix) || self.by_source.contains_key(self.service(source)))
+        source.ends_with(DOMAIN)
+            && (self.by_source.contains_key(prefix) || self.by_source.contains_key(self.service(source)))
     }
 
     /// Whether a source writes events of this name. The API version that some services append does not matter.
@@ -98,7 +99,14 @@ pub fn source_prefix(source: &str) -> &str {
 pub fn unversioned(name: &str) -> &str {
     let bytes = name.as_bytes();
     let digits_end = match name.rfind('v') {
-        Some(v) if v + 1 < bytes.len() && v > 0 && bytes[v - 1].is_ascii_digit() && bytes[v + 1..].iter().all(u8::is_ascii_digit) => v,
+        Some(v)
+            if v + 1 < bytes.len()
+                && v > 0
+                && bytes[v - 1].is_ascii_digit()
+                && bytes[v + 1..].iter().all(u8::is_ascii_digit) =>
+        {
+            v
+        }
         _ => bytes.len(),
     };
     let mut start = digits_end;
@@ -107,11 +115,7 @@ pub fn unversioned(name: &str) -> &str {
         start -= 1;
         digits += usize::from(bytes[start].is_ascii_digit());
     }
-    if digits == 8 && bytes[start..digits_end].starts_with(b"20") {
-        name[..start].trim_end_matches('_')
-    } else {
-        name
-    }
+    if digits == 8 && bytes[start..digits_end].starts_with(b"20") { name[..start].trim_end_matches('_') } else { name }
 }
 
 #[cfg(test)]

@@ -9,17 +9,21 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 /// The values that `column` must have one of wherever the predicate is true; none if it may be anything.
 pub(crate) fn values(predicate: &Expr, column: &str) -> Option<BTreeSet<String>> {
     match predicate {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => match (values(left, column), values(right, column)) {
-            (Some(a), Some(b)) => Some(a.intersection(&b).cloned().collect()),
-            (a, b) => a.or(b),
-        },
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            match (values(left, column), values(right, column)) {
+                (Some(a), Some(b)) => Some(a.intersection(&b).cloned().collect()),
+                (a, b) => a.or(b),
+            }
+        }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             let mut both = values(left, column)?;
             both.extend(values(right, column)?);
             Some(both)
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (left.as_ref(), right.as_ref()) {
-            (Expr::Column(c), value) | (value, Expr::Column(c)) if c.name == column => Some(BTreeSet::from([text(value)?])),
+            (Expr::Column(c), value) | (value, Expr::Column(c)) if c.name == column => {
+                Some(BTreeSet::from([text(value)?]))
+            }
             _ => None,
         },
         Expr::InList(list) if !list.negated && is_column(&list.expr, column) => list.list.iter().map(text).collect(),
@@ -68,8 +72,19 @@ pub(crate) fn is_cheap(expr: &Expr) -> bool {
     let _ = expr.apply(|e| {
         cheap = matches!(
             e,
-            Expr::Column(_) | Expr::Literal(..) | Expr::InList(_) | Expr::Not(_) | Expr::Between(_) | Expr::IsNull(_) | Expr::IsNotNull(_)
-                | Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsUnknown(_) | Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_)
+            Expr::Column(_)
+                | Expr::Literal(..)
+                | Expr::InList(_)
+                | Expr::Not(_)
+                | Expr::Between(_)
+                | Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+                | Expr::IsTrue(_)
+                | Expr::IsFalse(_)
+                | Expr::IsUnknown(_)
+                | Expr::IsNotTrue(_)
+                | Expr::IsNotFalse(_)
+                | Expr::IsNotUnknown(_)
         ) || matches!(e, Expr::BinaryExpr(b) if is_comparison(b.op));
         Ok(if cheap { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });

@@ -42,7 +42,12 @@ impl<'a> Report<'a> {
     }
 
     pub fn add(&mut self, line: usize, what: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(Problem { file: self.file.to_owned(), line: line.max(1), what: what.into(), remedy: remedy.into() });
+        self.problems.push(Problem {
+            file: self.file.to_owned(),
+            line: line.max(1),
+            what: what.into(),
+            remedy: remedy.into(),
+        });
     }
 
     pub fn is_clean(&self) -> bool {
@@ -61,7 +66,9 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     known
         .into_iter()
         .filter(|k| k.len().abs_diff(word.len()) <= limit)
-        .map(|k| (datafusion::common::utils::datafusion_strsim::levenshtein(&word.to_lowercase(), &k.to_lowercase()), k))
+        .map(|k| {
+            (datafusion::common::utils::datafusion_strsim::levenshtein(&word.to_lowercase(), &k.to_lowercase()), k)
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, k)| k)

@@ -41,8 +41,9 @@ pub fn read_folder(folder: &Path) -> std::io::Result<Vec<File>> {
                 let below = path.strip_prefix(folder).unwrap_or(&path);
                 let parts: Vec<_> = below.iter().map(|p| p.to_string_lossy()).collect();
                 let bytes = std::fs::read(&path)?;
-                let text = String::from_utf8(bytes)
-                    .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{}: {e}", path.display())))?;
+                let text = String::from_utf8(bytes).map_err(|e| {
+                    std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{}: {e}", path.display()))
+                })?;
                 files.push(File { path: parts.join("/"), shown: path.display().to_string(), text });
             }
         }
@@ -89,7 +90,11 @@ pub fn load(files: impl IntoIterator<Item = File>, planner: &Planner) -> Loaded 
         }
         let mut report = Report::new(&file.shown);
         let Some(id) = file.path.strip_suffix(".sql") else {
-            report.add(1, "the file is neither a rule nor cases", "call it <folder>/<name>.sql or <folder>/<name>.cases.json");
+            report.add(
+                1,
+                "the file is neither a rule nor cases",
+                "call it <folder>/<name>.sql or <folder>/<name>.cases.json",
+            );
             loaded.problems.extend(report.problems);
             continue;
         };
@@ -115,10 +120,16 @@ impl Loaded {
 
 /// The path is the id, so it holds what is easy to type and to quote.
 fn check_path(id: &str, report: &mut Report<'_>) {
-    let word = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    let word = |s: &str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    };
     match id.split_once('/') {
         Some((folder, name)) if word(folder) && word(name) => {}
-        _ => report.add(1, format!("`{id}` is no rule id"), "put the file at <folder>/<name>.sql, in small letters, digits, `_` and `-`"),
+        _ => report.add(
+            1,
+            format!("`{id}` is no rule id"),
+            "put the file at <folder>/<name>.sql, in small letters, digits, `_` and `-`",
+        ),
     }
 }
 
@@ -141,7 +152,15 @@ impl Rule {
             (None, norm) => norm,
             (names, _) => names,
         };
-        Rule { id: id.to_owned(), version: version(&file.text), sources: required("event_source"), names, header, select, file: file.clone() }
+        Rule {
+            id: id.to_owned(),
+            version: version(&file.text),
+            sources: required("event_source"),
+            names,
+            header,
+            select,
+            file: file.clone(),
+        }
     }
 
     /// `iam` of `iam/access_key_for_other_user`.
@@ -159,7 +178,12 @@ fn version(text: &str) -> String {
 fn check_columns(header: &Header, select: &Select, report: &mut Report<'_>) {
     let line = |key: &str| header.lines.get(key).copied().unwrap_or(1);
     let named = |column: &str| select.columns.iter().any(|(name, _)| name == column);
-    let remedy = |column: &str| format!("add `{column}` to the SELECT, or use one of {}", select.columns.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", "));
+    let remedy = |column: &str| {
+        format!(
+            "add `{column}` to the SELECT, or use one of {}",
+            select.columns.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", ")
+        )
+    };
     for column in header.entity.iter().filter(|c| !named(c)) {
         report.add(line("entity"), format!("`entity` names `{column}`, which the SELECT does not"), remedy(column));
     }

@@ -93,14 +93,22 @@ impl RuleSet {
     /// The columns of `events` that the set reads: all that has to be read from the table to evaluate it.
     pub fn columns(&self) -> Vec<&'static str> {
         let entries = self.by_name.values().chain(self.by_norm.values()).flatten().chain(&self.anywhere);
-        let compiled = entries.filter_map(|e| e.costly.as_ref()).chain(&self.shared).chain(self.rules.iter().flat_map(|r| &r.evidence));
+        let compiled = entries
+            .filter_map(|e| e.costly.as_ref())
+            .chain(&self.shared)
+            .chain(self.rules.iter().flat_map(|r| &r.evidence));
         let read: std::collections::BTreeSet<usize> = compiled.flat_map(|c| c.columns().iter().copied()).collect();
         let named = |c: &str| ENGINE_COLUMNS.contains(&c) || c == "event_name" || c == "event_name_norm";
         let all = trailhound_ingest::schema::COLUMNS.iter().enumerate();
         all.filter(|(i, c)| read.contains(i) || named(c.name)).map(|(_, c)| c.name).collect()
     }
 
-    fn add(&mut self, rule: Rule, planner: &Planner, interned: &mut HashMap<Expr, usize>) -> Result<(), DataFusionError> {
+    fn add(
+        &mut self,
+        rule: Rule,
+        planner: &Planner,
+        interned: &mut HashMap<Expr, usize>,
+    ) -> Result<(), DataFusionError> {
         let place = self.rules.len();
         let predicate = rule.select.predicate.clone();
         let required = |column| predicate.as_ref().and_then(|p| needs::values(p, column)).map(|names| (column, names));
@@ -126,7 +134,8 @@ impl RuleSet {
                 }
             }
         }
-        let evidence = rule.select.columns.iter().map(|(_, e)| planner.physical(e.clone())).collect::<Result<_, _>>()?;
+        let evidence =
+            rule.select.columns.iter().map(|(_, e)| planner.physical(e.clone())).collect::<Result<_, _>>()?;
         self.rules.push(Ready { rule: Arc::new(rule), evidence });
         Ok(())
     }

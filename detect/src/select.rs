@@ -58,7 +58,8 @@ impl Planner {
 
     /// The parsed statement, if it is one SELECT that names its columns.
     pub(crate) fn statement(&self, text: &str, report: &mut Report<'_>) -> Option<ast::Statement> {
-        let parsed = DFParserBuilder::new(text).with_dialect(&GenericDialect {}).build().and_then(|mut p| p.parse_statements());
+        let parsed =
+            DFParserBuilder::new(text).with_dialect(&GenericDialect {}).build().and_then(|mut p| p.parse_statements());
         let mut statements = match parsed {
             Ok(statements) => statements,
             Err(e) => {
@@ -83,9 +84,16 @@ impl Planner {
             return None;
         };
         if let ast::SetExpr::Select(select) = query.body.as_ref()
-            && select.projection.iter().any(|i| matches!(i, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..)))
+            && select
+                .projection
+                .iter()
+                .any(|i| matches!(i, ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..)))
         {
-            report.add(first_sql_line(text), "the SELECT takes every column", "name event_id and the columns that are the finding's evidence");
+            report.add(
+                first_sql_line(text),
+                "the SELECT takes every column",
+                "name event_id and the columns that are the finding's evidence",
+            );
             return None;
         }
         Some(*statement)
@@ -120,7 +128,12 @@ impl Planner {
         Some(Select { predicate, columns })
     }
 
-    fn columns(&self, projection: Vec<(String, Expr)>, text: &str, report: &mut Report<'_>) -> Option<Vec<(String, Expr)>> {
+    fn columns(
+        &self,
+        projection: Vec<(String, Expr)>,
+        text: &str,
+        report: &mut Report<'_>,
+    ) -> Option<Vec<(String, Expr)>> {
         let mut columns = Vec::new();
         let mut has_event_id = false;
         for (name, expr) in projection {
@@ -131,7 +144,11 @@ impl Planner {
                 continue;
             }
             if !is_column && !matches!(expr, Expr::Alias(_)) {
-                report.add(first_sql_line(text), format!("the column `{}` has no name", bare.to_string().replace("events.", "")), "give it one with AS");
+                report.add(
+                    first_sql_line(text),
+                    format!("the column `{}` has no name", bare.to_string().replace("events.", "")),
+                    "give it one with AS",
+                );
                 continue;
             }
             match self.resolve(bare) {
@@ -140,7 +157,11 @@ impl Planner {
             }
         }
         if !has_event_id {
-            report.add(first_sql_line(text), "the SELECT does not name event_id", "make it the first column, under its own name");
+            report.add(
+                first_sql_line(text),
+                "the SELECT does not name event_id",
+                "make it the first column, under its own name",
+            );
         }
         report.is_clean().then_some(columns)
     }
@@ -174,7 +195,9 @@ impl Planner {
     }
 
     fn simplifier(&self, events: &DFSchemaRef) -> ExprSimplifier {
-        let context = SimplifyContext::builder().with_schema(events.clone()).with_config_options(self.state.config_options().clone());
+        let context = SimplifyContext::builder()
+            .with_schema(events.clone())
+            .with_config_options(self.state.config_options().clone());
         ExprSimplifier::new(context.build())
     }
 
@@ -218,7 +241,9 @@ fn refuse_node<T>(plan: &LogicalPlan, text: &str, report: &mut Report<'_>) -> Op
         LogicalPlan::Sort(_) => ("ORDER BY", &["order by"]),
         LogicalPlan::Limit(_) => ("LIMIT or OFFSET", &["limit", "offset", "fetch"]),
         LogicalPlan::Distinct(_) => ("DISTINCT", &["distinct"]),
-        LogicalPlan::Aggregate(_) => ("an aggregate or GROUP BY", &["group by", "count(", "sum(", "min(", "max(", "having"]),
+        LogicalPlan::Aggregate(_) => {
+            ("an aggregate or GROUP BY", &["group by", "count(", "sum(", "min(", "max(", "having"])
+        }
         LogicalPlan::Window(_) => ("a window function", &["over"]),
         LogicalPlan::Join(_) => ("a join", &["join", "from"]),
         LogicalPlan::Union(_) => ("UNION", &["union"]),
@@ -226,11 +251,17 @@ fn refuse_node<T>(plan: &LogicalPlan, text: &str, report: &mut Report<'_>) -> Op
         LogicalPlan::EmptyRelation(_) => ("no table", &["select"]),
         LogicalPlan::Filter(_) => ("HAVING or QUALIFY", &["having", "qualify"]),
         LogicalPlan::TableScan(_) => ("a table that is not `events`", &["from"]),
-        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Subquery(_) => ("a subquery or WITH", &["with", "from ("]),
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Subquery(_) => {
+            ("a subquery or WITH", &["with", "from ("])
+        }
         _ => ("something that is not a filter and a projection", &["select"]),
     };
     let line = words.iter().find_map(|w| line_of(text, w)).unwrap_or_else(|| first_sql_line(text));
-    report.add(line, format!("the SELECT uses {what}"), "a rule is a filter and a projection over `events` alone; its kind counts, folds and joins");
+    report.add(
+        line,
+        format!("the SELECT uses {what}"),
+        "a rule is a filter and a projection over `events` alone; its kind counts, folds and joins",
+    );
     None
 }
 
@@ -238,17 +269,33 @@ fn refuse_node<T>(plan: &LogicalPlan, text: &str, report: &mut Report<'_>) -> Op
 fn refuse_unfit(expr: &Expr, text: &str, report: &mut Report<'_>) {
     let _ = expr.apply(|e| {
         match e {
-            Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_) | Expr::OuterReferenceColumn(..) => {
+            Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::ScalarSubquery(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(..) => {
                 let line = line_of(text, "(select").unwrap_or_else(|| first_sql_line(text));
-                report.add(line, "the SELECT uses a subquery", "a rule is a filter and a projection over `events` alone");
+                report.add(
+                    line,
+                    "the SELECT uses a subquery",
+                    "a rule is a filter and a projection over `events` alone",
+                );
                 return Ok(TreeNodeRecursion::Jump);
             }
             Expr::ScalarFunction(f) if f.func.signature().volatility != Volatility::Immutable => {
                 let line = line_of(text, f.name()).unwrap_or_else(|| first_sql_line(text));
-                report.add(line, format!("`{}()` has another answer every time", f.name()), "what is found may depend on the event alone; use event_time and the header's windows");
+                report.add(
+                    line,
+                    format!("`{}()` has another answer every time", f.name()),
+                    "what is found may depend on the event alone; use event_time and the header's windows",
+                );
             }
             Expr::Placeholder(p) => {
-                report.add(line_of(text, &p.id).unwrap_or(1), format!("`{}` is a placeholder", p.id), "write the value");
+                report.add(
+                    line_of(text, &p.id).unwrap_or(1),
+                    format!("`{}` is a placeholder", p.id),
+                    "write the value",
+                );
             }
             _ => {}
         }
@@ -264,7 +311,8 @@ fn report_plan_error(error: &DataFusionError, text: &str, report: &mut Report<'_
             None => (message.lines().next().unwrap_or_default(), ""),
         };
         let span = e.diagnostic().and_then(|d| d.span).map(|s| s.start.line as usize).filter(|l| *l > 0);
-        let line = span.or_else(|| message.split(['\'', '"', '`']).skip(1).step_by(2).find_map(|quoted| line_of(text, quoted)));
+        let line = span
+            .or_else(|| message.split(['\'', '"', '`']).skip(1).step_by(2).find_map(|quoted| line_of(text, quoted)));
         // A list of a hundred columns helps nobody: name the nearest.
         let what = message.split("Valid fields are").next().unwrap_or(message).trim_end_matches(['.', ' ']);
         // DataFusion names the nearest function however far it is; only a likely one is a help.
@@ -290,11 +338,22 @@ fn nearest_column(what: &str) -> String {
 fn plain_message(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     let mut message = text.as_str();
-    for prefix in ["SQL error: ", "Error during planning: ", "Schema error: ", "This feature is not implemented: ", "type_coercion", "caused by"] {
+    for prefix in [
+        "SQL error: ",
+        "Error during planning: ",
+        "Schema error: ",
+        "This feature is not implemented: ",
+        "type_coercion",
+        "caused by",
+    ] {
         message = message.strip_prefix(prefix).unwrap_or(message).trim_start();
     }
     let message = message.strip_prefix("ParserError(\"").and_then(|m| m.strip_suffix("\")")).unwrap_or(message);
-    message.strip_prefix("TokenizerError(\"").and_then(|m| m.strip_suffix("\")")).unwrap_or(message).replace("\\\"", "\"")
+    message
+        .strip_prefix("TokenizerError(\"")
+        .and_then(|m| m.strip_suffix("\")"))
+        .unwrap_or(message)
+        .replace("\\\"", "\"")
 }
 
 /// Takes ` at Line: 7, Column: 3` off a parser's message.
@@ -318,5 +377,8 @@ pub(crate) fn first_sql_line(text: &str) -> usize {
 }
 
 fn sql_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with("--")).map(|(i, l)| (i + 1, l))
+    text.lines()
+        .enumerate()
+        .filter(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with("--"))
+        .map(|(i, l)| (i + 1, l))
 }

@@ -8,7 +8,9 @@ const CASES: &str = include_str!("skeleton/rule.cases.json");
 /// A rule and its cases under an id (`iam/user_created`), as they are to be written. They pass `check` as they are;
 /// the author edits them from there. The error says what is wrong with the id.
 pub fn skeleton(id: &str) -> Result<[File; 2], String> {
-    let word = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    let word = |s: &str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    };
     let Some((folder, _)) = id.split_once('/').filter(|(folder, name)| word(folder) && word(name)) else {
         return Err(format!("`{id}` is no rule id; write <folder>/<name> in small letters, digits, `_` and `-`"));
     };

@@ -37,7 +37,8 @@ pub(crate) fn values(array: &ArrayRef) -> Result<Vec<Value>, DataFusionError> {
         }
         List(_) => {
             let lists = array.as_list::<i32>();
-            rows.map(|i| if lists.is_valid(i) { list(&lists.value(i)) } else { Ok(Value::Null) }).collect::<Result<_, _>>()?
+            rows.map(|i| if lists.is_valid(i) { list(&lists.value(i)) } else { Ok(Value::Null) })
+                .collect::<Result<_, _>>()?
         }
         Null => vec![Value::Null; array.len()],
         Utf8 | LargeUtf8 => values(&cast(array, &Utf8View)?)?,
@@ -86,7 +87,10 @@ mod tests {
         check(Arc::new(StringViewArray::from(vec![Some("a"), None])), serde_json::json!(["a", null]));
         check(Arc::new(StringArray::from(vec!["b"])), serde_json::json!(["b"]));
         check(Arc::new(Int32Array::from(vec![Some(-1), None])), serde_json::json!([-1, null]));
-        check(Arc::new(TimestampMicrosecondArray::from(vec![1_700_000_000_000_000]).with_timezone("UTC")), serde_json::json!(["2023-11-14T22:13:20Z"]));
+        check(
+            Arc::new(TimestampMicrosecondArray::from(vec![1_700_000_000_000_000]).with_timezone("UTC")),
+            serde_json::json!(["2023-11-14T22:13:20Z"]),
+        );
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None])]);
         check(Arc::new(list), serde_json::json!([[1, null]]));
     }

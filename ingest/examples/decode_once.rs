@@ -45,7 +45,10 @@ fn make(size: &str, folder: &str) {
 }
 
 fn read_folder(folder: &Path, objects: &mut Vec<(String, Vec<u8>)>) {
-    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("it can be read").path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("it can be read").path())
+        .collect();
     paths.sort_by_key(|path| path.as_os_str().to_owned());
     for path in paths {
         if path.is_dir() {

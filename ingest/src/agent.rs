@@ -105,7 +105,11 @@ mod tests {
         for (agent, family_expected, os_expected) in [
             ("[aws-cli/2.7.0 Python/3.9.11 Linux/5.10.0-kali Linux]", "aws-cli", Some("kali")),
             ("aws-cli/2.15.0 Python/3.11.6 Darwin/23.0 botocore/2.4.5", "aws-cli", Some("macos")),
-            ("Boto3/1.26.0 Python/3.9 Linux/4.14.281-212.502.amzn2.x86_64 exec-env/AWS_Lambda_python3.9 Botocore/1.29", "boto3", Some("amazon-linux")),
+            (
+                "Boto3/1.26.0 Python/3.9 Linux/4.14.281-212.502.amzn2.x86_64 exec-env/AWS_Lambda_python3.9 Botocore/1.29",
+                "boto3",
+                Some("amazon-linux"),
+            ),
             ("APN/1.0 HashiCorp/1.0 Terraform/1.5.7 aws-sdk-go-v2/1.21 os/linux", "terraform", Some("linux")),
             ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36", "browser", Some("windows")),
             ("console.ec2.amazonaws.com", "console", None),

@@ -512,13 +512,7 @@ fn read_element(text: &str, at: usize, rows: &mut Rows, limits: &Limits, address
 
 /// The same where the text is not UTF-8 somewhere: the element's end is found by its brackets, and it alone must be
 /// text. At the top an object may hold all records; then its beginning tells.
-fn read_doubtful(
-    bytes: &[u8],
-    top: bool,
-    rows: &mut Rows,
-    limits: &Limits,
-    address: &Address<'_>,
-) -> (Outcome, usize) {
+fn read_doubtful(bytes: &[u8], top: bool, rows: &mut Rows, limits: &Limits, address: &Address<'_>) -> (Outcome, usize) {
     if top {
         let head = &bytes[..bytes.len().min(DOUBTFUL_HEAD_BYTES)];
         let text = match std::str::from_utf8(head) {

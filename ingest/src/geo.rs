@@ -102,8 +102,7 @@ struct Flat<'a> {
 fn open(path: &Path) -> Result<File, GeoError> {
     let stamp = stamp(path);
     let bytes = std::fs::read(path).map_err(|source| GeoError::Read { path: path.to_path_buf(), source })?;
-    let reader =
-        Reader::from_source(bytes).map_err(|source| GeoError::Format { path: path.to_path_buf(), source })?;
+    let reader = Reader::from_source(bytes).map_err(|source| GeoError::Format { path: path.to_path_buf(), source })?;
     Ok(File { path: path.to_path_buf(), stamp, reader })
 }
 

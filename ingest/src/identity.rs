@@ -155,7 +155,11 @@ fn class(record: &Record<'_>, session: Option<&str>) -> &'static str {
         "SAMLUser" => "human",
         "WebIdentityUser" => web_identity_class(id),
         _ if console(record) => {
-            if id.kind.as_deref() == Some("IAMUser") { "human_iam_user" } else { "human" }
+            if id.kind.as_deref() == Some("IAMUser") {
+                "human_iam_user"
+            } else {
+                "human"
+            }
         }
         _ => "unknown",
     }

@@ -393,8 +393,7 @@ pub fn is_secret(key: &str) -> bool {
 
 #[cold]
 fn secret_name(key: &str) -> bool {
-    let name: String =
-        key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let name: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     matches!(
         name.as_str(),
         "sessiontoken"

@@ -109,9 +109,7 @@ fn log_name(stem: &str) -> Option<LogKey<'_>> {
     let account_id = stem.get(at.checked_sub(12)?..at).filter(|id| matches!(account(id), Some((_, ""))))?;
     let rest = &stem[at + marker.len()..];
     let stamp_at = rest.as_bytes().windows(14).position(|w| {
-        matches!(w[0], b'_' | b'-')
-            && w[9] == b'T'
-            && w[1..9].iter().chain(&w[10..14]).all(u8::is_ascii_digit)
+        matches!(w[0], b'_' | b'-') && w[9] == b'T' && w[1..9].iter().chain(&w[10..14]).all(u8::is_ascii_digit)
     })?;
     let stamp_end = stamp_at + 14 + usize::from(rest.as_bytes().get(stamp_at + 14) == Some(&b'Z'));
     let region = &rest[..stamp_at];
@@ -149,7 +147,10 @@ fn foreign<'a>(key: &str, name: &str) -> Key<'a> {
     if key.contains("/CloudTrail-Lake/") || key.starts_with("CloudTrail-Lake/") {
         return Key::Skip("lake_query");
     }
-    if ends(&[".parquet", ".orc", ".avro", ".csv", ".csv.gz", ".mmdb", ".sqlite", ".zip", ".tar", ".tar.gz", ".pdf", ".png", ".md", ".html", ".sql", ".toml", ".yaml", ".yml", ".py", ".sh"]) {
+    if ends(&[
+        ".parquet", ".orc", ".avro", ".csv", ".csv.gz", ".mmdb", ".sqlite", ".zip", ".tar", ".tar.gz", ".pdf", ".png",
+        ".md", ".html", ".sql", ".toml", ".yaml", ".yml", ".py", ".sh",
+    ]) {
         return Key::Skip("not_cloudtrail");
     }
     if ends(&[".log", ".log.gz"]) && lower.contains("elasticloadbalancing") {
@@ -201,8 +202,14 @@ mod tests {
     #[test]
     fn appendix_a_20_21_skips_what_is_not_a_log() {
         for (key, reason) in [
-            ("AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2025/03/09/111122223333_CloudTrail-Digest_us-east-1_my_trail_us-east-1_20250309T125500Z.json.gz", "digest"),
-            ("AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/09/111122223333_CloudTrail-Digest_us-east-1_t_us-east-1_20250309T125500Z.json.gz", "digest"),
+            (
+                "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2025/03/09/111122223333_CloudTrail-Digest_us-east-1_my_trail_us-east-1_20250309T125500Z.json.gz",
+                "digest",
+            ),
+            (
+                "AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/09/111122223333_CloudTrail-Digest_us-east-1_t_us-east-1_20250309T125500Z.json.gz",
+                "digest",
+            ),
             ("AWSLogs/111122223333/CloudTrail-Aggregated/us-east-1/2025/03/09/x.json.gz", "aggregated"),
             ("AWSLogs/111122223333/Config/us-east-1/2025/3/9/ConfigHistory/x.json.gz", "config"),
             ("AWSLogs/111122223333/Config/ConfigWritabilityCheckFile", "config"),

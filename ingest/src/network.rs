@@ -128,7 +128,16 @@ mod tests {
         check("ec2.amazonaws.com.cn", AwsService, Some("ec2.amazonaws.com.cn"));
         check("AWS Internal", AwsInternal, Some("aws-internal"));
         check("AWS Internal/3", AwsInternal, Some("aws-internal"));
-        for source in ["", "-", "HIDDEN_DUE_TO_SECURITY_REASONS", "300.1.2.3", "241.1.2.3", "127.0.0.1", "1.2.3.4, 5.6.7.8", "évil.amazonaws.co"] {
+        for source in [
+            "",
+            "-",
+            "HIDDEN_DUE_TO_SECURITY_REASONS",
+            "300.1.2.3",
+            "241.1.2.3",
+            "127.0.0.1",
+            "1.2.3.4, 5.6.7.8",
+            "évil.amazonaws.co",
+        ] {
             check(source, Other, None);
         }
     }

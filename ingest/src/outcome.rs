@@ -35,8 +35,7 @@ pub fn outcome(record: &Record<'_>, login_result: Option<&str>) -> Outcome {
 /// Whether an error code says "no permission": services spell it in many ways. The names of bad credentials
 /// (`InvalidClientTokenId`, `SignatureDoesNotMatch`) are failures of another kind.
 pub fn denied(code: &str) -> bool {
-    let code: String =
-        code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let code: String = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     [
         "accessdenied",
         "unauthorized",
@@ -74,14 +73,25 @@ mod tests {
     #[test]
     fn tells_no_permission_from_bad_credentials() {
         for code in [
-            "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "VpceAccessDenied",
-            "UnauthorizedException", "AuthorizationError", "NotAuthorized", "Forbidden", "OperationNotPermittedException",
+            "AccessDenied",
+            "AccessDeniedException",
+            "Client.UnauthorizedOperation",
+            "VpceAccessDenied",
+            "UnauthorizedException",
+            "AuthorizationError",
+            "NotAuthorized",
+            "Forbidden",
+            "OperationNotPermittedException",
         ] {
             assert!(denied(code), "{code}");
         }
         for code in [
-            "InvalidClientTokenId", "SignatureDoesNotMatch", "ThrottlingException", "NoSuchBucketPolicy",
-            "Client.DryRunOperation", "AuthFailure",
+            "InvalidClientTokenId",
+            "SignatureDoesNotMatch",
+            "ThrottlingException",
+            "NoSuchBucketPolicy",
+            "Client.DryRunOperation",
+            "AuthFailure",
         ] {
             assert!(!denied(code), "{code}");
         }

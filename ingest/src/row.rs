@@ -355,7 +355,8 @@ impl Rows {
         if let Some(session) = who.session_name {
             c.session_name.set(row, session);
         }
-        let account = record.recipient_account_id.as_deref().or(place.account_id).or(record.identity.account_id.as_deref());
+        let account =
+            record.recipient_account_id.as_deref().or(place.account_id).or(record.identity.account_id.as_deref());
         if let Some(account) = account {
             c.account_id.set(row, account);
         }
@@ -484,7 +485,11 @@ pub fn unversioned(name: &str) -> &str {
         end -= 1;
     }
     // What stands before a final `v2`; else the whole name.
-    let dated = if end > 0 && bytes[end - 1] == b'v' && date_suffix(&bytes[..end - 1]).is_some() { end - 1 } else { bytes.len() };
+    let dated = if end > 0 && bytes[end - 1] == b'v' && date_suffix(&bytes[..end - 1]).is_some() {
+        end - 1
+    } else {
+        bytes.len()
+    };
     match date_suffix(&bytes[..dated]) {
         Some(length) if dated > length => &name[..dated - length],
         _ => name,
@@ -508,4 +513,3 @@ fn date_suffix(bytes: &[u8]) -> Option<usize> {
     let before = bytes.len().checked_sub(length + 1).map(|at| bytes[at]);
     Some(if before == Some(b'_') { length + 1 } else { length })
 }
-

@@ -66,20 +66,42 @@ pub(crate) fn list_item() -> Field {
 }
 
 macro_rules! builder {
-    (Text) => { Text };
-    (Json) => { Text };
-    (Flag) => { Flag };
-    (Int) => { Int };
-    (Long) => { Long };
-    (Float) => { Float };
-    (Time) => { Time };
-    (Date) => { Date };
-    (TextList) => { TextList };
+    (Text) => {
+        Text
+    };
+    (Json) => {
+        Text
+    };
+    (Flag) => {
+        Flag
+    };
+    (Int) => {
+        Int
+    };
+    (Long) => {
+        Long
+    };
+    (Float) => {
+        Float
+    };
+    (Time) => {
+        Time
+    };
+    (Date) => {
+        Date
+    };
+    (TextList) => {
+        TextList
+    };
 }
 
 macro_rules! nullable {
-    (required) => { false };
-    (optional) => { true };
+    (required) => {
+        false
+    };
+    (optional) => {
+        true
+    };
 }
 
 macro_rules! events {

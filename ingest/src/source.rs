@@ -103,7 +103,14 @@ impl Wanted {
 /// `20250309T1255Z` in microseconds.
 fn stamp_micros(stamp: &str) -> Option<i64> {
     let (date, time) = stamp.trim_end_matches('Z').split_once('T')?;
-    crate::time::parse(&format!("{}-{}-{}T{}:{}:00Z", date.get(..4)?, date.get(4..6)?, date.get(6..8)?, time.get(..2)?, time.get(2..4)?))
+    crate::time::parse(&format!(
+        "{}-{}-{}T{}:{}:00Z",
+        date.get(..4)?,
+        date.get(4..6)?,
+        date.get(6..8)?,
+        time.get(..2)?,
+        time.get(2..4)?
+    ))
 }
 
 #[cfg(test)]

@@ -99,8 +99,10 @@ pub struct Atlas {
 const FIRST_OCTETS: [u32; 26] =
     [62, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 109, 176, 178, 188, 212, 217];
 
-const CARRIERS: [&str; 6] = ["Nordline Broadband", "Telvia", "Cablenova", "Fibertree", "Quickwave", "Openloop Networks"];
-const HOSTERS: [&str; 6] = ["Copperrack Hosting", "Bytebarn VPS", "Greycloud Servers", "Halfrack", "Fastpeer Cloud", "Oxbow Datacenters"];
+const CARRIERS: [&str; 6] =
+    ["Nordline Broadband", "Telvia", "Cablenova", "Fibertree", "Quickwave", "Openloop Networks"];
+const HOSTERS: [&str; 6] =
+    ["Copperrack Hosting", "Bytebarn VPS", "Greycloud Servers", "Halfrack", "Fastpeer Cloud", "Oxbow Datacenters"];
 
 /// Blocks inside the ranges that the clouds announce: (AS, organisation, region or "", city, block of 16 bits).
 const CLOUDS: &[(u32, &str, &str, usize, [u32; 2])] = &[
@@ -122,9 +124,14 @@ impl Atlas {
         let mut networks = Vec::new();
         let mut block = 0;
         for index in 0..CITIES.len() {
-            for (kind, nth) in
-                [(NetworkKind::Home, 0), (NetworkKind::Home, 1), (NetworkKind::Mobile, 2), (NetworkKind::Office, 3), (NetworkKind::Hosting, 4), (NetworkKind::Vpn, 5)]
-            {
+            for (kind, nth) in [
+                (NetworkKind::Home, 0),
+                (NetworkKind::Home, 1),
+                (NetworkKind::Mobile, 2),
+                (NetworkKind::Office, 3),
+                (NetworkKind::Hosting, 4),
+                (NetworkKind::Vpn, 5),
+            ] {
                 networks.push(provider(kind, index, nth, block));
                 block += 1;
             }

@@ -145,7 +145,9 @@ impl Story {
 
     /// The story's line in `labels.ndjson` or `lookalikes.ndjson`.
     pub fn label(&self) -> String {
-        let quoted = |items: &mut dyn Iterator<Item = String>| items.map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(",");
+        let quoted = |items: &mut dyn Iterator<Item = String>| {
+            items.map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(",")
+        };
         let mut by_time: Vec<&Entry> = self.entries.iter().collect();
         by_time.sort_by_key(|entry| (entry.time, entry.start));
         let first = by_time.first().map_or(0, |entry| entry.time);
@@ -178,7 +180,13 @@ pub(crate) fn plan(options: &Options, organisation: &Organisation) -> Vec<Story>
     for round in 0..options.lookalikes {
         for (nth, (name, play)) in benign::ALL.iter().enumerate() {
             let id = format!("benign-{:03}-{name}", round as usize * benign::ALL.len() + nth + 1);
-            let mut scene = Scene::new(options, organisation, Rng::derive(options.seed, &[41, u64::from(round), nth as u64]), Strength::Moderate, 0.1);
+            let mut scene = Scene::new(
+                options,
+                organisation,
+                Rng::derive(options.seed, &[41, u64::from(round), nth as u64]),
+                Strength::Moderate,
+                0.1,
+            );
             play(&mut scene);
             stories.push(finish(scene, false, id, name, &[], "benign", options));
         }
@@ -186,13 +194,22 @@ pub(crate) fn plan(options: &Options, organisation: &Organisation) -> Vec<Story>
     stories
 }
 
-fn finish(scene: Scene, attack: bool, id: String, kind: &'static str, techniques: &'static [&'static str], strength: &'static str, options: &Options) -> Story {
+fn finish(
+    scene: Scene,
+    attack: bool,
+    id: String,
+    kind: &'static str,
+    techniques: &'static [&'static str],
+    strength: &'static str,
+    options: &Options,
+) -> Story {
     let end = options.start + i64::from(options.days) * 86_400;
     let Stage { text, mut entries, .. } = scene.stage;
     // What would happen after the last day is not in the tree, and so not in the label.
     entries.retain(|entry| (options.start..end).contains(&entry.time));
     entries.sort_by_key(|entry| (entry.account, entry.time, entry.start));
-    let mut accounts: Vec<String> = entries.iter().map(|entry| scene.organisation.accounts[entry.account as usize].id.clone()).collect();
+    let mut accounts: Vec<String> =
+        entries.iter().map(|entry| scene.organisation.accounts[entry.account as usize].id.clone()).collect();
     accounts.dedup();
     Story { attack, id, kind, techniques, strength, principal: scene.principal, text, entries, accounts }
 }

@@ -180,7 +180,9 @@ impl Template {
                     let mut rng = word_rng(filling.draw, *salt);
                     out.extend_from_slice(filling.account.name(*pool, &mut rng).as_bytes());
                 }
-                Piece::Word { pool: None, word, salt } => fill_word(word, filling, &mut word_rng(filling.draw, *salt), out),
+                Piece::Word { pool: None, word, salt } => {
+                    fill_word(word, filling, &mut word_rng(filling.draw, *salt), out)
+                }
             }
         }
     }
@@ -219,7 +221,17 @@ fn fill_word(word: &str, filling: &Filling, rng: &mut Rng, out: &mut Vec<u8>) {
         "int" => put(out, &rng.range(10_000, 90_000_000).to_string()),
         "privateip" => put(out, &private_address(rng, ".")),
         "daship" => put(out, &private_address(rng, "-")),
-        "mac" => put(out, &format!("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", rng.below(256), rng.below(256), rng.below(256), rng.below(256), rng.below(256))),
+        "mac" => put(
+            out,
+            &format!(
+                "{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
+                rng.below(256),
+                rng.below(256),
+                rng.below(256),
+                rng.below(256),
+                rng.below(256)
+            ),
+        ),
         "akia" => {
             let account = filling.account.number;
             put(out, &ids::access_key("AKIA", account, rng));
@@ -238,7 +250,9 @@ fn object_key(filling: &Filling, rng: &mut Rng, out: &mut Vec<u8>) {
     out.extend_from_slice(word.as_bytes());
     if rng.chance(0.6) {
         let (year, month, day) = ids::civil(filling.time);
-        out.extend_from_slice(format!("/year={year}/month={month:02}/day={day:02}/part-{:05}-", rng.below(400)).as_bytes());
+        out.extend_from_slice(
+            format!("/year={year}/month={month:02}/day={day:02}/part-{:05}-", rng.below(400)).as_bytes(),
+        );
         ids::push_uuid(out, ids::uuid(rng));
         out.extend_from_slice(b".c000.snappy.parquet");
     } else {
@@ -268,7 +282,11 @@ impl Catalogue {
         let scanner = shapes
             .iter()
             .enumerate()
-            .filter(|(_, shape)| shape.read_only && !shape.data && !matches!(shape.name, "GetSecretValue" | "GetPasswordData" | "GetMessages" | "Decrypt"))
+            .filter(|(_, shape)| {
+                shape.read_only
+                    && !shape.data
+                    && !matches!(shape.name, "GetSecretValue" | "GetPasswordData" | "GetMessages" | "Decrypt")
+            })
             .map(|(index, _)| index)
             .collect();
         Catalogue { shapes, by_name, scanner }
@@ -313,5 +331,13 @@ fn shape(line: &'static str) -> Option<Shape> {
 }
 
 fn bare(service: &'static str, name: &'static str) -> Shape {
-    Shape { service: service.trim(), name, read_only: true, data: false, request: Template::default(), response: Template::default(), resources: Template::default() }
+    Shape {
+        service: service.trim(),
+        name,
+        read_only: true,
+        data: false,
+        request: Template::default(),
+        response: Template::default(),
+        resources: Template::default(),
+    }
 }

@@ -59,14 +59,26 @@ impl<'a> Delivery<'a> {
     pub fn new(options: &'a Options, organisation: &'a Organisation) -> Delivery<'a> {
         // `Options::check` has refused levels that the compressor does not have.
         let level = CompressionLvl::new(options.compression).unwrap_or_default();
-        Delivery { options, organisation, compressor: Compressor::new(level), level: options.compression, body: Vec::new(), packed: Vec::new(), folder: PathBuf::new() }
+        Delivery {
+            options,
+            organisation,
+            compressor: Compressor::new(level),
+            level: options.compression,
+            body: Vec::new(),
+            packed: Vec::new(),
+            folder: PathBuf::new(),
+        }
     }
 
     /// Writes all that is staged. `unit` names the stretch of time and makes the objects' names unlike those of other stretches.
     pub fn write(&mut self, stage: &Stage, unit: u64) -> Result<Written, SimulateError> {
         let mut rng = Rng::derive(self.organisation.seed, &[20, unit]);
         let mut written = Written { events: stage.entries.len() as u64, ..Written::default() };
-        let mut stamped: Vec<(u32, u32, i64, Entry)> = stage.entries.iter().map(|entry| (entry.account, entry.region, self.stamp(entry, &mut rng), *entry)).collect();
+        let mut stamped: Vec<(u32, u32, i64, Entry)> = stage
+            .entries
+            .iter()
+            .map(|entry| (entry.account, entry.region, self.stamp(entry, &mut rng), *entry))
+            .collect();
         stamped.sort_by_key(|(account, region, stamp, entry)| (*account, *region, *stamp, entry.time, entry.start));
         for group in stamped.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
             let entries: Vec<Entry> = group.iter().map(|(_, _, _, entry)| *entry).collect();
@@ -90,7 +102,15 @@ impl<'a> Delivery<'a> {
         (entry.time + usual + entry.delay).div_euclid(period) * period + period
     }
 
-    fn group(&mut self, stage: &Stage, entries: &[Entry], place: (u32, u32, i64), second: bool, rng: &mut Rng, written: &mut Written) -> Result<(), SimulateError> {
+    fn group(
+        &mut self,
+        stage: &Stage,
+        entries: &[Entry],
+        place: (u32, u32, i64),
+        second: bool,
+        rng: &mut Rng,
+        written: &mut Written,
+    ) -> Result<(), SimulateError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -109,7 +129,15 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    fn object(&mut self, stage: &Stage, entries: &[Entry], (account, region, stamp): (u32, u32, i64), second: bool, rng: &mut Rng, written: &mut Written) -> Result<(), SimulateError> {
+    fn object(
+        &mut self,
+        stage: &Stage,
+        entries: &[Entry],
+        (account, region, stamp): (u32, u32, i64),
+        second: bool,
+        rng: &mut Rng,
+        written: &mut Written,
+    ) -> Result<(), SimulateError> {
         self.body.clear();
         self.body.extend_from_slice(b"{\"Records\":[");
         for (nth, entry) in entries.iter().enumerate() {
@@ -141,9 +169,17 @@ impl<'a> Delivery<'a> {
         let region = self.organisation.regions[region as usize];
         let (year, month, day) = ids::civil(stamp);
         let organisation = if second { String::new() } else { format!("{}/", self.organisation.id) };
-        let folder = self.options.out.join(format!("AWSLogs/{organisation}{id}/CloudTrail/{region}/{year:04}/{month:02}/{day:02}"));
+        let folder = self
+            .options
+            .out
+            .join(format!("AWSLogs/{organisation}{id}/CloudTrail/{region}/{year:04}/{month:02}/{day:02}"));
         let minute = stamp.rem_euclid(86_400) / 60;
-        let name = format!("{id}_CloudTrail_{region}_{year:04}{month:02}{day:02}T{:02}{:02}Z_{}.json.gz", minute / 60, minute % 60, ids::object_suffix(rng));
+        let name = format!(
+            "{id}_CloudTrail_{region}_{year:04}{month:02}{day:02}T{:02}{:02}Z_{}.json.gz",
+            minute / 60,
+            minute % 60,
+            ids::object_suffix(rng)
+        );
         let path = folder.join(name);
         if folder != self.folder {
             // A failure shows when the object is written.

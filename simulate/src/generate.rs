@@ -90,11 +90,14 @@ fn prepare(out: &Path) -> Result<(), SimulateError> {
 fn facts(options: &Options, organisation: &Organisation, stories: &[Story]) -> Result<(), SimulateError> {
     let put = |name: &str, bytes: &[u8]| {
         let path = options.out.join(name);
-        fs::File::create(&path).and_then(|mut file| file.write_all(bytes)).map_err(|source| SimulateError::Write { path, source })
+        fs::File::create(&path)
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(|source| SimulateError::Write { path, source })
     };
     put("geo-city.mmdb", &mmdb::city_file(&organisation.atlas, options.start))?;
     put("geo-asn.mmdb", &mmdb::asn_file(&organisation.atlas, options.start))?;
-    let lines = |attack: bool| stories.iter().filter(|story| story.attack == attack).map(Story::label).collect::<String>();
+    let lines =
+        |attack: bool| stories.iter().filter(|story| story.attack == attack).map(Story::label).collect::<String>();
     put("labels.ndjson", lines(true).as_bytes())?;
     put("lookalikes.ndjson", lines(false).as_bytes())?;
     put("organisation.json", describe(organisation).as_bytes())
@@ -105,12 +108,21 @@ fn describe(organisation: &Organisation) -> String {
     let accounts: Vec<String> = organisation
         .accounts
         .iter()
-        .map(|account| format!("{{\"id\":\"{}\",\"name\":\"{}\",\"kind\":\"{:?}\"}}", account.id, account.name, account.kind))
+        .map(|account| {
+            format!("{{\"id\":\"{}\",\"name\":\"{}\",\"kind\":\"{:?}\"}}", account.id, account.name, account.kind)
+        })
         .collect();
     let people: Vec<String> = organisation
         .people
         .iter()
-        .map(|person| format!("{{\"user\":\"{}\",\"team\":\"{:?}\",\"city\":\"{}\"}}", person.email, person.team, crate::atlas::CITIES[person.city].name))
+        .map(|person| {
+            format!(
+                "{{\"user\":\"{}\",\"team\":\"{:?}\",\"city\":\"{}\"}}",
+                person.email,
+                person.team,
+                crate::atlas::CITIES[person.city].name
+            )
+        })
         .collect();
     format!(
         "{{\"id\":\"{}\",\"company\":\"{}\",\"accounts\":[\n{}],\n\"people\":[\n{}]}}\n",
@@ -122,7 +134,12 @@ fn describe(organisation: &Organisation) -> String {
 }
 
 /// Lets the threads take units until none is left; the first failure stops them all.
-fn deliver(options: &Options, organisation: &Organisation, stories: &[Story], progress: &dyn Fn(Progress)) -> Result<Written, SimulateError> {
+fn deliver(
+    options: &Options,
+    organisation: &Organisation,
+    stories: &[Story],
+    progress: &dyn Fn(Progress),
+) -> Result<Written, SimulateError> {
     let days = options.days as usize;
     let total = organisation.accounts.len() * days;
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -143,7 +160,8 @@ fn deliver(options: &Options, organisation: &Organisation, stories: &[Story], pr
                         return;
                     }
                     // Day by day over all accounts, so that an interrupted run has whole days. A closed channel means that another unit failed.
-                    let result = worker.day(unit % organisation.accounts.len(), (unit / organisation.accounts.len()) as i64);
+                    let result =
+                        worker.day(unit % organisation.accounts.len(), (unit / organisation.accounts.len()) as i64);
                     if sender.send(result).is_err() {
                         return;
                     }
@@ -179,7 +197,14 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn new(options: &'a Options, organisation: &'a Organisation, stories: &'a [Story]) -> Worker<'a> {
-        Worker { options, organisation, stories, stage: Stage::new(options.late_share), noise: Noise::default(), delivery: Delivery::new(options, organisation) }
+        Worker {
+            options,
+            organisation,
+            stories,
+            stage: Stage::new(options.late_share),
+            noise: Noise::default(),
+            delivery: Delivery::new(options, organisation),
+        }
     }
 
     /// Writes one day of one account.
@@ -187,8 +212,17 @@ impl<'a> Worker<'a> {
         let midnight = self.options.start + day * 86_400;
         let account = &self.organisation.accounts[account];
         // A working day west of Greenwich ends on the next day here, one in the east began on the day before.
-        let sessions: Vec<Vec<WorkSession>> =
-            self.organisation.people.iter().map(|person| [midnight - 86_400, midnight, midnight + 86_400].iter().flat_map(|from| person.day(&self.organisation.atlas, *from)).collect()).collect();
+        let sessions: Vec<Vec<WorkSession>> = self
+            .organisation
+            .people
+            .iter()
+            .map(|person| {
+                [midnight - 86_400, midnight, midnight + 86_400]
+                    .iter()
+                    .flat_map(|from| person.day(&self.organisation.atlas, *from))
+                    .collect()
+            })
+            .collect();
         let mut written = Written::default();
         let stretch = i64::from(self.options.period_minutes).max(60) * 60;
         for hour in (midnight..midnight + 86_400).step_by(3_600) {
@@ -216,7 +250,14 @@ impl<'a> Worker<'a> {
         human::local_users(organisation, &mut self.stage, account, options.users_without_mfa, hour, &mut rng);
         let machines = own * (1.0 - options.service_share) * 0.72 / 24.0;
         for workload in organisation.workloads.iter().filter(|workload| workload.account == account.index) {
-            workload.hour(organisation, &mut self.stage, hour, machines * workload.weight, options.data_share, &mut rng);
+            workload.hour(
+                organisation,
+                &mut self.stage,
+                hour,
+                machines * workload.weight,
+                options.data_share,
+                &mut rng,
+            );
         }
         for story in self.stories {
             story.play(&mut self.stage, account.index, hour);

@@ -13,27 +13,116 @@ use crate::{
 };
 
 const DEVELOPER: &[&str] = &[
-    "lambda:ListFunctions20150331", "lambda:GetFunction20150331v2", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:StartQuery", "logs:GetQueryResults", "ecs:DescribeServices", "ecs:ListTasks",
-    "ecs:DescribeTasks", "dynamodb:DescribeTable", "dynamodb:ListTables", "monitoring:DescribeAlarms", "monitoring:GetMetricData", "cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "sqs:ListQueues",
-    "sqs:GetQueueAttributes", "s3:ListBuckets", "states:ListStateMachines", "states:DescribeExecution", "ecr:DescribeImages", "codepipeline:GetPipelineState", "ssm:DescribeParameters",
+    "lambda:ListFunctions20150331",
+    "lambda:GetFunction20150331v2",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:FilterLogEvents",
+    "logs:StartQuery",
+    "logs:GetQueryResults",
+    "ecs:DescribeServices",
+    "ecs:ListTasks",
+    "ecs:DescribeTasks",
+    "dynamodb:DescribeTable",
+    "dynamodb:ListTables",
+    "monitoring:DescribeAlarms",
+    "monitoring:GetMetricData",
+    "cloudformation:DescribeStacks",
+    "cloudformation:DescribeStackEvents",
+    "sqs:ListQueues",
+    "sqs:GetQueueAttributes",
+    "s3:ListBuckets",
+    "states:ListStateMachines",
+    "states:DescribeExecution",
+    "ecr:DescribeImages",
+    "codepipeline:GetPipelineState",
+    "ssm:DescribeParameters",
 ];
 const PLATFORM: &[&str] = &[
-    "ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeRouteTables", "ec2:DescribeKeyPairs", "ec2:DescribeAddresses", "iam:ListRoles", "iam:GetRole",
-    "iam:ListAttachedRolePolicies", "iam:ListUsers", "rds:DescribeDBInstances", "rds:DescribeDBClusters", "rds:DescribeEvents", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetHealth", "eks:ListClusters",
-    "eks:DescribeCluster", "route53:ListHostedZones", "route53:ListResourceRecordSets", "cloudfront:ListDistributions", "acm:ListCertificates", "monitoring:ListDashboards", "monitoring:GetDashboard", "kms:ListAliases", "kms:DescribeKey",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeVpcs",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeKeyPairs",
+    "ec2:DescribeAddresses",
+    "iam:ListRoles",
+    "iam:GetRole",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListUsers",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBClusters",
+    "rds:DescribeEvents",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "eks:ListClusters",
+    "eks:DescribeCluster",
+    "route53:ListHostedZones",
+    "route53:ListResourceRecordSets",
+    "cloudfront:ListDistributions",
+    "acm:ListCertificates",
+    "monitoring:ListDashboards",
+    "monitoring:GetDashboard",
+    "kms:ListAliases",
+    "kms:DescribeKey",
 ];
 const DATA: &[&str] = &[
-    "athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults", "glue:GetTables", "glue:GetTable", "glue:GetDatabases", "glue:GetPartitions", "s3:ListBuckets", "s3:ListObjects", "s3:GetObject", "kinesis:DescribeStreamSummary",
+    "athena:StartQueryExecution",
+    "athena:GetQueryExecution",
+    "athena:GetQueryResults",
+    "glue:GetTables",
+    "glue:GetTable",
+    "glue:GetDatabases",
+    "glue:GetPartitions",
+    "s3:ListBuckets",
+    "s3:ListObjects",
+    "s3:GetObject",
+    "kinesis:DescribeStreamSummary",
 ];
 const SECURITY: &[&str] = &[
-    "guardduty:ListDetectors", "guardduty:GetDetector", "guardduty:ListFindings", "securityhub:GetFindings", "config:DescribeConfigRules", "cloudtrail:LookupEvents", "cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "iam:ListUsers",
-    "iam:ListAccessKeys", "iam:ListMFADevices", "iam:GetAccountSummary", "iam:GetCredentialReport", "iam:ListRoles", "ec2:DescribeSecurityGroups", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "kms:GetKeyPolicy",
+    "guardduty:ListDetectors",
+    "guardduty:GetDetector",
+    "guardduty:ListFindings",
+    "securityhub:GetFindings",
+    "config:DescribeConfigRules",
+    "cloudtrail:LookupEvents",
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetTrailStatus",
+    "iam:ListUsers",
+    "iam:ListAccessKeys",
+    "iam:ListMFADevices",
+    "iam:GetAccountSummary",
+    "iam:GetCredentialReport",
+    "iam:ListRoles",
+    "ec2:DescribeSecurityGroups",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "kms:GetKeyPolicy",
 ];
-const FINANCE: &[&str] = &["ce:GetCostAndUsage", "organizations:ListAccounts", "organizations:DescribeOrganization", "s3:ListBuckets"];
-const CONSOLE: &[&str] = &["health:DescribeEventAggregates", "notifications:ListNotificationHubs", "ec2:DescribeRegions", "iam:ListAccountAliases"];
+const FINANCE: &[&str] =
+    &["ce:GetCostAndUsage", "organizations:ListAccounts", "organizations:DescribeOrganization", "s3:ListBuckets"];
+const CONSOLE: &[&str] = &[
+    "health:DescribeEventAggregates",
+    "notifications:ListNotificationHubs",
+    "ec2:DescribeRegions",
+    "iam:ListAccountAliases",
+];
 const WRITES: &[&str] = &[
-    "lambda:UpdateFunctionConfiguration20150331v2", "ec2:StartInstances", "ec2:StopInstances", "ec2:CreateTags", "ecs:UpdateService", "monitoring:PutMetricAlarm", "ssm:PutParameter", "logs:PutRetentionPolicy", "states:StartExecution",
-    "sqs:SetQueueAttributes", "ssm:StartSession", "ec2:AuthorizeSecurityGroupIngress", "autoscaling:UpdateAutoScalingGroup", "codebuild:StartBuild",
+    "lambda:UpdateFunctionConfiguration20150331v2",
+    "ec2:StartInstances",
+    "ec2:StopInstances",
+    "ec2:CreateTags",
+    "ecs:UpdateService",
+    "monitoring:PutMetricAlarm",
+    "ssm:PutParameter",
+    "logs:PutRetentionPolicy",
+    "states:StartExecution",
+    "sqs:SetQueueAttributes",
+    "ssm:StartSession",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "autoscaling:UpdateAutoScalingGroup",
+    "codebuild:StartBuild",
 ];
 
 fn reads(team: Team) -> &'static [&'static str] {
@@ -59,7 +148,16 @@ struct Desk<'a> {
 /// Writes what falls into `hour` of a session, in the account where the unit is: the work itself, or, in the management account, the sign-in.
 /// `rate` is how many calls an hour of work makes.
 #[allow(clippy::too_many_arguments, reason = "where, who and when")]
-pub fn hour(organisation: &Organisation, stage: &mut Stage, account: &Account, person: &Person, work: &WorkSession, hour: i64, rate: f64, rng: &mut Rng) {
+pub fn hour(
+    organisation: &Organisation,
+    stage: &mut Stage,
+    account: &Account,
+    person: &Person,
+    work: &WorkSession,
+    hour: i64,
+    rate: f64,
+    rng: &mut Rng,
+) {
     let begins = (hour..hour + 3_600).contains(&work.start);
     if begins && account.index == 0 {
         identity_center(organisation, stage, person, work, rng);
@@ -86,7 +184,10 @@ impl Desk<'_> {
     }
 
     fn identity(&self, key: &str) -> String {
-        identity::assumed_role(&self.role, &Session { name: &self.person.email, key, created: self.work.start, ..Session::default() })
+        identity::assumed_role(
+            &self.role,
+            &Session { name: &self.person.email, key, created: self.work.start, ..Session::default() },
+        )
     }
 
     /// The role assumed with Identity Center's assertion, and the console sign-in with it.
@@ -95,7 +196,10 @@ impl Desk<'_> {
         let region = self.organisation.regions[0];
         let arn = self.role.arn();
         let provider = format!("arn:aws:iam::{}:saml-provider/{}", account.id, self.organisation.sso_provider);
-        let subject = format!("{{\"type\":\"SAMLUser\",\"principalId\":\"{}:{}\",\"userName\":\"{}\",\"identityProvider\":\"{}\"}}", self.organisation.sso_provider, person.email, person.email, self.organisation.sso_provider);
+        let subject = format!(
+            "{{\"type\":\"SAMLUser\",\"principalId\":\"{}:{}\",\"userName\":\"{}\",\"identityProvider\":\"{}\"}}",
+            self.organisation.sso_provider, person.email, person.email, self.organisation.sso_provider
+        );
         let request = format!(
             "{{\"sAMLAssertionID\":\"_{}\",\"roleSessionName\":\"{}\",\"durationSeconds\":3600,\"roleArn\":\"{arn}\",\"principalArn\":\"{provider}\"}}",
             ids::uuid_text(ids::uuid(rng)),
@@ -147,9 +251,32 @@ impl Desk<'_> {
             let key = self.key(1 + rng.below(4) + (at - self.work.start) as u64 / 900 * 4);
             let identity = self.identity(&key);
             for nth in 0..burst {
-                let name = if rng.chance(0.12) { *rng.pick(CONSOLE) } else if rng.chance(0.04) && self.writes() { *rng.pick(WRITES) } else { *rng.pick(list) };
-                let caller = Caller { account: self.account, identity: &identity, arn: &self.arn, ip: &self.work.ip, agent: self.person.browser, console: true, endpoint: None, own_instance: None };
-                stage.emit_shape(self.organisation, &caller, self.organisation.catalogue.find(name), region, (at + nth / 3).min(to - 1), self.failure(rng), rng);
+                let name = if rng.chance(0.12) {
+                    *rng.pick(CONSOLE)
+                } else if rng.chance(0.04) && self.writes() {
+                    *rng.pick(WRITES)
+                } else {
+                    *rng.pick(list)
+                };
+                let caller = Caller {
+                    account: self.account,
+                    identity: &identity,
+                    arn: &self.arn,
+                    ip: &self.work.ip,
+                    agent: self.person.browser,
+                    console: true,
+                    endpoint: None,
+                    own_instance: None,
+                };
+                stage.emit_shape(
+                    self.organisation,
+                    &caller,
+                    self.organisation.catalogue.find(name),
+                    region,
+                    (at + nth / 3).min(to - 1),
+                    self.failure(rng),
+                    rng,
+                );
             }
             left -= burst as u64;
         }
@@ -160,15 +287,38 @@ impl Desk<'_> {
         let region = self.organisation.home_region();
         let identity = self.identity(&self.key(0));
         for _ in 0..calls {
-            let name = if rng.chance(0.05) { "sts:GetCallerIdentity" } else if rng.chance(0.06) && self.writes() { *rng.pick(WRITES) } else { *rng.pick(list) };
+            let name = if rng.chance(0.05) {
+                "sts:GetCallerIdentity"
+            } else if rng.chance(0.06) && self.writes() {
+                *rng.pick(WRITES)
+            } else {
+                *rng.pick(list)
+            };
             let agent = format!("{}{}", self.person.cli, name.to_lowercase().replace(':', "."));
             // A laptop with two protocols alternates between them; S3 and EC2 have IPv6 endpoints.
             let ip = match &self.work.ip_v6 {
                 Some(v6) if rng.chance(0.3) => v6,
                 _ => &self.work.ip,
             };
-            let caller = Caller { account: self.account, identity: &identity, arn: &self.arn, ip, agent: &agent, console: false, endpoint: None, own_instance: None };
-            stage.emit_shape(self.organisation, &caller, self.organisation.catalogue.find(name), region, rng.range(from, to), self.failure(rng), rng);
+            let caller = Caller {
+                account: self.account,
+                identity: &identity,
+                arn: &self.arn,
+                ip,
+                agent: &agent,
+                console: false,
+                endpoint: None,
+                own_instance: None,
+            };
+            stage.emit_shape(
+                self.organisation,
+                &caller,
+                self.organisation.catalogue.find(name),
+                region,
+                rng.range(from, to),
+                self.failure(rng),
+                rng,
+            );
         }
     }
 
@@ -183,7 +333,13 @@ impl Desk<'_> {
             "PowerUserAccess" => 0.004,
             _ => 0.02,
         };
-        if rng.chance(denied) { Failure::Denied } else if rng.chance(0.004) { Failure::Ordinary } else { Failure::None }
+        if rng.chance(denied) {
+            Failure::Denied
+        } else if rng.chance(0.004) {
+            Failure::Ordinary
+        } else {
+            Failure::None
+        }
     }
 }
 
@@ -217,7 +373,14 @@ fn identity_center(organisation: &Organisation, stage: &mut Stage, person: &Pers
     }
     let target = &organisation.accounts[work.account].id;
     let request = format!("{{\"accountId\":\"{target}\",\"roleName\":\"{}\"}}", work.set);
-    let mut call = Call::new(work.start - 1, "sso", if work.console { "Federate" } else { "GetRoleCredentials" }, region, &account.id, &identity);
+    let mut call = Call::new(
+        work.start - 1,
+        "sso",
+        if work.console { "Federate" } else { "GetRoleCredentials" },
+        region,
+        &account.id,
+        &identity,
+    );
     call.ip = &work.ip;
     call.agent = if work.console { person.browser } else { &person.cli };
     call.kind = Kind::Service;
@@ -247,7 +410,17 @@ pub fn with_service_details(stage: &mut Stage, start: usize, details: &str) {
 
 /// A console sign-in of an IAM user, with the check of the second factor before it where there is one.
 #[allow(clippy::too_many_arguments, reason = "a sign-in is all of these")]
-pub fn console_login(organisation: &Organisation, stage: &mut Stage, account: &Account, user: &User, time: i64, ip: &str, agent: &str, mfa: bool, rng: &mut Rng) -> Vec<u128> {
+pub fn console_login(
+    organisation: &Organisation,
+    stage: &mut Stage,
+    account: &Account,
+    user: &User,
+    time: i64,
+    ip: &str,
+    agent: &str,
+    mfa: bool,
+    rng: &mut Rng,
+) -> Vec<u128> {
     let region = organisation.regions[0];
     let before = identity::user_at_sign_in(user, true);
     let mut written = Vec::new();
@@ -281,7 +454,14 @@ pub fn console_login(organisation: &Organisation, stage: &mut Stage, account: &A
 }
 
 /// IAM users who work in the console: one in each account with MFA, and as many without as were asked for.
-pub fn local_users(organisation: &Organisation, stage: &mut Stage, account: &Account, without_mfa: usize, hour: i64, rng: &mut Rng) {
+pub fn local_users(
+    organisation: &Organisation,
+    stage: &mut Stage,
+    account: &Account,
+    without_mfa: usize,
+    hour: i64,
+    rng: &mut Rng,
+) {
     let day = hour.div_euclid(86_400);
     let accounts = organisation.accounts.len();
     let careless = without_mfa / accounts + usize::from(account.index < without_mfa % accounts);
@@ -294,18 +474,40 @@ pub fn local_users(organisation: &Organisation, stage: &mut Stage, account: &Acc
         }
         let person = &organisation.people[(account.index * 3 + nth) % organisation.people.len()];
         let mut who = Rng::derive(organisation.seed, &[14, account.index as u64, nth as u64]);
-        let user = User { account: account.id.clone(), name: person.name.clone(), id: ids::principal_id("AIDA", account.number, &mut who), key: String::new() };
+        let user = User {
+            account: account.id.clone(),
+            name: person.name.clone(),
+            id: ids::principal_id("AIDA", account.number, &mut who),
+            key: String::new(),
+        };
         let ip = person.home_address(&organisation.atlas);
         let mfa = nth == 0;
         console_login(organisation, stage, account, &user, start, &ip, person.browser, mfa, rng);
         let key = ids::access_key("ASIA", account.number, &mut plan);
         let identity = identity::user_session(&user, &key, start, mfa);
         let arn = user.arn();
-        let caller = Caller { account, identity: &identity, arn: &arn, ip: &ip, agent: person.browser, console: true, endpoint: None, own_instance: None };
+        let caller = Caller {
+            account,
+            identity: &identity,
+            arn: &arn,
+            ip: &ip,
+            agent: person.browser,
+            console: true,
+            endpoint: None,
+            own_instance: None,
+        };
         for _ in 0..plan.range(5, 30) {
             let name = if plan.chance(0.2) { *plan.pick(CONSOLE) } else { *plan.pick(reads(person.team)) };
             let time = start + plan.range(3, 1_500);
-            stage.emit_shape(organisation, &caller, organisation.catalogue.find(name), organisation.home_region(), time, Failure::None, rng);
+            stage.emit_shape(
+                organisation,
+                &caller,
+                organisation.catalogue.find(name),
+                organisation.home_region(),
+                time,
+                Failure::None,
+                rng,
+            );
         }
     }
 }

@@ -56,9 +56,15 @@ pub fn assumed_role(role: &Role, session: &Session) -> String {
         ",\"sessionContext\":{{\"sessionIssuer\":{{\"type\":\"Role\",\"principalId\":\"{id}\",\"arn\":\"{arn}\",\"accountId\":\"{account}\",\"userName\":\"{name}\"}}"
     ));
     if let Some(provider) = session.web_provider {
-        text.push_str(&format!(",\"webIdFederationData\":{{\"federatedProvider\":\"{provider}\",\"attributes\":{{}}}}"));
+        text.push_str(&format!(
+            ",\"webIdFederationData\":{{\"federatedProvider\":\"{provider}\",\"attributes\":{{}}}}"
+        ));
     }
-    text.push_str(&format!(",\"attributes\":{{\"creationDate\":\"{}\",\"mfaAuthenticated\":\"{}\"}}", ids::time_text(session.created), session.mfa));
+    text.push_str(&format!(
+        ",\"attributes\":{{\"creationDate\":\"{}\",\"mfaAuthenticated\":\"{}\"}}",
+        ids::time_text(session.created),
+        session.mfa
+    ));
     if let Some(source) = session.source_identity {
         text.push_str(&format!(",\"sourceIdentity\":\"{source}\""));
     }
@@ -79,7 +85,10 @@ pub fn assumed_role(role: &Role, session: &Session) -> String {
 /// A role session at sign-in: no key and no session context.
 pub fn role_at_sign_in(role: &Role, session: &str) -> String {
     let (id, account) = (&role.id, &role.account);
-    format!("{{\"type\":\"AssumedRole\",\"principalId\":\"{id}:{session}\",\"arn\":\"{}\",\"accountId\":\"{account}\"}}", role.session_arn(session))
+    format!(
+        "{{\"type\":\"AssumedRole\",\"principalId\":\"{id}:{session}\",\"arn\":\"{}\",\"accountId\":\"{account}\"}}",
+        role.session_arn(session)
+    )
 }
 
 /// An IAM user.
@@ -112,7 +121,10 @@ pub fn user(user: &User, key: &str) -> String {
 pub fn user_session(user: &User, key: &str, created: i64, mfa: bool) -> String {
     let mut text = self::user(user, key);
     text.pop();
-    text.push_str(&format!(",\"sessionContext\":{{\"attributes\":{{\"creationDate\":\"{}\",\"mfaAuthenticated\":\"{mfa}\"}}}}}}", ids::time_text(created)));
+    text.push_str(&format!(
+        ",\"sessionContext\":{{\"attributes\":{{\"creationDate\":\"{}\",\"mfaAuthenticated\":\"{mfa}\"}}}}}}",
+        ids::time_text(created)
+    ));
     text
 }
 
@@ -120,16 +132,23 @@ pub fn user_session(user: &User, key: &str, created: i64, mfa: bool) -> String {
 pub fn user_at_sign_in(user: &User, known: bool) -> String {
     let User { account, name, id, .. } = user;
     if known {
-        format!("{{\"type\":\"IAMUser\",\"principalId\":\"{id}\",\"accountId\":\"{account}\",\"accessKeyId\":\"\",\"userName\":\"{name}\"}}")
+        format!(
+            "{{\"type\":\"IAMUser\",\"principalId\":\"{id}\",\"accountId\":\"{account}\",\"accessKeyId\":\"\",\"userName\":\"{name}\"}}"
+        )
     } else {
-        format!("{{\"type\":\"IAMUser\",\"accountId\":\"{account}\",\"accessKeyId\":\"\",\"userName\":\"HIDDEN_DUE_TO_SECURITY_REASONS\"}}")
+        format!(
+            "{{\"type\":\"IAMUser\",\"accountId\":\"{account}\",\"accessKeyId\":\"\",\"userName\":\"HIDDEN_DUE_TO_SECURITY_REASONS\"}}"
+        )
     }
 }
 
 /// A user whose sign-in succeeded: the record has the ARN.
 pub fn user_signed_in(user: &User) -> String {
     let User { account, name, id, .. } = user;
-    format!("{{\"type\":\"IAMUser\",\"principalId\":\"{id}\",\"arn\":\"{}\",\"accountId\":\"{account}\",\"userName\":\"{name}\"}}", user.arn())
+    format!(
+        "{{\"type\":\"IAMUser\",\"principalId\":\"{id}\",\"arn\":\"{}\",\"accountId\":\"{account}\",\"userName\":\"{name}\"}}",
+        user.arn()
+    )
 }
 
 /// Root: with an empty key at sign-in, with a temporary key (and when the session began, and whether with MFA) in the console.
@@ -138,7 +157,10 @@ pub fn root(account: &str, key: &str, session: Option<(i64, bool)>) -> String {
         "{{\"type\":\"Root\",\"principalId\":\"{account}\",\"arn\":\"arn:aws:iam::{account}:root\",\"accountId\":\"{account}\",\"accessKeyId\":\"{key}\""
     );
     if let Some((created, mfa)) = session {
-        text.push_str(&format!(",\"sessionContext\":{{\"attributes\":{{\"creationDate\":\"{}\",\"mfaAuthenticated\":\"{mfa}\"}}}}", ids::time_text(created)));
+        text.push_str(&format!(
+            ",\"sessionContext\":{{\"attributes\":{{\"creationDate\":\"{}\",\"mfaAuthenticated\":\"{mfa}\"}}}}",
+            ids::time_text(created)
+        ));
     }
     text.push('}');
     text
@@ -160,5 +182,7 @@ pub fn other_account(account: &str, principal: &str) -> String {
 
 /// A person at Identity Center (form since July 2025).
 pub fn identity_center(account: &str, user_id: &str, store: &str) -> String {
-    format!("{{\"type\":\"IdentityCenterUser\",\"accountId\":\"{account}\",\"onBehalfOf\":{{\"userId\":\"{user_id}\",\"identityStoreArn\":\"{store}\"}}}}")
+    format!(
+        "{{\"type\":\"IdentityCenterUser\",\"accountId\":\"{account}\",\"onBehalfOf\":{{\"userId\":\"{user_id}\",\"identityStoreArn\":\"{store}\"}}}}"
+    )
 }

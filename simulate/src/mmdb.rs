@@ -97,7 +97,10 @@ fn metadata(count: u32, built: i64, kind: &str) -> Value {
         ("binary_format_minor_version", Value::U16(0)),
         ("build_epoch", Value::U64(built.max(0) as u64)),
         ("database_type", Value::Text(kind.to_owned())),
-        ("description", Value::Map(vec![("en", Value::Text("Made-up networks of a simulated organisation".to_owned()))])),
+        (
+            "description",
+            Value::Map(vec![("en", Value::Text("Made-up networks of a simulated organisation".to_owned()))]),
+        ),
         ("ip_version", Value::U16(6)),
         ("languages", Value::Array(vec![Value::Text("en".to_owned())])),
         ("node_count", Value::U32(count)),

@@ -53,7 +53,15 @@ pub struct Noise {
 
 impl Noise {
     /// Writes the services' records of one hour in one account.
-    pub fn hour(&mut self, organisation: &Organisation, stage: &mut Stage, account: &Account, hour: i64, expected: f64, rng: &mut Rng) {
+    pub fn hour(
+        &mut self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        account: &Account,
+        hour: i64,
+        expected: f64,
+        rng: &mut Rng,
+    ) {
         for _ in 0..rng.poisson(expected) {
             let drawn = rng.below(10_000);
             let sort = MIXTURE[MIXTURE.partition_point(|row| row.0 <= drawn)].1;
@@ -63,7 +71,9 @@ impl Noise {
             self.response.clear();
             self.resources.clear();
             match sort {
-                Sort::DeliveryRefused | Sort::Delivery | Sort::AclCheck | Sort::HeadRefused => self.log_delivery(organisation, stage, account, sort, region, time, rng),
+                Sort::DeliveryRefused | Sort::Delivery | Sort::AclCheck | Sort::HeadRefused => {
+                    self.log_delivery(organisation, stage, account, sort, region, time, rng)
+                }
                 Sort::DataKey => self.data_key(organisation, stage, account, region, time, rng),
                 Sort::RoleAssumed => self.role_assumed(organisation, stage, account, region, time, rng),
                 Sort::KeyForUser => self.key_for_user(organisation, stage, account, region, time, rng),
@@ -74,7 +84,16 @@ impl Noise {
     }
 
     #[allow(clippy::too_many_arguments, reason = "all of them differ from record to record")]
-    fn log_delivery(&mut self, organisation: &Organisation, stage: &mut Stage, account: &Account, sort: Sort, region: &'static str, time: i64, rng: &mut Rng) {
+    fn log_delivery(
+        &mut self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        account: &Account,
+        sort: Sort,
+        region: &'static str,
+        time: i64,
+        rng: &mut Rng,
+    ) {
         let service = if sort == Sort::AclCheck { "cloudtrail.amazonaws.com" } else { "delivery.logs.amazonaws.com" };
         let refused = matches!(sort, Sort::DeliveryRefused | Sort::HeadRefused) && account.refuses_logs;
         let bucket = &account.names(Pool::Bucket)[0];
@@ -90,7 +109,10 @@ impl Noise {
         );
         let put = matches!(sort, Sort::Delivery | Sort::DeliveryRefused);
         let _ = match sort {
-            _ if put => write!(self.request, "{{\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"x-amz-acl\":\"bucket-owner-full-control\",\"key\":\"{object}\"}}"),
+            _ if put => write!(
+                self.request,
+                "{{\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"x-amz-acl\":\"bucket-owner-full-control\",\"key\":\"{object}\"}}"
+            ),
             Sort::AclCheck => write!(self.request, "{{\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"acl\":\"\"}}"),
             _ => write!(self.request, "{{\"bucketName\":\"{bucket}\",\"Host\":\"{host}\"}}"),
         };
@@ -101,10 +123,20 @@ impl Noise {
                 account.id
             )
         } else {
-            write!(self.resources, "[{{\"accountId\":\"{}\",\"type\":\"AWS::S3::Bucket\",\"ARN\":\"arn:aws:s3:::{bucket}\"}}]", account.id)
+            write!(
+                self.resources,
+                "[{{\"accountId\":\"{}\",\"type\":\"AWS::S3::Bucket\",\"ARN\":\"arn:aws:s3:::{bucket}\"}}]",
+                account.id
+            )
         };
         let identity = identity::service(service);
-        let name = if put { "PutObject" } else if sort == Sort::AclCheck { "GetBucketAcl" } else { "HeadBucket" };
+        let name = if put {
+            "PutObject"
+        } else if sort == Sort::AclCheck {
+            "GetBucketAcl"
+        } else {
+            "HeadBucket"
+        };
         let mut call = Call::new(time, "s3", name, region, &account.id, &identity);
         call.ip = service;
         call.agent = service;
@@ -118,7 +150,15 @@ impl Noise {
         stage.emit(organisation, account, &call, rng);
     }
 
-    fn data_key(&mut self, organisation: &Organisation, stage: &mut Stage, account: &Account, region: &'static str, time: i64, rng: &mut Rng) {
+    fn data_key(
+        &mut self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        account: &Account,
+        region: &'static str,
+        time: i64,
+        rng: &mut Rng,
+    ) {
         let key = &account.names(Pool::Key)[0];
         let bucket = &organisation.log_bucket;
         let id = &account.id;
@@ -141,23 +181,65 @@ impl Noise {
     }
 
     fn key_resource(&mut self, account: &Account, region: &str, key: &str) {
-        let _ = write!(self.resources, "[{{\"accountId\":\"{id}\",\"type\":\"AWS::KMS::Key\",\"ARN\":\"arn:aws:kms:{region}:{id}:key/{key}\"}}]", id = account.id);
+        let _ = write!(
+            self.resources,
+            "[{{\"accountId\":\"{id}\",\"type\":\"AWS::KMS::Key\",\"ARN\":\"arn:aws:kms:{region}:{id}:key/{key}\"}}]",
+            id = account.id
+        );
     }
 
-    fn role_assumed(&mut self, organisation: &Organisation, stage: &mut Stage, account: &Account, region: &'static str, time: i64, rng: &mut Rng) {
+    fn role_assumed(
+        &mut self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        account: &Account,
+        region: &'static str,
+        time: i64,
+        rng: &mut Rng,
+    ) {
         let (service, path, name, session) = *rng.pick(&[
-            ("cloudtrail.amazonaws.com", "/service-role/", "CloudTrailRoleForCloudWatchLogs", "CLOUDWATCH_LOGS_DELIVERY_SESSION"),
-            ("config.amazonaws.com", "/aws-service-role/config.amazonaws.com/", "AWSServiceRoleForConfig", "AWSConfig-Describe"),
-            ("autoscaling.amazonaws.com", "/aws-service-role/autoscaling.amazonaws.com/", "AWSServiceRoleForAutoScaling", "AutoScaling"),
-            ("access-analyzer.amazonaws.com", "/aws-service-role/access-analyzer.amazonaws.com/", "AWSServiceRoleForAccessAnalyzer", "access-analyzer"),
-            ("resource-explorer-2.amazonaws.com", "/aws-service-role/resource-explorer-2.amazonaws.com/", "AWSServiceRoleForResourceExplorer", "ResourceExplorer"),
+            (
+                "cloudtrail.amazonaws.com",
+                "/service-role/",
+                "CloudTrailRoleForCloudWatchLogs",
+                "CLOUDWATCH_LOGS_DELIVERY_SESSION",
+            ),
+            (
+                "config.amazonaws.com",
+                "/aws-service-role/config.amazonaws.com/",
+                "AWSServiceRoleForConfig",
+                "AWSConfig-Describe",
+            ),
+            (
+                "autoscaling.amazonaws.com",
+                "/aws-service-role/autoscaling.amazonaws.com/",
+                "AWSServiceRoleForAutoScaling",
+                "AutoScaling",
+            ),
+            (
+                "access-analyzer.amazonaws.com",
+                "/aws-service-role/access-analyzer.amazonaws.com/",
+                "AWSServiceRoleForAccessAnalyzer",
+                "access-analyzer",
+            ),
+            (
+                "resource-explorer-2.amazonaws.com",
+                "/aws-service-role/resource-explorer-2.amazonaws.com/",
+                "AWSServiceRoleForResourceExplorer",
+                "ResourceExplorer",
+            ),
             ("scheduler.amazonaws.com", "/service-role/", "Scheduler_execution_role", "Scheduler"),
         ]);
         let role = account.role(path, name);
         let arn = role.arn();
         let key = ids::access_key("ASIA", account.number, rng);
         let _ = write!(self.request, "{{\"roleArn\":\"{arn}\",\"roleSessionName\":\"{session}\"}}");
-        let _ = write!(self.response, "{{{},{}}}", workload::issued(&key, time + 3_600, rng), workload::assumed(&role, session));
+        let _ = write!(
+            self.response,
+            "{{{},{}}}",
+            workload::issued(&key, time + 3_600, rng),
+            workload::assumed(&role, session)
+        );
         self.resources.extend_from_slice(workload::role_resource(&account.id, &arn).as_bytes());
         let identity = identity::service(service);
         let mut call = Call::new(time, "sts", "AssumeRole", region, &account.id, &identity);
@@ -171,13 +253,27 @@ impl Noise {
     }
 
     /// S3 decrypts for a user who reads an encrypted object: the user's identity, the service's address.
-    fn key_for_user(&mut self, organisation: &Organisation, stage: &mut Stage, account: &Account, region: &'static str, time: i64, rng: &mut Rng) {
+    fn key_for_user(
+        &mut self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        account: &Account,
+        region: &'static str,
+        time: i64,
+        rng: &mut Rng,
+    ) {
         let user = rng.pick(&account.users);
-        let mut identity = identity::user_session(user, &user.key.replacen("AKIA", "ASIA", 1), time - rng.range(60, 3_000), false);
+        let mut identity =
+            identity::user_session(user, &user.key.replacen("AKIA", "ASIA", 1), time - rng.range(60, 3_000), false);
         identity.pop();
         identity.push_str(",\"invokedBy\":\"AWS Internal\"}");
         let key = account.name(Pool::Key, rng).to_owned();
-        let _ = write!(self.request, "{{\"encryptionAlgorithm\":\"SYMMETRIC_DEFAULT\",\"encryptionContext\":{{\"aws:s3:arn\":\"arn:aws:s3:::{}/{}\"}}}}", account.name(Pool::Bucket, rng), ids::hex(12, rng));
+        let _ = write!(
+            self.request,
+            "{{\"encryptionAlgorithm\":\"SYMMETRIC_DEFAULT\",\"encryptionContext\":{{\"aws:s3:arn\":\"arn:aws:s3:::{}/{}\"}}}}",
+            account.name(Pool::Bucket, rng),
+            ids::hex(12, rng)
+        );
         self.key_resource(account, region, &key);
         let mut call = Call::new(time, "kms", "Decrypt", region, &account.id, &identity);
         call.request = &self.request;
@@ -186,7 +282,15 @@ impl Noise {
     }
 
     /// Things that AWS does without a call: the identity has no type.
-    fn service_event(&mut self, organisation: &Organisation, stage: &mut Stage, account: &Account, region: &'static str, time: i64, rng: &mut Rng) {
+    fn service_event(
+        &mut self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        account: &Account,
+        region: &'static str,
+        time: i64,
+        rng: &mut Rng,
+    ) {
         let identity = identity::service_event(&account.id);
         let key = account.name(Pool::Key, rng).to_owned();
         self.key_resource(account, region, &key);
@@ -199,18 +303,70 @@ impl Noise {
 }
 
 /// A service reads with its service-linked role.
-fn linked_role(organisation: &Organisation, stage: &mut Stage, account: &Account, region: &'static str, time: i64, rng: &mut Rng) {
+fn linked_role(
+    organisation: &Organisation,
+    stage: &mut Stage,
+    account: &Account,
+    region: &'static str,
+    time: i64,
+    rng: &mut Rng,
+) {
     let (service, role, session, names): (&str, &str, &str, &[&str]) = *rng.pick(&[
-        ("config.amazonaws.com", "AWSServiceRoleForConfig", "AWSConfig-Describe", &["ec2:DescribeInstances", "iam:ListRoles", "s3:GetBucketPolicy", "rds:DescribeDBInstances", "ec2:DescribeSecurityGroups", "lambda:ListFunctions20150331"][..]),
-        ("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling", "AutoScaling", &["ec2:DescribeInstanceStatus", "elasticloadbalancing:DescribeTargetHealth", "ec2:DescribeInstances"][..]),
-        ("access-analyzer.amazonaws.com", "AWSServiceRoleForAccessAnalyzer", "access-analyzer", &["iam:GetRole", "s3:GetBucketPolicy", "kms:GetKeyPolicy", "iam:ListRoles"][..]),
-        ("trustedadvisor.amazonaws.com", "AWSServiceRoleForTrustedAdvisor", "TrustedAdvisor", &["ec2:DescribeVolumes", "iam:GetAccountPasswordPolicy", "s3:GetBucketAcl", "rds:DescribeDBInstances"][..]),
+        (
+            "config.amazonaws.com",
+            "AWSServiceRoleForConfig",
+            "AWSConfig-Describe",
+            &[
+                "ec2:DescribeInstances",
+                "iam:ListRoles",
+                "s3:GetBucketPolicy",
+                "rds:DescribeDBInstances",
+                "ec2:DescribeSecurityGroups",
+                "lambda:ListFunctions20150331",
+            ][..],
+        ),
+        (
+            "autoscaling.amazonaws.com",
+            "AWSServiceRoleForAutoScaling",
+            "AutoScaling",
+            &["ec2:DescribeInstanceStatus", "elasticloadbalancing:DescribeTargetHealth", "ec2:DescribeInstances"][..],
+        ),
+        (
+            "access-analyzer.amazonaws.com",
+            "AWSServiceRoleForAccessAnalyzer",
+            "access-analyzer",
+            &["iam:GetRole", "s3:GetBucketPolicy", "kms:GetKeyPolicy", "iam:ListRoles"][..],
+        ),
+        (
+            "trustedadvisor.amazonaws.com",
+            "AWSServiceRoleForTrustedAdvisor",
+            "TrustedAdvisor",
+            &["ec2:DescribeVolumes", "iam:GetAccountPasswordPolicy", "s3:GetBucketAcl", "rds:DescribeDBInstances"][..],
+        ),
     ]);
     let role = account.role(&format!("/aws-service-role/{service}/"), role);
     let key = ids::access_key("ASIA", account.number, rng);
-    let identity = identity::assumed_role(&role, &Session { name: session, key: &key, created: time - rng.range(1, 900), invoked_by: Some(service), ..Session::default() });
+    let identity = identity::assumed_role(
+        &role,
+        &Session {
+            name: session,
+            key: &key,
+            created: time - rng.range(1, 900),
+            invoked_by: Some(service),
+            ..Session::default()
+        },
+    );
     let arn = role.session_arn(session);
-    let caller = crate::stage::Caller { account, identity: &identity, arn: &arn, ip: service, agent: service, console: false, endpoint: None, own_instance: None };
+    let caller = crate::stage::Caller {
+        account,
+        identity: &identity,
+        arn: &arn,
+        ip: service,
+        agent: service,
+        console: false,
+        endpoint: None,
+        own_instance: None,
+    };
     let shape = organisation.catalogue.find(rng.pick::<&str>(names));
     stage.emit_shape(organisation, &caller, shape, region, time, crate::stage::Failure::None, rng);
 }

@@ -62,7 +62,11 @@ impl Options {
             second_trail_share: 0.3,
             period_minutes: 5,
             compression: 1,
-            attacks: AttackKind::ALL.iter().zip(Strength::ALL.iter().cycle()).map(|(kind, strength)| (*kind, *strength)).collect(),
+            attacks: AttackKind::ALL
+                .iter()
+                .zip(Strength::ALL.iter().cycle())
+                .map(|(kind, strength)| (*kind, *strength))
+                .collect(),
             lookalikes: 1,
             threads: 0,
         }
@@ -70,7 +74,10 @@ impl Options {
 
     /// Four days of three accounts in a few large objects, small enough to ship with a program: incidents of several kinds in ordinary traffic.
     pub fn demo(out: impl Into<PathBuf>) -> Options {
-        use AttackKind::{ConsoleWithoutMfa, InstanceCredentials, MfaRemoved, RootConsole, SecretsInBulk, SnapshotPublic, StolenKey, TrailStopped, TrustOpened};
+        use AttackKind::{
+            ConsoleWithoutMfa, InstanceCredentials, MfaRemoved, RootConsole, SecretsInBulk, SnapshotPublic, StolenKey,
+            TrailStopped, TrustOpened,
+        };
         Options {
             accounts: 3,
             days: 4,
@@ -80,10 +87,20 @@ impl Options {
             period_minutes: 720,
             compression: 12,
             second_trail_share: 0.0,
-            attacks: [RootConsole, ConsoleWithoutMfa, StolenKey, InstanceCredentials, TrailStopped, TrustOpened, SecretsInBulk, SnapshotPublic, MfaRemoved]
-                .iter()
-                .map(|kind| (*kind, Strength::Moderate))
-                .collect(),
+            attacks: [
+                RootConsole,
+                ConsoleWithoutMfa,
+                StolenKey,
+                InstanceCredentials,
+                TrailStopped,
+                TrustOpened,
+                SecretsInBulk,
+                SnapshotPublic,
+                MfaRemoved,
+            ]
+            .iter()
+            .map(|kind| (*kind, Strength::Moderate))
+            .collect(),
             ..Options::new(out)
         }
     }
@@ -126,13 +143,15 @@ impl Options {
 
     /// Plants every kind of attack once in each strength.
     pub fn every_attack(mut self) -> Options {
-        self.attacks = AttackKind::ALL.iter().flat_map(|kind| Strength::ALL.iter().map(|strength| (*kind, *strength))).collect();
+        self.attacks =
+            AttackKind::ALL.iter().flat_map(|kind| Strength::ALL.iter().map(|strength| (*kind, *strength))).collect();
         self
     }
 
     /// The first day, as `2026-03-02`.
     pub fn start_day(mut self, day: &str) -> Result<Options, SimulateError> {
-        let date: jiff::civil::Date = day.parse().map_err(|source| SimulateError::StartDay { day: day.to_owned(), source })?;
+        let date: jiff::civil::Date =
+            day.parse().map_err(|source| SimulateError::StartDay { day: day.to_owned(), source })?;
         self.start = jiff::tz::TimeZone::UTC
             .to_timestamp(date.at(0, 0, 0, 0))
             .map_err(|source| SimulateError::StartDay { day: day.to_owned(), source })?

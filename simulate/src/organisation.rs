@@ -111,21 +111,38 @@ impl Organisation {
         let atlas = Atlas::new();
         let catalogue = Catalogue::load();
         let id = format!("o-{}", ids::hex(10, &mut rng));
-        let mut accounts: Vec<Account> = (0..options.accounts).map(|index| account(index, options, &company, &regions, &atlas)).collect();
+        let mut accounts: Vec<Account> =
+            (0..options.accounts).map(|index| account(index, options, &company, &regions, &atlas)).collect();
         let total: f64 = accounts.iter().map(|account| account.weight).sum();
         accounts.iter_mut().for_each(|account| account.weight /= total);
-        let identity_store = format!("arn:aws:identitystore::{}:identitystore/d-{}", accounts[0].id, ids::hex(10, &mut rng));
+        let identity_store =
+            format!("arn:aws:identitystore::{}:identitystore/d-{}", accounts[0].id, ids::hex(10, &mut rng));
         let sso_provider = format!("AWSSSO_{}_DO_NOT_DELETE", ids::hex(16, &mut rng));
         let log_bucket = format!("{company}-org-trail-{}", ids::hex(6, &mut rng));
-        let people = (0..people_count(options)).map(|index| Person::new(index, seed, &company, &accounts, &atlas)).collect();
+        let people =
+            (0..people_count(options)).map(|index| Person::new(index, seed, &company, &accounts, &atlas)).collect();
         let workloads = workload::all(options, &accounts, &regions, &atlas, &catalogue);
-        Organisation { seed, id, company, regions, accounts, people, workloads, atlas, catalogue, identity_store, sso_provider, log_bucket }
+        Organisation {
+            seed,
+            id,
+            company,
+            regions,
+            accounts,
+            people,
+            workloads,
+            atlas,
+            catalogue,
+            identity_store,
+            sso_provider,
+            log_bucket,
+        }
     }
 
     /// The region where a call is recorded: global services in us-east-1.
     pub fn recorded_in(&self, service: &str, region: &'static str) -> &'static str {
         match service {
-            "iam" | "organizations" | "cloudfront" | "route53" | "ce" | "health" | "account" | "support" | "budgets" | "shield" | "globalaccelerator" | "route53domains" | "trustedadvisor" => self.regions[0],
+            "iam" | "organizations" | "cloudfront" | "route53" | "ce" | "health" | "account" | "support"
+            | "budgets" | "shield" | "globalaccelerator" | "route53domains" | "trustedadvisor" => self.regions[0],
             _ => region,
         }
     }
@@ -151,7 +168,8 @@ fn account(index: usize, options: &Options, company: &str, regions: &[&'static s
     let mut rng = Rng::derive(seed, &[]);
     let number = 100_000_000_000 + rng.below(899_999_999_999);
     let order = [Management, Production, Development, Security, LogArchive, Sandbox];
-    let kind = if index < order.len() { order[index] } else { *rng.pick(&[Production, Production, Development, Sandbox]) };
+    let kind =
+        if index < order.len() { order[index] } else { *rng.pick(&[Production, Production, Development, Sandbox]) };
     let (label, weight) = match kind {
         Management => ("management", 0.6),
         LogArchive => ("log-archive", 0.5),
@@ -160,7 +178,11 @@ fn account(index: usize, options: &Options, company: &str, regions: &[&'static s
         Development => ("dev", 1.8),
         Sandbox => ("sandbox", 0.6),
     };
-    let name = if index < order.len() { format!("{company}-{label}") } else { format!("{company}-{}-{label}", rng.pick(WORDS)) };
+    let name = if index < order.len() {
+        format!("{company}-{label}")
+    } else {
+        format!("{company}-{}-{label}", rng.pick(WORDS))
+    };
     let mut account = Account {
         index,
         number,
@@ -170,7 +192,9 @@ fn account(index: usize, options: &Options, company: &str, regions: &[&'static s
         weight,
         users: Vec::new(),
         endpoint: format!("vpce-0{}", ids::hex(16, &mut rng)),
-        second_trails: (0..regions.len()).map(|region| Rng::derive(seed, &[5, region as u64]).chance(options.second_trail_share)).collect(),
+        second_trails: (0..regions.len())
+            .map(|region| Rng::derive(seed, &[5, region as u64]).chance(options.second_trail_share))
+            .collect(),
         refuses_logs: matches!(kind, Production | LogArchive),
         lists: Vec::new(),
         seed,
@@ -200,7 +224,11 @@ fn lists(account: &Account, regions: &[&'static str], atlas: &Atlas, company: &s
             let count = match pool {
                 Pool::Vpc | Pool::Trail | Pool::Detector => 2,
                 Pool::NatAddress => regions.len(),
-                Pool::Instance | Pool::Volume | Pool::Interface | Pool::Secret | Pool::Parameter | Pool::LogGroup if large => 60,
+                Pool::Instance | Pool::Volume | Pool::Interface | Pool::Secret | Pool::Parameter | Pool::LogGroup
+                    if large =>
+                {
+                    60
+                }
                 _ if large => 24,
                 _ => 8,
             };
@@ -229,7 +257,13 @@ fn thing(pool: Pool, nth: usize, regions: &[&'static str], atlas: &Atlas, compan
         Pool::Parameter => format!("/{one}/{two}/{}", ids::hex(4, rng)),
         Pool::Distribution => format!("E{}", ids::hex(12, rng).to_uppercase()),
         Pool::Zone => format!("Z{}", ids::hex(19, rng).to_uppercase()),
-        Pool::Trail => if nth == 0 { format!("{company}-org-trail") } else { format!("{one}-trail") },
+        Pool::Trail => {
+            if nth == 0 {
+                format!("{company}-org-trail")
+            } else {
+                format!("{one}-trail")
+            }
+        }
         Pool::Detector => ids::hex(32, rng),
         Pool::NatAddress => atlas.amazon(regions[nth % regions.len()]).address(rng.bits()),
         _ => format!("{one}-{two}-{}", ids::hex(3, rng)),

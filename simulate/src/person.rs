@@ -68,7 +68,15 @@ impl Person {
         let city = if rng.chance(0.8) { *rng.pick(&offices) } else { rng.index(HOME_CITIES) };
         let (first, last) = (*rng.pick(FIRST_NAMES), *rng.pick(LAST_NAMES));
         let name = if index < 40 { format!("{first}.{last}") } else { format!("{first}.{last}{index}") };
-        let team = *rng.pick(&[Team::Developer, Team::Developer, Team::Developer, Team::Platform, Team::Data, Team::Security, Team::Finance]);
+        let team = *rng.pick(&[
+            Team::Developer,
+            Team::Developer,
+            Team::Developer,
+            Team::Platform,
+            Team::Data,
+            Team::Security,
+            Team::Finance,
+        ]);
         let (laptop, mark) = *rng.pick(LAPTOPS);
         let browsers: Vec<&'static str> = BROWSERS.iter().copied().filter(|browser| browser.contains(mark)).collect();
         Person {
@@ -154,15 +162,28 @@ impl Person {
 fn grants(team: Team, accounts: &[Account], rng: &mut Rng) -> Vec<(usize, &'static str)> {
     use AccountKind::{Development, LogArchive, Management, Production, Sandbox, Security};
     let wanted: &[(AccountKind, &'static str)] = match team {
-        Team::Developer => &[(Development, "PowerUserAccess"), (Production, "ReadOnlyAccess"), (Sandbox, "AdministratorAccess")],
-        Team::Platform => &[(Production, "AdministratorAccess"), (Development, "AdministratorAccess"), (Management, "AdministratorAccess"), (LogArchive, "ReadOnlyAccess")],
+        Team::Developer => {
+            &[(Development, "PowerUserAccess"), (Production, "ReadOnlyAccess"), (Sandbox, "AdministratorAccess")]
+        }
+        Team::Platform => &[
+            (Production, "AdministratorAccess"),
+            (Development, "AdministratorAccess"),
+            (Management, "AdministratorAccess"),
+            (LogArchive, "ReadOnlyAccess"),
+        ],
         Team::Data => &[(Production, "DataAnalyst"), (Development, "DataAnalyst")],
-        Team::Security => &[(Security, "SecurityAudit"), (Production, "SecurityAudit"), (LogArchive, "SecurityAudit"), (Management, "SecurityAudit")],
+        Team::Security => &[
+            (Security, "SecurityAudit"),
+            (Production, "SecurityAudit"),
+            (LogArchive, "SecurityAudit"),
+            (Management, "SecurityAudit"),
+        ],
         Team::Finance => &[(Management, "Billing")],
     };
     let mut grants = Vec::new();
     for (kind, set) in wanted {
-        let fitting: Vec<usize> = accounts.iter().filter(|account| account.kind == *kind).map(|account| account.index).collect();
+        let fitting: Vec<usize> =
+            accounts.iter().filter(|account| account.kind == *kind).map(|account| account.index).collect();
         if !fitting.is_empty() {
             grants.push((*rng.pick(&fitting), *set));
         }

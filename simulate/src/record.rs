@@ -48,7 +48,14 @@ pub enum Kind {
 
 impl<'a> Call<'a> {
     /// A call of a read API with nothing in it: the start from which callers change what differs.
-    pub fn new(time: i64, service: &'a str, name: &'a str, region: &'a str, account: &'a str, identity: &'a str) -> Call<'a> {
+    pub fn new(
+        time: i64,
+        service: &'a str,
+        name: &'a str,
+        region: &'a str,
+        account: &'a str,
+        identity: &'a str,
+    ) -> Call<'a> {
         Call {
             time,
             service,
@@ -88,9 +95,22 @@ fn version(service: &str) -> &'static str {
 /// Appends the record and tells its event id.
 pub fn write(out: &mut Vec<u8>, call: &Call, rng: &mut Rng) -> u128 {
     let id = ids::uuid(rng);
-    push(out, &["{\"eventVersion\":\"", version(call.service), "\",\"userIdentity\":", call.identity, ",\"eventTime\":\""]);
+    push(
+        out,
+        &["{\"eventVersion\":\"", version(call.service), "\",\"userIdentity\":", call.identity, ",\"eventTime\":\""],
+    );
     ids::push_time(out, call.time);
-    push(out, &["\",\"eventSource\":\"", call.service, ".amazonaws.com\",\"eventName\":\"", call.name, "\",\"awsRegion\":\"", call.region]);
+    push(
+        out,
+        &[
+            "\",\"eventSource\":\"",
+            call.service,
+            ".amazonaws.com\",\"eventName\":\"",
+            call.name,
+            "\",\"awsRegion\":\"",
+            call.region,
+        ],
+    );
     push(out, &["\",\"sourceIPAddress\":\"", call.ip, "\",\"userAgent\":\""]);
     // S3 writes the agent in brackets.
     let bracket = call.service == "s3" && !call.agent.ends_with(".amazonaws.com");
@@ -127,8 +147,18 @@ fn additional(out: &mut Vec<u8>, call: &Call, rng: &mut Rng) {
         return;
     }
     let sent = if call.data && !call.read_only { rng.below(400_000) } else { 0 };
-    let received = if call.error.is_some() { 243 } else if call.data && call.read_only { rng.below(2_000_000) } else { rng.below(1_500) };
-    let cipher = if call.kind == Kind::Api && call.ip.ends_with(".com") { "ECDHE-RSA-AES128-GCM-SHA256" } else { "TLS_AES_128_GCM_SHA256" };
+    let received = if call.error.is_some() {
+        243
+    } else if call.data && call.read_only {
+        rng.below(2_000_000)
+    } else {
+        rng.below(1_500)
+    };
+    let cipher = if call.kind == Kind::Api && call.ip.ends_with(".com") {
+        "ECDHE-RSA-AES128-GCM-SHA256"
+    } else {
+        "TLS_AES_128_GCM_SHA256"
+    };
     out.extend_from_slice(b",\"additionalEventData\":{\"SignatureVersion\":\"SigV4\",\"CipherSuite\":\"");
     out.extend_from_slice(cipher.as_bytes());
     out.extend_from_slice(b"\",\"bytesTransferredIn\":");
@@ -180,7 +210,12 @@ fn ending(out: &mut Vec<u8>, call: &Call) {
     // A service that calls on somebody's behalf, and the console's own proxy, leave no TLS details.
     let address = call.ip.starts_with(|first: char| first.is_ascii_digit()) || call.ip.contains(':');
     if address && call.kind != Kind::Service && !call.console {
-        push(out, &[",\"tlsDetails\":{\"tlsVersion\":\"TLSv1.3\",\"cipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"clientProvidedHostHeader\":\""]);
+        push(
+            out,
+            &[
+                ",\"tlsDetails\":{\"tlsVersion\":\"TLSv1.3\",\"cipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"clientProvidedHostHeader\":\"",
+            ],
+        );
         match (call.service, call.kind) {
             ("signin", _) => push(out, &[call.region, ".signin.aws.amazon.com\"}"]),
             ("iam" | "organizations" | "cloudfront" | "route53", _) => push(out, &[call.service, ".amazonaws.com\"}"]),

@@ -32,9 +32,7 @@ impl Rng {
     /// The stream for one purpose under a seed. Streams of different parts are independent, so the order in which they are used does not matter.
     pub fn derive(seed: u64, parts: &[u64]) -> Rng {
         let base = mix(seed, parts);
-        Rng {
-            state: [split(base), split(base ^ 1), split(base ^ 2), split(base ^ 3)],
-        }
+        Rng { state: [split(base), split(base ^ 1), split(base ^ 2), split(base ^ 3)] }
     }
 
     /// The next 64 random bits.
@@ -148,9 +146,24 @@ mod tests {
 
     #[test]
     fn streams_repeat_and_differ() {
-        let first: Vec<u64> = (0..4).map({ let mut r = Rng::derive(7, &[1, 2]); move |_| r.bits() }).collect();
-        let again: Vec<u64> = (0..4).map({ let mut r = Rng::derive(7, &[1, 2]); move |_| r.bits() }).collect();
-        let other: Vec<u64> = (0..4).map({ let mut r = Rng::derive(7, &[2, 1]); move |_| r.bits() }).collect();
+        let first: Vec<u64> = (0..4)
+            .map({
+                let mut r = Rng::derive(7, &[1, 2]);
+                move |_| r.bits()
+            })
+            .collect();
+        let again: Vec<u64> = (0..4)
+            .map({
+                let mut r = Rng::derive(7, &[1, 2]);
+                move |_| r.bits()
+            })
+            .collect();
+        let other: Vec<u64> = (0..4)
+            .map({
+                let mut r = Rng::derive(7, &[2, 1]);
+                move |_| r.bits()
+            })
+            .collect();
         assert_eq!(first, again);
         assert_ne!(first, other);
         // Pinned: a change of these numbers changes every tree that anybody made by seed.

@@ -63,17 +63,35 @@ impl Stage {
         let start = self.text.len();
         let id = record::write(&mut self.text, &call, rng);
         let region = organisation.regions.iter().position(|region| *region == call.region).unwrap_or(0);
-        self.entries.push(Entry { account: account.index as u32, region: region as u32, time: call.time, delay, start, length: self.text.len() - start, id });
+        self.entries.push(Entry {
+            account: account.index as u32,
+            region: region as u32,
+            time: call.time,
+            delay,
+            start,
+            length: self.text.len() - start,
+            id,
+        });
         id
     }
 
     /// Writes a call of one of the catalogue's shapes.
     #[allow(clippy::too_many_arguments, reason = "a call is all of these")]
-    pub fn emit_shape(&mut self, organisation: &Organisation, caller: &Caller, shape: usize, region: &'static str, time: i64, failure: Failure, rng: &mut Rng) -> u128 {
+    pub fn emit_shape(
+        &mut self,
+        organisation: &Organisation,
+        caller: &Caller,
+        shape: usize,
+        region: &'static str,
+        time: i64,
+        failure: Failure,
+        rng: &mut Rng,
+    ) -> u128 {
         let shape = organisation.catalogue.get(shape);
         let region = organisation.recorded_in(shape.service, region);
         let mut bodies = std::mem::take(&mut self.bodies);
-        let filling = Filling { account: caller.account, region, time, draw: rng.bits(), own_instance: caller.own_instance };
+        let filling =
+            Filling { account: caller.account, region, time, draw: rng.bits(), own_instance: caller.own_instance };
         shape.fill(&filling, &mut bodies);
         let mut call = Call::new(time, shape.service, shape.name, region, &caller.account.id, caller.identity);
         call.ip = caller.ip;
@@ -124,7 +142,15 @@ pub enum Failure {
 pub fn denial_code(service: &str) -> &'static str {
     match service {
         "ec2" => "Client.UnauthorizedOperation",
-        "iam" | "sts" | "s3" | "cloudformation" | "autoscaling" | "rds" | "elasticloadbalancing" | "sns" | "monitoring" => "AccessDenied",
+        "iam"
+        | "sts"
+        | "s3"
+        | "cloudformation"
+        | "autoscaling"
+        | "rds"
+        | "elasticloadbalancing"
+        | "sns"
+        | "monitoring" => "AccessDenied",
         _ => "AccessDeniedException",
     }
 }
@@ -141,7 +167,9 @@ pub fn denial_message(arn: &str, service: &str, name: &str) -> String {
         _ => action,
     };
     let prefix = if service == "monitoring" { "cloudwatch" } else { service };
-    format!("User: {arn} is not authorized to perform: {prefix}:{action} because no identity-based policy allows the {prefix}:{action} action")
+    format!(
+        "User: {arn} is not authorized to perform: {prefix}:{action} because no identity-based policy allows the {prefix}:{action} action"
+    )
 }
 
 /// The name of an API without the date (and `v2`) that Lambda's old interface puts behind it.

@@ -85,14 +85,20 @@ impl Tree {
     }
 
     fn labels(&self, name: &str) -> Vec<Value> {
-        std::str::from_utf8(&self.files[name]).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        std::str::from_utf8(&self.files[name])
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
 /// As dense as the measured account: 23,000 events in four days, nearly all in one region.
 fn measured() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
-    TREE.get_or_init(|| tree(|options| Options { second_trail_share: 0.5, ..options.seed(9).accounts(2).days(3).events(40_000) }))
+    TREE.get_or_init(|| {
+        tree(|options| Options { second_trail_share: 0.5, ..options.seed(9).accounts(2).days(3).events(40_000) })
+    })
 }
 
 fn seconds(text: &str) -> i64 {
@@ -106,7 +112,9 @@ fn median(values: &mut [i64]) -> i64 {
 
 #[test]
 fn the_same_seed_makes_the_same_bytes() {
-    let small = |seed, threads| tree(move |options| options.seed(seed).accounts(3).days(2).events(4_000).threads(threads)).hash();
+    let small = |seed, threads| {
+        tree(move |options| options.seed(seed).accounts(3).days(2).events(4_000).threads(threads)).hash()
+    };
     let first = small(5, 1);
     assert_eq!(first, small(5, 3), "threads must not matter");
     assert_ne!(first, small(6, 1));
@@ -121,14 +129,33 @@ fn every_record_is_whole() {
         assert!(!events.is_empty(), "{name}");
         for event in &events {
             records += 1;
-            for field in ["eventVersion", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent", "eventID", "eventType", "recipientAccountId", "eventCategory"] {
+            for field in [
+                "eventVersion",
+                "eventTime",
+                "eventSource",
+                "eventName",
+                "awsRegion",
+                "sourceIPAddress",
+                "userAgent",
+                "eventID",
+                "eventType",
+                "recipientAccountId",
+                "eventCategory",
+            ] {
                 assert!(event[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {event}");
             }
-            assert!(event["readOnly"].is_boolean() && event["managementEvent"].is_boolean() && event["userIdentity"].is_object());
+            assert!(
+                event["readOnly"].is_boolean()
+                    && event["managementEvent"].is_boolean()
+                    && event["userIdentity"].is_object()
+            );
             let fields = event.as_object().unwrap();
             assert!(fields.contains_key("requestParameters") && fields.contains_key("responseElements"));
             let account = event["recipientAccountId"].as_str().unwrap();
-            assert!(name.contains(&format!("/{account}/CloudTrail/{}/", event["awsRegion"].as_str().unwrap())), "{name}");
+            assert!(
+                name.contains(&format!("/{account}/CloudTrail/{}/", event["awsRegion"].as_str().unwrap())),
+                "{name}"
+            );
             versions.insert(event["eventVersion"].as_str().unwrap().to_owned());
             let identity = &event["userIdentity"];
             if let Some(key) = identity["accessKeyId"].as_str().filter(|key| !key.is_empty()) {
@@ -151,7 +178,14 @@ fn shapes_and_delays_are_as_measured() {
     let mut names = HashSet::new();
     for (name, events) in measured().objects() {
         let stamp = name.rsplit('_').nth(1).unwrap();
-        let stamp = seconds(&format!("{}-{}-{}T{}:{}:00Z", &stamp[..4], &stamp[4..6], &stamp[6..8], &stamp[9..11], &stamp[11..13]));
+        let stamp = seconds(&format!(
+            "{}-{}-{}T{}:{}:00Z",
+            &stamp[..4],
+            &stamp[4..6],
+            &stamp[6..8],
+            &stamp[9..11],
+            &stamp[11..13]
+        ));
         assert_eq!(stamp % 300, 0);
         let times: Vec<i64> = events.iter().map(|event| seconds(event["eventTime"].as_str().unwrap())).collect();
         let (oldest, newest) = (*times.iter().min().unwrap(), *times.iter().max().unwrap());
@@ -199,12 +233,17 @@ fn shapes_and_delays_are_as_measured() {
 #[test]
 fn labels_name_events_that_are_there() {
     let tree = tree(|options| options.seed(3).accounts(6).days(10).events(12_000).every_attack());
-    let known: HashMap<String, Value> = tree.objects().flat_map(|(_, events)| events).map(|event| (event["eventID"].as_str().unwrap().to_owned(), event)).collect();
+    let known: HashMap<String, Value> = tree
+        .objects()
+        .flat_map(|(_, events)| events)
+        .map(|event| (event["eventID"].as_str().unwrap().to_owned(), event))
+        .collect();
     let labels = tree.labels("labels.ndjson");
     assert_eq!(labels.len(), AttackKind::ALL.len() * Strength::ALL.len());
     let mut told = HashSet::new();
     for label in labels.iter().chain(&tree.labels("lookalikes.ndjson")) {
-        let events: Vec<&Value> = label["event_ids"].as_array().unwrap().iter().map(|id| &known[id.as_str().unwrap()]).collect();
+        let events: Vec<&Value> =
+            label["event_ids"].as_array().unwrap().iter().map(|id| &known[id.as_str().unwrap()]).collect();
         assert!(!events.is_empty(), "{label}");
         assert_eq!(events.first().unwrap()["eventTime"], label["first_time"]);
         assert_eq!(events.last().unwrap()["eventTime"], label["last_time"]);
@@ -215,7 +254,13 @@ fn labels_name_events_that_are_there() {
             assert!(told.insert(event["eventID"].clone()), "an event belongs to one story");
         }
     }
-    let loud = |kind: &str, strength: &str| labels.iter().filter(|label| label["kind"] == kind && label["strength"] == strength).map(|label| label["count"].as_u64().unwrap()).sum::<u64>();
+    let loud = |kind: &str, strength: &str| {
+        labels
+            .iter()
+            .filter(|label| label["kind"] == kind && label["strength"] == strength)
+            .map(|label| label["count"].as_u64().unwrap())
+            .sum::<u64>()
+    };
     assert!(loud("mass_deletion", "loud") > 5 * loud("mass_deletion", "subtle"));
 }
 
@@ -226,13 +271,24 @@ fn every_shape_is_json() {
     assert!(organisation.catalogue.all().len() > 150);
     for shape in organisation.catalogue.all() {
         for draw in 0..5 {
-            let filling = Filling { account: &organisation.accounts[1], region: "eu-west-1", time: 1_772_409_600 + draw, draw: draw as u64, own_instance: None };
+            let filling = Filling {
+                account: &organisation.accounts[1],
+                region: "eu-west-1",
+                time: 1_772_409_600 + draw,
+                draw: draw as u64,
+                own_instance: None,
+            };
             shape.fill(&filling, &mut bodies);
             for body in [&bodies.request, &bodies.response] {
                 let parsed: Result<Value, _> = serde_json::from_slice(body);
                 assert!(parsed.is_ok(), "{} {}: {}", shape.service, shape.name, String::from_utf8_lossy(body));
             }
-            assert!(bodies.resources.is_empty() || serde_json::from_slice::<Vec<Value>>(&bodies.resources).is_ok(), "{} {}", shape.service, shape.name);
+            assert!(
+                bodies.resources.is_empty() || serde_json::from_slice::<Vec<Value>>(&bodies.resources).is_ok(),
+                "{} {}",
+                shape.service,
+                shape.name
+            );
         }
     }
 }
@@ -251,7 +307,10 @@ fn the_demonstration_is_small() {
 fn what_cannot_be_is_refused() {
     let folder = Folder::new();
     let options = Options::new(&folder.0).accounts(1).days(1).events(100);
-    assert!(matches!(generate(&Options { period_minutes: 7, ..options.clone() }, &|_| ()), Err(SimulateError::Option { .. })));
+    assert!(matches!(
+        generate(&Options { period_minutes: 7, ..options.clone() }, &|_| ()),
+        Err(SimulateError::Option { .. })
+    ));
     assert!(matches!(options.clone().start_day("yesterday"), Err(SimulateError::StartDay { .. })));
     assert_eq!(options.clone().start_day("2026-03-02").unwrap().start, 1_772_409_600);
     generate(&options, &|_| ()).unwrap();

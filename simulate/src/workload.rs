@@ -7,11 +7,11 @@ use crate::{
     catalogue::{Catalogue, Pool},
     identity::{self, Role, Session, User},
     ids,
+    options::Options,
     organisation::{Account, AccountKind, Organisation},
     profile::{PROFILES, Profile},
     record::Call,
     rng::{Rng, mix},
-    options::Options,
     stage::{Caller, Failure, Stage},
 };
 
@@ -57,15 +57,23 @@ pub struct Workload {
 const BLOCK: i64 = 6 * 3_600;
 
 /// All workloads of all accounts.
-pub fn all(options: &Options, accounts: &[Account], regions: &[&'static str], atlas: &Atlas, catalogue: &Catalogue) -> Vec<Workload> {
+pub fn all(
+    options: &Options,
+    accounts: &[Account],
+    regions: &[&'static str],
+    atlas: &Atlas,
+    catalogue: &Catalogue,
+) -> Vec<Workload> {
     let mut workloads = Vec::new();
     for account in accounts {
         let daily = options.events as f64 / f64::from(options.days) * account.weight * (1.0 - options.service_share);
         let mut weights = 0.0;
         let first = workloads.len();
         for (nth, profile) in PROFILES.iter().enumerate() {
-            let small = matches!(account.kind, AccountKind::Management | AccountKind::LogArchive | AccountKind::Security);
-            if small && !matches!(profile.kind, WorkloadKind::Scanner | WorkloadKind::Function | WorkloadKind::KeyUser) {
+            let small =
+                matches!(account.kind, AccountKind::Management | AccountKind::LogArchive | AccountKind::Security);
+            if small && !matches!(profile.kind, WorkloadKind::Scanner | WorkloadKind::Function | WorkloadKind::KeyUser)
+            {
                 continue;
             }
             let workload = one(account, nth, profile, daily, regions, atlas, catalogue, options.seed);
@@ -78,7 +86,16 @@ pub fn all(options: &Options, accounts: &[Account], regions: &[&'static str], at
 }
 
 #[allow(clippy::too_many_arguments, reason = "one place puts a workload together from all that is known")]
-fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, regions: &[&'static str], atlas: &Atlas, catalogue: &Catalogue, seed: u64) -> Workload {
+fn one(
+    account: &Account,
+    nth: usize,
+    profile: &Profile,
+    daily: f64,
+    regions: &[&'static str],
+    atlas: &Atlas,
+    catalogue: &Catalogue,
+    seed: u64,
+) -> Workload {
     use WorkloadKind::{Function, Instances, KeyUser, Pipeline, Pod, Scanner, Stack, Task};
     let seed = mix(seed, &[6, account.index as u64, nth as u64]);
     let mut rng = Rng::derive(seed, &[]);
@@ -99,7 +116,8 @@ fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, regions: &[
         Instances | Task | Pod => (daily * profile.weight / 400.0) as usize,
         _ => 0,
     };
-    let members = (0..most.clamp(1, 40)).map(|member| member_name(profile.kind, account, one, nth, member, &mut rng)).collect();
+    let members =
+        (0..most.clamp(1, 40)).map(|member| member_name(profile.kind, account, one, nth, member, &mut rng)).collect();
     let table = |names: &[(&str, u64)]| {
         let mut sum = 0;
         let mut rows = Vec::new();
@@ -172,7 +190,8 @@ impl Workload {
         let account = &organisation.accounts[self.account];
         // Members renew at different minutes; a pipeline runs anew each hour.
         let length = if self.kind == WorkloadKind::Pipeline { 3_600 } else { BLOCK };
-        let shift = if self.kind == WorkloadKind::Pipeline { 0 } else { (mix(self.seed, &[nth as u64]) % BLOCK as u64) as i64 };
+        let shift =
+            if self.kind == WorkloadKind::Pipeline { 0 } else { (mix(self.seed, &[nth as u64]) % BLOCK as u64) as i64 };
         let block = (time - shift).div_euclid(length);
         let created = block * length + shift;
         let mut rng = Rng::derive(self.seed, &[nth as u64, block as u64]);
@@ -189,15 +208,28 @@ impl Workload {
             (None, _) => organisation.nat(self.account, self.region).to_owned(),
         };
         if let Some(user) = &self.user {
-            return Credentials { identity: identity::user(user, &user.key), arn: user.arn(), key: user.key.clone(), created, ip };
+            return Credentials {
+                identity: identity::user(user, &user.key),
+                arn: user.arn(),
+                key: user.key.clone(),
+                created,
+                ip,
+            };
         }
         let scope = (self.kind == WorkloadKind::Function).then(|| {
             let Role { account, .. } = &self.role;
             format!("{{\"issuerType\":\"AWS::Lambda::Function\",\"credentialsIssuedTo\":\"arn:aws:lambda:{}:{account}:function:{member}\"}}", self.region)
         });
         let provider = match self.kind {
-            WorkloadKind::Pod => Some(format!("arn:aws:iam::{}:oidc-provider/oidc.eks.{}.amazonaws.com/id/{}", account.id, self.region, ids::hex(32, &mut Rng::derive(self.seed, &[8])).to_uppercase())),
-            WorkloadKind::Pipeline => Some(format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", account.id)),
+            WorkloadKind::Pod => Some(format!(
+                "arn:aws:iam::{}:oidc-provider/oidc.eks.{}.amazonaws.com/id/{}",
+                account.id,
+                self.region,
+                ids::hex(32, &mut Rng::derive(self.seed, &[8])).to_uppercase()
+            )),
+            WorkloadKind::Pipeline => {
+                Some(format!("arn:aws:iam::{}:oidc-provider/token.actions.githubusercontent.com", account.id))
+            }
             _ => None,
         };
         let session = Session {
@@ -210,11 +242,25 @@ impl Workload {
             invoked_by: (self.kind == WorkloadKind::Stack).then_some("cloudformation.amazonaws.com"),
             ..Session::default()
         };
-        Credentials { identity: identity::assumed_role(&self.role, &session), arn: self.role.session_arn(member), key, created, ip }
+        Credentials {
+            identity: identity::assumed_role(&self.role, &session),
+            arn: self.role.session_arn(member),
+            key,
+            created,
+            ip,
+        }
     }
 
     /// Writes what the workload does in an hour; `expected` is the mean number of calls.
-    pub fn hour(&self, organisation: &Organisation, stage: &mut Stage, hour: i64, expected: f64, data_share: f64, rng: &mut Rng) {
+    pub fn hour(
+        &self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        hour: i64,
+        expected: f64,
+        data_share: f64,
+        rng: &mut Rng,
+    ) {
         let account = &organisation.accounts[self.account];
         for nth in 0..self.members.len() {
             self.renew(organisation, stage, nth, hour, rng);
@@ -234,7 +280,8 @@ impl Workload {
             let drawn = rng.below(total);
             let shape = table[table.partition_point(|row| row.1 <= drawn)].0;
             let service = organisation.catalogue.get(shape).service;
-            let endpoint = self.through_endpoint && matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs");
+            let endpoint = self.through_endpoint
+                && matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs");
             let private = format!("10.{}.{}.{}", self.account % 200, nth % 200, 10 + nth % 200);
             let caller = Caller {
                 account,
@@ -263,10 +310,34 @@ impl Workload {
         let weekday = !matches!((hour.div_euclid(86_400) + 4).rem_euclid(7), 0 | 6);
         match self.kind {
             // Scans run at night, nightly jobs after them, pipelines by day.
-            WorkloadKind::Scanner => if matches!(of_day, 2..=4) { 8.0 } else { 0.0 },
-            WorkloadKind::Pipeline | WorkloadKind::Stack => if weekday && (7..18).contains(&of_day) { 3.0 } else { 0.12 },
-            WorkloadKind::KeyUser => if matches!(of_day, 1 | 2) { 4.0 } else { 0.73 },
-            _ => if (7..20).contains(&of_day) { 1.3 } else { 0.65 },
+            WorkloadKind::Scanner => {
+                if matches!(of_day, 2..=4) {
+                    8.0
+                } else {
+                    0.0
+                }
+            }
+            WorkloadKind::Pipeline | WorkloadKind::Stack => {
+                if weekday && (7..18).contains(&of_day) {
+                    3.0
+                } else {
+                    0.12
+                }
+            }
+            WorkloadKind::KeyUser => {
+                if matches!(of_day, 1 | 2) {
+                    4.0
+                } else {
+                    0.73
+                }
+            }
+            _ => {
+                if (7..20).contains(&of_day) {
+                    1.3
+                } else {
+                    0.65
+                }
+            }
         }
     }
 
@@ -285,14 +356,20 @@ impl Workload {
             WorkloadKind::Task => "ecs-tasks.amazonaws.com",
             WorkloadKind::Stack => "cloudformation.amazonaws.com",
             WorkloadKind::Scanner => return,
-            WorkloadKind::Pod | WorkloadKind::Pipeline => return self.web_identity(organisation, stage, nth, &credentials, rng),
+            WorkloadKind::Pod | WorkloadKind::Pipeline => {
+                return self.web_identity(organisation, stage, nth, &credentials, rng);
+            }
             WorkloadKind::KeyUser => return,
         };
         let member = &self.members[nth];
         let arn = self.role.arn();
         let identity = identity::service(service);
         let request = format!("{{\"roleArn\":\"{arn}\",\"roleSessionName\":\"{member}\"}}");
-        let response = format!("{{{},{}}}", issued(&credentials.key, credentials.created + BLOCK, rng), assumed(&self.role, member));
+        let response = format!(
+            "{{{},{}}}",
+            issued(&credentials.key, credentials.created + BLOCK, rng),
+            assumed(&self.role, member)
+        );
         let resources = role_resource(&account.id, &arn);
         let mut call = Call::new(credentials.created, "sts", "AssumeRole", self.region, &account.id, &identity);
         call.ip = service;
@@ -304,18 +381,33 @@ impl Workload {
         stage.emit(organisation, account, &call, rng);
     }
 
-    fn web_identity(&self, organisation: &Organisation, stage: &mut Stage, nth: usize, credentials: &Credentials, rng: &mut Rng) {
+    fn web_identity(
+        &self,
+        organisation: &Organisation,
+        stage: &mut Stage,
+        nth: usize,
+        credentials: &Credentials,
+        rng: &mut Rng,
+    ) {
         let account = &organisation.accounts[self.account];
         let member = &self.members[nth];
         let (provider, subject) = if self.kind == WorkloadKind::Pipeline {
-            ("token.actions.githubusercontent.com".to_owned(), format!("repo:{}/{}:ref:refs/heads/main", organisation.company, self.role.name))
+            (
+                "token.actions.githubusercontent.com".to_owned(),
+                format!("repo:{}/{}:ref:refs/heads/main", organisation.company, self.role.name),
+            )
         } else {
             let id = ids::hex(32, &mut Rng::derive(self.seed, &[8])).to_uppercase();
-            (format!("oidc.eks.{}.amazonaws.com/id/{id}", self.region), format!("system:serviceaccount:default:{}", self.role.name))
+            (
+                format!("oidc.eks.{}.amazonaws.com/id/{id}", self.region),
+                format!("system:serviceaccount:default:{}", self.role.name),
+            )
         };
         let arn = self.role.arn();
         let provider_arn = format!("arn:aws:iam::{}:oidc-provider/{provider}", account.id);
-        let identity = format!("{{\"type\":\"WebIdentityUser\",\"principalId\":\"{provider_arn}:sts.amazonaws.com:{subject}\",\"userName\":\"{subject}\",\"identityProvider\":\"{provider_arn}\"}}");
+        let identity = format!(
+            "{{\"type\":\"WebIdentityUser\",\"principalId\":\"{provider_arn}:sts.amazonaws.com:{subject}\",\"userName\":\"{subject}\",\"identityProvider\":\"{provider_arn}\"}}"
+        );
         let request = format!("{{\"roleArn\":\"{arn}\",\"roleSessionName\":\"{member}\",\"durationSeconds\":3600}}");
         let response = format!(
             "{{{},\"subjectFromWebIdentityToken\":\"{subject}\",{},\"provider\":\"{provider_arn}\",\"audience\":\"sts.amazonaws.com\"}}",
@@ -323,9 +415,14 @@ impl Workload {
             assumed(&self.role, member)
         );
         let resources = role_resource(&account.id, &arn);
-        let mut call = Call::new(credentials.created, "sts", "AssumeRoleWithWebIdentity", self.region, &account.id, &identity);
+        let mut call =
+            Call::new(credentials.created, "sts", "AssumeRoleWithWebIdentity", self.region, &account.id, &identity);
         call.ip = &credentials.ip;
-        call.agent = if self.kind == WorkloadKind::Pipeline { "aws-sdk-js/3.614.0 ua/2.0 os/linux#6.5.0-1025-azure lang/js md/nodejs#20.18.0 api/sts#3.614.0 configure-aws-credentials-for-github-actions" } else { &self.agent };
+        call.agent = if self.kind == WorkloadKind::Pipeline {
+            "aws-sdk-js/3.614.0 ua/2.0 os/linux#6.5.0-1025-azure lang/js md/nodejs#20.18.0 api/sts#3.614.0 configure-aws-credentials-for-github-actions"
+        } else {
+            &self.agent
+        };
         call.request = request.as_bytes();
         call.response = response.as_bytes();
         call.resources = resources.as_bytes();
@@ -339,12 +436,20 @@ const SSM_AGENT: &str = "aws-sdk-go/1.55.5 (go1.22.7; linux; amd64) amazon-ssm-a
 pub fn issued(key: &str, expires: i64, rng: &mut Rng) -> String {
     let mut token = Vec::with_capacity(360);
     ids::push_base64(&mut token, 344, rng);
-    format!("\"credentials\":{{\"accessKeyId\":\"{key}\",\"sessionToken\":\"{}==\",\"expiration\":\"{}\"}}", String::from_utf8_lossy(&token), ids::java_time(expires))
+    format!(
+        "\"credentials\":{{\"accessKeyId\":\"{key}\",\"sessionToken\":\"{}==\",\"expiration\":\"{}\"}}",
+        String::from_utf8_lossy(&token),
+        ids::java_time(expires)
+    )
 }
 
 /// The `assumedRoleUser` member of an STS answer.
 pub fn assumed(role: &Role, session: &str) -> String {
-    format!("\"assumedRoleUser\":{{\"assumedRoleId\":\"{}:{session}\",\"arn\":\"{}\"}}", role.id, role.session_arn(session))
+    format!(
+        "\"assumedRoleUser\":{{\"assumedRoleId\":\"{}:{session}\",\"arn\":\"{}\"}}",
+        role.id,
+        role.session_arn(session)
+    )
 }
 
 /// The `resources` of a record about a role.

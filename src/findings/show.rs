@@ -40,7 +40,13 @@ pub async fn show(asked: &Asked, finding: &Finding, retracted: bool) -> anyhow::
         references(&mut report, rule);
     }
     report.section("History");
-    let heads = [Head::fixed("change"), Head::number("events"), Head::fixed("first"), Head::fixed("last"), Head::number("table version")];
+    let heads = [
+        Head::fixed("change"),
+        Head::number("events"),
+        Head::fixed("first"),
+        Head::fixed("last"),
+        Head::number("table version"),
+    ];
     let history = asked.findings.history(&finding.id).await?;
     let rows: Vec<Vec<String>> = history
         .into_iter()
@@ -65,8 +71,12 @@ fn facts(report: &mut Report, finding: &Finding) {
         None => String::new(),
     };
     report.field("finding", &finding.id);
-    report.field("rule", &format!("{} ({}, {}, version {})", finding.rule, finding.kind, finding.status, finding.rule_version));
-    let until = if finding.last_time > finding.first_time { format!(" to {}", time(finding.last_time)) } else { String::new() };
+    report.field(
+        "rule",
+        &format!("{} ({}, {}, version {})", finding.rule, finding.kind, finding.status, finding.rule_version),
+    );
+    let until =
+        if finding.last_time > finding.first_time { format!(" to {}", time(finding.last_time)) } else { String::new() };
     report.field("time", &format!("{}{until}", time(finding.first_time)));
     report.field("events", &finding.count.to_string());
     report.field("who", &varies("principal", &finding.principal));
@@ -83,7 +93,10 @@ fn facts(report: &mut Report, finding: &Finding) {
         }
     }
     for technique in &finding.attack {
-        report.field("ATT&CK", &format!("{technique}  https://attack.mitre.org/techniques/{}/", technique.replace('.', "/")));
+        report.field(
+            "ATT&CK",
+            &format!("{technique}  https://attack.mitre.org/techniques/{}/", technique.replace('.', "/")),
+        );
     }
 }
 
@@ -92,7 +105,9 @@ fn evidence(report: &mut Report, finding: &Finding) {
         .evidence
         .iter()
         .filter(|(name, value)| !value.is_null() || finding.varies.contains(*name))
-        .map(|(name, value)| vec![name.clone(), if finding.varies.contains(name) { "several".into() } else { plain(value) }])
+        .map(|(name, value)| {
+            vec![name.clone(), if finding.varies.contains(name) { "several".into() } else { plain(value) }]
+        })
         .collect();
     report.section("Evidence");
     report.grid(&[Head::fixed("column"), Head::text("value")], &rows);
@@ -101,13 +116,20 @@ fn evidence(report: &mut Report, finding: &Finding) {
 /// The events as lines, as far as they are still in the table; the ids and places of the others.
 async fn events(report: &mut Report, session: &SessionContext, finding: &Finding) -> anyhow::Result<()> {
     let shown = finding.event_ids.len();
-    let of = if finding.count > shown as u64 { format!(" (the first {shown} of {})", finding.count) } else { String::new() };
+    let of =
+        if finding.count > shown as u64 { format!(" (the first {shown} of {})", finding.count) } else { String::new() };
     report.section(&format!("Events{of}"));
     let batches = session.table("events").await?.filter(of_finding(finding))?;
-    let batches = batches.select_columns(&EVENT_COLUMNS)?.sort(vec![col("event_time").sort(true, false), col("event_id").sort(true, false)])?;
+    let batches = batches
+        .select_columns(&EVENT_COLUMNS)?
+        .sort(vec![col("event_time").sort(true, false), col("event_id").sort(true, false)])?;
     let mut rows = Vec::new();
     for batch in batches.collect().await.context("cannot read the finding's events")? {
-        rows.extend(output::cells(&batch)?.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()));
+        rows.extend(
+            output::cells(&batch)?
+                .into_iter()
+                .map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()),
+        );
     }
     let heads = EVENT_COLUMNS.map(|name| match name {
         "event_time" | "event_id" | "outcome" => Head::fixed(name),
@@ -155,8 +177,15 @@ fn go_on(report: &mut Report, finding: &Finding) {
     }
     let ids: Vec<String> = finding.event_ids.iter().map(|id| sql_text(id)).collect();
     let days = [finding.first_time, finding.last_time].map(|t| time(t).get(..10).map(sql_text).unwrap_or_default());
-    let of_days = if days[0] == days[1] { format!("event_date = {}", days[0]) } else { format!("event_date BETWEEN {} AND {}", days[0], days[1]) };
-    report.line(&format!("trailhound sql {}", shell(&format!("SELECT * FROM events WHERE {of_days} AND event_id IN ({})", ids.join(", ")))));
+    let of_days = if days[0] == days[1] {
+        format!("event_date = {}", days[0])
+    } else {
+        format!("event_date BETWEEN {} AND {}", days[0], days[1])
+    };
+    report.line(&format!(
+        "trailhound sql {}",
+        shell(&format!("SELECT * FROM events WHERE {of_days} AND event_id IN ({})", ids.join(", ")))
+    ));
 }
 
 /// A text literal of SQL.
@@ -170,7 +199,11 @@ pub fn shell(text: &str) -> String {
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
         return text.to_owned();
     }
-    if !text.contains(['"', '$', '`', '\\', '!']) { format!("\"{text}\"") } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.contains(['"', '$', '`', '\\', '!']) {
+        format!("\"{text}\"")
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// A value without the quotes of JSON.

@@ -9,7 +9,11 @@ use crate::findings::{shell, sql_text};
 
 /// Columns by which a principal may be named.
 const PRINCIPAL_COLUMNS: &[&str] = &[
-    "principal_key", "principal_name", "user_identity_arn", "user_identity_principal_id", "session_issuer_arn",
+    "principal_key",
+    "principal_name",
+    "user_identity_arn",
+    "user_identity_principal_id",
+    "session_issuer_arn",
     "session_name",
 ];
 /// How access key ids begin: long-term, temporary, bearer tokens of services.
@@ -71,7 +75,8 @@ impl Who {
 
     /// The same as a statement to go on with, quoted for a shell.
     pub fn statement(&self) -> String {
-        let any: Vec<String> = self.columns().iter().map(|column| format!("{column} = {}", sql_text(self.value()))).collect();
+        let any: Vec<String> =
+            self.columns().iter().map(|column| format!("{column} = {}", sql_text(self.value()))).collect();
         shell(&format!("SELECT * FROM events WHERE {} ORDER BY event_time", any.join(" OR ")))
     }
 }
@@ -83,9 +88,11 @@ pub async fn unknown(session: &SessionContext, who: &Who) -> anyhow::Result<Stri
         let part = || lit(name.to_lowercase());
         let lower = |column: &str| datafusion::prelude::lower(col(column));
         let within = |column: &str| strpos(lower(column), part()).gt(lit(0));
-        let similar = session.table("principals").await?.filter(within("principal_name").or(within("principal_key")))?;
+        let similar =
+            session.table("principals").await?.filter(within("principal_name").or(within("principal_key")))?;
         let similar = similar.select_columns(&["principal_key"])?.sort(vec![col("principal_key").sort(true, false)])?;
-        let names: Vec<String> = super::rows(similar.limit(0, Some(SIMILAR_MAX))?).await?.into_iter().flatten().collect();
+        let names: Vec<String> =
+            super::rows(similar.limit(0, Some(SIMILAR_MAX))?).await?.into_iter().flatten().collect();
         match names.is_empty() {
             true => text.push_str("; write a principal's key, name or ARN, an access key id, or an address"),
             false => text.push_str(&format!("; similar ones are\n  {}", names.join("\n  "))),

@@ -158,7 +158,10 @@ mod tests {
 
     #[test]
     fn the_gravest_stands_first_and_titles_are_clean() {
-        let all = [finding("aaaaaaaaaaaaaa", Severity::Low, "low"), finding("bbbbbbbbbbbbbb", Severity::Critical, "evil\x1b[2J")];
+        let all = [
+            finding("aaaaaaaaaaaaaa", Severity::Low, "low"),
+            finding("bbbbbbbbbbbbbb", Severity::Critical, "evil\x1b[2J"),
+        ];
         let lines = table(&all, None, false);
         assert_eq!(lines.len(), 4);
         assert!(lines[2].starts_with("critical  2026-03-02 00:00       1  evil␛[2J"), "{lines:#?}");
@@ -173,7 +176,8 @@ mod tests {
         assert_eq!(severities(&all), "findings        1 high, 2 low");
         assert_eq!(severities(&[]), "findings        none");
         let skipped = [("config".to_string(), 2)].into();
-        let shown = account("objects", &Account { received: 5, kept: 2, duplicate: 1, skipped, parked: Default::default() });
+        let shown =
+            account("objects", &Account { received: 5, kept: 2, duplicate: 1, skipped, parked: Default::default() });
         assert_eq!(shown, "objects         5 received = 2 kept + 1 duplicate + 2 skipped (config 2)");
         assert!(severity_rank("critical") > severity_rank("low"));
     }

@@ -78,14 +78,17 @@ impl Layout {
         let room = width.checked_sub(GAP.len() * heads.len().saturating_sub(1))?;
         let least = |at: usize| if heads[at].text { natural[at].min(TEXT_WIDTH_MIN) } else { natural[at] };
         let at_most = |most: usize| -> Vec<usize> {
-            (0..heads.len()).map(|at| if heads[at].text { natural[at].min(most).max(least(at)) } else { natural[at] }).collect()
+            (0..heads.len())
+                .map(|at| if heads[at].text { natural[at].min(most).max(least(at)) } else { natural[at] })
+                .collect()
         };
         let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= room;
         if !fits(&at_most(TEXT_WIDTH_MIN)) {
             return None;
         }
         // The widest columns give way first: the largest bound under which all fit.
-        let (mut fitting, mut beyond) = (TEXT_WIDTH_MIN, natural.iter().max().copied().unwrap_or(0).max(TEXT_WIDTH_MIN) + 1);
+        let (mut fitting, mut beyond) =
+            (TEXT_WIDTH_MIN, natural.iter().max().copied().unwrap_or(0).max(TEXT_WIDTH_MIN) + 1);
         while beyond - fitting > 1 {
             let middle = fitting + (beyond - fitting) / 2;
             if fits(&at_most(middle)) { fitting = middle } else { beyond = middle }

@@ -67,11 +67,18 @@ impl Drop for Threads {
 }
 
 /// Answers one statement over the newest state of the store. An error says what to do about it.
-pub async fn answer(asked: &Asked, threads: &mut Threads, sql: &str, format: RowsFormat, timing: bool) -> anyhow::Result<Ended> {
+pub async fn answer(
+    asked: &Asked,
+    threads: &mut Threads,
+    sql: &str,
+    format: RowsFormat,
+    timing: bool,
+) -> anyhow::Result<Ended> {
     let session = asked.session().await?;
     let started = Instant::now();
     let (parts, mut received) = mpsc::channel(BATCHES_WAITING_MAX);
-    let query = threads.spawn(run(session.clone(), sql.to_owned(), parts)).context("there are no threads for queries")?;
+    let query =
+        threads.spawn(run(session.clone(), sql.to_owned(), parts)).context("there are no threads for queries")?;
     let mut rows: Option<Rows<std::io::Stdout>> = None;
     loop {
         let part = tokio::select! {

@@ -8,10 +8,57 @@ use reedline::{Completer, CompletionResult, Span, Suggestion};
 use super::tables;
 
 const KEYWORDS: &[&str] = &[
-    "AND", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "COUNT", "CROSS", "DATE", "DESC", "DISTINCT", "ELSE", "END",
-    "EXCEPT", "EXISTS", "EXPLAIN", "EXTRACT", "FALSE", "FILTER", "FROM", "FULL", "GROUP", "HAVING", "ILIKE", "IN",
-    "INNER", "INTERSECT", "INTERVAL", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "OFFSET", "ON", "OR",
-    "ORDER", "OVER", "PARTITION", "RIGHT", "SELECT", "THEN", "TIMESTAMP", "TRUE", "UNION", "USING", "WHEN", "WHERE",
+    "AND",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COUNT",
+    "CROSS",
+    "DATE",
+    "DESC",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "EXTRACT",
+    "FALSE",
+    "FILTER",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INTERSECT",
+    "INTERVAL",
+    "IS",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OVER",
+    "PARTITION",
+    "RIGHT",
+    "SELECT",
+    "THEN",
+    "TIMESTAMP",
+    "TRUE",
+    "UNION",
+    "USING",
+    "WHEN",
+    "WHERE",
     "WITH",
 ];
 const COMMANDS: &[&str] = &["\\d", "\\format", "\\q", "\\timing", "\\?"];
@@ -39,7 +86,8 @@ impl Names {
     fn candidates(&self, line: &str, at: usize) -> (usize, Vec<(String, &'static str)>) {
         let before = &line[..at];
         let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '\\' || c == '?';
-        let start = before.rfind(|c| !is_word(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
+        let start =
+            before.rfind(|c| !is_word(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
         let word = before[start..].to_lowercase();
         let last = before[..start].split_whitespace().next_back().unwrap_or_default().to_lowercase();
         let begins = |name: &&String| name.starts_with(&word);

@@ -58,7 +58,10 @@ fn unknown_column(field: &Column, valid: &[Column]) -> String {
         "a text is written in single quotes".into()
     } else {
         let more = if names.len() > LISTED_MAX { ", …" } else { "" };
-        format!("there are {}{more}; a text is written in single quotes", names[..names.len().min(LISTED_MAX)].join(", "))
+        format!(
+            "there are {}{more}; a text is written in single quotes",
+            names[..names.len().min(LISTED_MAX)].join(", ")
+        )
     };
     format!("there is no column `{}`; {hint}", field.name)
 }

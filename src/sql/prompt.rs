@@ -67,10 +67,17 @@ pub async fn run(asked: &Asked, mut threads: Threads, format: RowsFormat) -> any
 async fn script(asked: &Asked, mut threads: Threads, format: RowsFormat) -> anyhow::Result<ExitCode> {
     let text = std::io::read_to_string(std::io::stdin()).context("cannot read statements from standard input")?;
     let statements = split(&text);
-    anyhow::ensure!(!statements.is_empty(), "there is no statement: give one as an argument, on standard input, or use a terminal");
+    anyhow::ensure!(
+        !statements.is_empty(),
+        "there is no statement: give one as an argument, on standard input, or use a terminal"
+    );
     if format == RowsFormat::Parquet {
         crate::output::refuse_parquet(crate::output::Target::stdout())?;
-        anyhow::ensure!(statements.len() == 1, "parquet holds the answer of one statement, not of {}", statements.len());
+        anyhow::ensure!(
+            statements.len() == 1,
+            "parquet holds the answer of one statement, not of {}",
+            statements.len()
+        );
     }
     for statement in statements {
         if answer(asked, &mut threads, statement, format, true).await? == super::Ended::Interrupted {
@@ -95,11 +102,15 @@ async fn take(asked: &Asked, threads: &mut Threads, text: &str, settings: &mut S
             "table" => settings.format = RowsFormat::Table,
             "csv" => settings.format = RowsFormat::Csv,
             "json" => settings.format = RowsFormat::Json,
-            _ => eprintln!("error: there is table, csv and json; parquet needs `trailhound sql … --format parquet > FILE`"),
+            _ => eprintln!(
+                "error: there is table, csv and json; parquet needs `trailhound sql … --format parquet > FILE`"
+            ),
         },
         (Some("\\format"), None) => eprintln!("error: write \\format table, \\format csv or \\format json"),
         (Some("\\d"), table) => describe(asked, table).await?,
-        (Some(word), _) if word.starts_with('\\') => eprintln!("error: {} is unknown; \\? helps", terminal::clean(word)),
+        (Some(word), _) if word.starts_with('\\') => {
+            eprintln!("error: {} is unknown; \\? helps", terminal::clean(word))
+        }
         _ => {
             for statement in split(text) {
                 match answer(asked, threads, statement, settings.format, settings.timing).await {
@@ -166,7 +177,9 @@ fn ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut at = 0;
     // What begins here is over where this is found.
-    let skip = |from: usize, end: &str| text.get(from..).and_then(|rest| rest.find(end)).map_or(text.len(), |i| from + i + end.len());
+    let skip = |from: usize, end: &str| {
+        text.get(from..).and_then(|rest| rest.find(end)).map_or(text.len(), |i| from + i + end.len())
+    };
     while at < bytes.len() {
         at = match bytes[at] {
             b'\'' => skip(at + 1, "'"),

@@ -11,7 +11,10 @@ pub fn names(session: &SessionContext) -> Vec<String> {
         .filter_map(|catalog| session.catalog(catalog))
         .flat_map(|catalog| {
             let schemas = catalog.schema_names().into_iter().filter(|name| name != "information_schema");
-            schemas.filter_map(move |name| catalog.schema(&name)).flat_map(|schema| schema.table_names()).collect::<Vec<_>>()
+            schemas
+                .filter_map(move |name| catalog.schema(&name))
+                .flat_map(|schema| schema.table_names())
+                .collect::<Vec<_>>()
         })
         .collect();
     names.sort();

@@ -31,7 +31,13 @@ struct Events {
 impl Events {
     fn id(n: u64) -> String {
         let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995;
-        format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{n:012x}", mixed >> 32, mixed >> 16 & 0xffff, mixed >> 4 & 0xfff, mixed & 0xfff)
+        format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{n:012x}",
+            mixed >> 32,
+            mixed >> 16 & 0xffff,
+            mixed >> 4 & 0xfff,
+            mixed & 0xfff
+        )
     }
 
     fn time(self, n: u64) -> i64 {
@@ -45,7 +51,8 @@ impl Events {
 
     fn column(self, column: &Column, key: &str, numbers: &[u64]) -> ArrayRef {
         let rows = numbers.len();
-        let same = |text: &str| Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, rows))) as ArrayRef;
+        let same =
+            |text: &str| Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, rows))) as ArrayRef;
         match column.name {
             "event_id" => Arc::new(StringViewArray::from_iter_values(numbers.iter().map(|n| Self::id(*n)))),
             "src_key" => same(key),
@@ -53,9 +60,9 @@ impl Events {
                 let times = numbers.iter().map(|n| self.time(*n));
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
-            "event_date" => {
-                Arc::new(Date32Array::from_iter_values(numbers.iter().map(|n| self.time(*n).div_euclid(24 * HOUR) as i32)))
-            }
+            "event_date" => Arc::new(Date32Array::from_iter_values(
+                numbers.iter().map(|n| self.time(*n).div_euclid(24 * HOUR) as i32),
+            )),
             "record_hash" => Arc::new(Int64Array::from_iter_values(numbers.iter().map(|n| *n as i64))),
             _ if column.nullable => new_null_array(&column.kind.data_type(), rows),
             name => match column.kind {
@@ -109,8 +116,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     store.flush().await?;
     let accounting = store.accounting().await?;
     let exact = accounting.holds() && accounting.table_rows == events.count && accounting.records.received == received;
-    println!("{received} rows received, {} kept of {} events: {}", accounting.table_rows, events.count, if exact { "exact" } else { "WRONG" });
-    println!("{:.0} s, ids in memory at most {} MB of {} MB, {}", begun.elapsed().as_secs_f64(), largest >> 20, limit >> 20, peak());
+    println!(
+        "{received} rows received, {} kept of {} events: {}",
+        accounting.table_rows,
+        events.count,
+        if exact { "exact" } else { "WRONG" }
+    );
+    println!(
+        "{:.0} s, ids in memory at most {} MB of {} MB, {}",
+        begun.elapsed().as_secs_f64(),
+        largest >> 20,
+        limit >> 20,
+        peak()
+    );
     std::fs::remove_dir_all(folder)?;
     if exact { Ok(()) } else { Err("deduplication was not exact".into()) }
 }

@@ -22,11 +22,7 @@ impl Store {
     /// The rows of every commit after `after_version` that brought rows, in commit order; commits that only rearrange
     /// (compaction) are no news. `columns` in the order wanted; none named means all. Nothing larger than a few
     /// thousand rows is in memory at once, and dropping the stream ends the reading.
-    pub async fn changes(
-        &self,
-        after_version: i64,
-        columns: &[&str],
-    ) -> Result<BoxStream<'static, Result<Change>>> {
+    pub async fn changes(&self, after_version: i64, columns: &[&str]) -> Result<BoxStream<'static, Result<Change>>> {
         let newest = self.table.newest().await?;
         let empty = RecordBatch::new_empty(projected(columns)?);
         let columns: Vec<String> = columns.iter().map(|c| c.to_string()).collect();

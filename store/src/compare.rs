@@ -11,11 +11,35 @@ use trailhound_ingest::schema::{COLUMNS, Column, Kind};
 /// Columns that hold no field of the record itself: derived facts, fields lifted out of JSON columns that are
 /// compared as a whole, provenance.
 const DERIVED: &[&str] = &[
-    "event_name_norm", "event_category", "event_date", "account_id", "principal_key", "principal_name",
-    "principal_class", "session_name", "actor_is_service", "source_ip", "source_kind", "source_network",
-    "source_country", "source_asn", "source_as_org", "source_lat", "source_lon", "user_agent_family", "user_agent_os",
-    "outcome", "mfa_used", "login_result", "derive_version", "record_hash", "src_bucket", "src_key", "src_ordinal",
-    "ingest_time", "event_id",
+    "event_name_norm",
+    "event_category",
+    "event_date",
+    "account_id",
+    "principal_key",
+    "principal_name",
+    "principal_class",
+    "session_name",
+    "actor_is_service",
+    "source_ip",
+    "source_kind",
+    "source_network",
+    "source_country",
+    "source_asn",
+    "source_as_org",
+    "source_lat",
+    "source_lon",
+    "user_agent_family",
+    "user_agent_os",
+    "outcome",
+    "mfa_used",
+    "login_result",
+    "derive_version",
+    "record_hash",
+    "src_bucket",
+    "src_key",
+    "src_ordinal",
+    "ingest_time",
+    "event_id",
 ];
 
 /// Names that begin like lifted fields but are the record's own.
@@ -27,9 +51,8 @@ const FILLED: &[&str] = &["recipient_account_id"];
 /// The columns that come from the record.
 pub(crate) fn compared() -> &'static [&'static Column] {
     static COMPARED: LazyLock<Vec<&'static Column>> = LazyLock::new(|| {
-        let lifted = |name: &str| {
-            (name.starts_with("request_") || name.starts_with("response_")) && !OWN.contains(&name)
-        };
+        let lifted =
+            |name: &str| (name.starts_with("request_") || name.starts_with("response_")) && !OWN.contains(&name);
         COLUMNS.iter().filter(|c| !DERIVED.contains(&c.name) && !lifted(c.name)).collect()
     });
     &COMPARED
@@ -38,12 +61,11 @@ pub(crate) fn compared() -> &'static [&'static Column] {
 /// The names of the columns in which row `a` of `left` and row `b` of `right` differ; none means that they are copies
 /// of one event.
 pub(crate) fn differing(left: &RecordBatch, a: usize, right: &RecordBatch, b: usize) -> Vec<&'static str> {
-    let differs = |column: &&&'static Column| {
-        match (left.column_by_name(column.name), right.column_by_name(column.name)) {
+    let differs =
+        |column: &&&'static Column| match (left.column_by_name(column.name), right.column_by_name(column.name)) {
             (Some(left), Some(right)) => !same(column, left, a, right, b),
             _ => true,
-        }
-    };
+        };
     compared().iter().filter(differs).map(|c| c.name).collect()
 }
 
@@ -86,10 +108,27 @@ mod tests {
     #[test]
     fn what_is_compared_comes_from_the_record() {
         let names: Vec<_> = compared().iter().map(|c| c.name).collect();
-        for name in ["event_time", "event_name", "request_id", "request_parameters", "response_elements", "extra", "resource_arns", "user_agent"] {
+        for name in [
+            "event_time",
+            "event_name",
+            "request_id",
+            "request_parameters",
+            "response_elements",
+            "extra",
+            "resource_arns",
+            "user_agent",
+        ] {
             assert!(names.contains(&name), "{name} is compared");
         }
-        for name in ["record_hash", "src_key", "principal_key", "request_user_name", "response_access_key_id", "login_result", "source_asn"] {
+        for name in [
+            "record_hash",
+            "src_key",
+            "principal_key",
+            "request_user_name",
+            "response_access_key_id",
+            "login_result",
+            "source_asn",
+        ] {
             assert!(!names.contains(&name), "{name} is not compared");
         }
     }

@@ -17,7 +17,12 @@ use std::sync::{LazyLock, Mutex};
 /// - `detect.ledger_open`: the transaction with findings and cursors is filled but not committed;
 /// - `detect.saved`: findings and cursors are durable, nobody was told.
 pub const POINTS: &[&str] = &[
-    "store.files_written", "store.committed", "store.ledger_open", "store.noted", "store.checkpointed", "detect.ledger_open",
+    "store.files_written",
+    "store.committed",
+    "store.ledger_open",
+    "store.noted",
+    "store.checkpointed",
+    "detect.ledger_open",
     "detect.saved",
 ];
 

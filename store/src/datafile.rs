@@ -7,8 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{cast, max, min, max_string_view, min_string_view};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use arrow::compute::{cast, max, max_string_view, min, min_string_view};
 use arrow::datatypes::{Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use deltalake_core::kernel::Add;
@@ -96,8 +98,7 @@ impl FileMeta {
     }
 
     fn object_path(&self) -> Result<Path> {
-        Path::parse(&self.path)
-            .map_err(|e| file_error(&self.path, "name", ParquetError::External(Box::new(e))))
+        Path::parse(&self.path).map_err(|e| file_error(&self.path, "name", ParquetError::External(Box::new(e))))
     }
 }
 
@@ -146,7 +147,8 @@ pub(crate) async fn write(store: &Arc<dyn ObjectStore>, rows: &RecordBatch, modi
 }
 
 fn encode(rows: &RecordBatch) -> std::result::Result<Vec<u8>, ParquetError> {
-    let without_date: Vec<usize> = (0..rows.num_columns()).filter(|&i| rows.schema().field(i).name() != EVENT_DATE).collect();
+    let without_date: Vec<usize> =
+        (0..rows.num_columns()).filter(|&i| rows.schema().field(i).name() != EVENT_DATE).collect();
     let rows = rows.project(&without_date)?;
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(rows.num_rows())))?;
     writer.write(&rows)?;
@@ -234,7 +236,11 @@ pub(crate) async fn read(
         let only_id = ProjectionMask::columns(builder.parquet_schema(), ["event_id"]);
         let filter = ArrowPredicateFn::new(only_id, move |batch| {
             let found = cast(batch.column(0), &arrow::datatypes::DataType::Utf8View)?;
-            Ok(found.as_string_view().iter().map(|id| Some(id.is_some_and(|id| ids.contains(id)))).collect::<BooleanArray>())
+            Ok(found
+                .as_string_view()
+                .iter()
+                .map(|id| Some(id.is_some_and(|id| ids.contains(id))))
+                .collect::<BooleanArray>())
         });
         builder = builder.with_row_filter(RowFilter::new(vec![Box::new(filter)]));
     }
@@ -313,7 +319,9 @@ fn shape(batch: &RecordBatch, schema: &SchemaRef, date: i32) -> std::result::Res
 }
 
 /// The event ids and record hashes of a batch that holds both.
-pub(crate) fn ids_and_hashes(batch: &RecordBatch) -> Result<(&arrow::array::StringViewArray, &arrow::array::Int64Array)> {
+pub(crate) fn ids_and_hashes(
+    batch: &RecordBatch,
+) -> Result<(&arrow::array::StringViewArray, &arrow::array::Int64Array)> {
     let ids = batch.column_by_name("event_id").and_then(|c| c.as_string_view_opt());
     let hashes = batch.column_by_name("record_hash").and_then(|c| c.as_primitive_opt::<Int64Type>());
     ids.zip(hashes).ok_or_else(|| StoreError::Batch { detail: "rows without event_id or record_hash".into() })

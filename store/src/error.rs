@@ -23,7 +23,9 @@ pub enum StoreError {
     #[error("a store on S3 (`{location}`) keeps its ledger elsewhere; name a file for it with --ledger")]
     LedgerNeeded { location: String },
 
-    #[error("no permission to {operation} at `{location}`; check the owner of the files, or the rights of the AWS identity in use")]
+    #[error(
+        "no permission to {operation} at `{location}`; check the owner of the files, or the rights of the AWS identity in use"
+    )]
     Denied {
         location: String,
         operation: &'static str,

@@ -19,9 +19,9 @@ use sqlx::{AssertSqlSafe, Executor, Pool, Row, Transaction};
 use crate::error::{Result, StoreError};
 
 pub use objects::KnownObject;
+pub use objects::ParkedEntry;
 pub(crate) use objects::Totals;
 pub(crate) use objects::{objects_schema, parked_schema, skipped_schema};
-pub use objects::ParkedEntry;
 
 /// How long a writer waits for another one before it gives up.
 const BUSY: Duration = Duration::from_secs(15);
@@ -77,7 +77,8 @@ impl Ledger {
     /// Brings the tables of `owner` to the newest form: `statements` are its whole history, only ever added to; those
     /// that this ledger has not seen are run, all or none.
     pub async fn migrate(&self, owner: &str, statements: &[&'static str]) -> Result<()> {
-        const MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migrations (owner TEXT PRIMARY KEY, statements BIGINT NOT NULL)";
+        const MIGRATIONS: &str =
+            "CREATE TABLE IF NOT EXISTS migrations (owner TEXT PRIMARY KEY, statements BIGINT NOT NULL)";
         let fail = |e| self.fail("make tables", e);
         let mut transaction = self.begin().await?;
         sqlx::query(MIGRATIONS).execute(&mut *transaction).await.map_err(fail)?;

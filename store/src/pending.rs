@@ -96,9 +96,15 @@ impl Pending {
         }
         let unfinished = self.unfinished.get(&source).is_some_and(|slots| !slots.is_empty());
         if unfinished && !open {
-            return Err(StoreError::Batch { detail: format!("source {source} ended a batch within an object without saying so") });
+            return Err(StoreError::Batch {
+                detail: format!("source {source} ended a batch within an object without saying so"),
+            });
         }
-        if open { self.open.insert(source) } else { self.open.remove(&source) };
+        if open {
+            self.open.insert(source)
+        } else {
+            self.open.remove(&source)
+        };
         if rows.num_rows() > 0 {
             self.bytes += rows.get_array_memory_size();
             self.rows.push(Rows { batch: rows, runs });
@@ -141,7 +147,8 @@ impl Pending {
         let mut start = 0;
         while start < rows.num_rows() {
             let (bucket, key) = (buckets.value(start), keys.value(start));
-            let run = (start..rows.num_rows()).take_while(|&r| keys.value(r) == key && buckets.value(r) == bucket).count();
+            let run =
+                (start..rows.num_rows()).take_while(|&r| keys.value(r) == key && buckets.value(r) == bucket).count();
             start += run;
             let address = (bucket.to_string(), key.to_string());
             let mut left = run as u64;

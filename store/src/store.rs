@@ -196,7 +196,8 @@ impl Store {
         }
         self.write_out(true).await?;
         crash::point("store.files_written");
-        let ids: Vec<ObjectId> = self.pending.slots.iter().filter_map(|s| Some(s.report.as_ref()?.id.clone())).collect();
+        let ids: Vec<ObjectId> =
+            self.pending.slots.iter().filter_map(|s| Some(s.report.as_ref()?.id.clone())).collect();
         let known = self.ledger.known(&ids.iter().collect::<Vec<_>>()).await?;
         let (version, accounts) = self.commit_table(&known).await?;
         let pending = std::mem::take(&mut self.pending);

@@ -285,8 +285,9 @@ fn storage_options(location: &Location) -> HashMap<String, String> {
 async fn create(log: LogStoreRef, name: &str) -> Result<DeltaTable> {
     let fail = |e| StoreError::table(name, "create the table", e);
     let whole = schema();
-    let columns: StructType = deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(whole.as_ref())
-        .map_err(|e| StoreError::table(name, "create the table", DeltaTableError::from(e)))?;
+    let columns: StructType =
+        deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(whole.as_ref())
+            .map_err(|e| StoreError::table(name, "create the table", DeltaTableError::from(e)))?;
     let created = CreateBuilder::new()
         .with_log_store(log.clone())
         .with_table_name("events")

@@ -54,7 +54,8 @@ pub fn rows(key: &str, from: i32, events: &[Event]) -> RecordBatch {
 
 fn column(column: &Column, key: &str, from: i32, events: &[Event]) -> ArrayRef {
     let n = events.len();
-    let text = |f: &dyn Fn(&Event) -> String| Arc::new(StringViewArray::from_iter_values(events.iter().map(f))) as ArrayRef;
+    let text =
+        |f: &dyn Fn(&Event) -> String| Arc::new(StringViewArray::from_iter_values(events.iter().map(f))) as ArrayRef;
     match column.name {
         "event_id" => text(&|e| e.id.clone()),
         "event_name" => text(&|e| e.name.clone()),
@@ -63,8 +64,12 @@ fn column(column: &Column, key: &str, from: i32, events: &[Event]) -> ArrayRef {
         "src_key" => text(&|_| key.into()),
         "src_ordinal" => Arc::new(Int32Array::from_iter_values(from..from + n as i32)),
         "record_hash" => Arc::new(Int64Array::from_iter_values(events.iter().map(|e| e.hash))),
-        "event_time" => Arc::new(TimestampMicrosecondArray::from_iter_values(events.iter().map(|e| e.time)).with_timezone("UTC")),
-        "event_date" => Arc::new(Date32Array::from_iter_values(events.iter().map(|e| e.time.div_euclid(24 * HOUR) as i32))),
+        "event_time" => {
+            Arc::new(TimestampMicrosecondArray::from_iter_values(events.iter().map(|e| e.time)).with_timezone("UTC"))
+        }
+        "event_date" => {
+            Arc::new(Date32Array::from_iter_values(events.iter().map(|e| e.time.div_euclid(24 * HOUR) as i32)))
+        }
         _ if column.nullable => new_null_array(&column.kind.data_type(), n),
         name => match column.kind {
             Kind::Text | Kind::Json => text(&|_| name.into()),
@@ -87,9 +92,9 @@ pub fn every_column(count: usize) -> RecordBatch {
             let n = |row: usize| (row * 31 + at) as i64;
             let rows = 0..count;
             match c.kind {
-                _ if c.name == "event_id" => {
-                    Arc::new(StringViewArray::from_iter_values(rows.map(|r| format!("{r:08}-aaaa-4000-8000-000000000000")))) as ArrayRef
-                }
+                _ if c.name == "event_id" => Arc::new(StringViewArray::from_iter_values(
+                    rows.map(|r| format!("{r:08}-aaaa-4000-8000-000000000000")),
+                )) as ArrayRef,
                 Kind::Text | Kind::Json => Arc::new(StringViewArray::from_iter(
                     rows.map(|r| some(r).then(|| format!("{{\"é\":\"{}\"}}", "long ".repeat(n(r) as usize % 5)))),
                 )),
@@ -98,7 +103,8 @@ pub fn every_column(count: usize) -> RecordBatch {
                 Kind::Long => Arc::new(Int64Array::from_iter(rows.map(|r| some(r).then_some(-n(r) << 33)))),
                 Kind::Float => Arc::new(Float64Array::from_iter(rows.map(|r| some(r).then_some(n(r) as f64 / 7.0)))),
                 Kind::Time => Arc::new(
-                    TimestampMicrosecondArray::from_iter(rows.map(|r| some(r).then_some(MAY + n(r)))).with_timezone("UTC"),
+                    TimestampMicrosecondArray::from_iter(rows.map(|r| some(r).then_some(MAY + n(r))))
+                        .with_timezone("UTC"),
                 ),
                 Kind::Date => Arc::new(Date32Array::from_value((MAY / 24 / HOUR) as i32, count)),
                 Kind::TextList => lists(c, count, some),
@@ -180,7 +186,9 @@ pub async fn table(store: &Store, sql: &str) -> Vec<String> {
         .iter()
         .map(|c| arrow::util::display::ArrayFormatter::try_new(c, &Default::default()).unwrap())
         .collect();
-    (0..batch.num_rows()).map(|row| text.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join("|")).collect()
+    (0..batch.num_rows())
+        .map(|row| text.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join("|"))
+        .collect()
 }
 
 pub fn sorted_by_id(batch: &RecordBatch) -> RecordBatch {

@@ -93,7 +93,11 @@ fn write_folder(world: &World) -> (u64, Vec<(String, &'static str)>) {
     put("LookupEvents", &gzip(json!({"Events": looked_up, "NextToken": "t"}).to_string().as_bytes()), 2, None);
     let bus = json!({"version": "0", "id": "b", "detail-type": "AWS API Call via CloudTrail", "source": "aws.iam", "account": logs::ACCOUNT, "time": "2025-03-09T12:51:00Z", "region": "us-east-1", "resources": [], "detail": events.next()});
     put("EventBridge", &gzip(bus.to_string().as_bytes()), 1, None);
-    let messages: Vec<_> = events.take(2).iter().map(|record| json!({"id": "3", "timestamp": 1741524660000_u64, "message": record.to_string()})).collect();
+    let messages: Vec<_> = events
+        .take(2)
+        .iter()
+        .map(|record| json!({"id": "3", "timestamp": 1741524660000_u64, "message": record.to_string()}))
+        .collect();
     put("CloudWatch", &gzip(json!({"messageType": "DATA_MESSAGE", "owner": logs::ACCOUNT, "logGroup": "g", "logStream": "s", "subscriptionFilters": ["f"], "logEvents": messages}).to_string().as_bytes()), 2, None);
 
     text = log(&events.take(3));

@@ -70,7 +70,9 @@ pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
 
 /// The key under which CloudTrail delivers a log.
 pub fn key(name: &str) -> String {
-    format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2025/03/09/{ACCOUNT}_CloudTrail_us-east-1_20250309T1255Z_{name}.json.gz")
+    format!(
+        "AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2025/03/09/{ACCOUNT}_CloudTrail_us-east-1_20250309T1255Z_{name}.json.gz"
+    )
 }
 
 /// A small organisation with every kind of attack, late events, and much delivered twice: made once, read by many tests.

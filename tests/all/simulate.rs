@@ -13,11 +13,26 @@ fn the_same_seed_gives_the_same_bytes() {
     let world = World::new("simulate");
     let make = |name: &str, seed: &str| {
         let out = world.path(name);
-        trailhound(["simulate", "--seed", seed, "--out", out.to_str().unwrap(), "--events", "2000", "--days", "1", "--accounts", "2"]).ok();
+        trailhound([
+            "simulate",
+            "--seed",
+            seed,
+            "--out",
+            out.to_str().unwrap(),
+            "--events",
+            "2000",
+            "--days",
+            "1",
+            "--accounts",
+            "2",
+        ])
+        .ok();
         below(&out, "")
     };
     let one = make("one", "5");
-    assert!(one.iter().any(|(key, _)| key.starts_with("AWSLogs/")) && one.iter().any(|(key, _)| key == "labels.ndjson"));
+    assert!(
+        one.iter().any(|(key, _)| key.starts_with("AWSLogs/")) && one.iter().any(|(key, _)| key == "labels.ndjson")
+    );
     assert!(one == make("two", "5"), "the same seed gave other bytes");
     assert!(one != make("three", "6"), "another seed gave the same bytes");
 
@@ -28,9 +43,22 @@ fn the_same_seed_gives_the_same_bytes() {
 /// Attacks that show in single events, which is what rules of kind `match` see; those that show only in numbers or in
 /// what is unusual wait for the other kinds of rules.
 const SHOWN_BY_ONE_EVENT: &[&str] = &[
-    "root_console", "root_key", "console_without_mfa", "login_profile", "mfa_removed", "trust_opened", "admin_policy",
-    "provider_changed", "trail_stopped", "selectors_narrowed", "detector_deleted", "organization_left",
-    "key_quarantined", "snapshot_public", "bucket_public", "key_deletion",
+    "root_console",
+    "root_key",
+    "console_without_mfa",
+    "login_profile",
+    "mfa_removed",
+    "trust_opened",
+    "admin_policy",
+    "provider_changed",
+    "trail_stopped",
+    "selectors_narrowed",
+    "detector_deleted",
+    "organization_left",
+    "key_quarantined",
+    "snapshot_public",
+    "bucket_public",
+    "key_deletion",
 ];
 
 #[test]
@@ -50,7 +78,8 @@ fn planted_attacks_are_found_and_services_raise_nothing() {
     let mut missed = Vec::new();
     for label in &labels {
         let kind = label["kind"].as_str().unwrap();
-        let found: BTreeSet<_> = label["event_ids"].as_array().unwrap().iter().filter_map(|id| rules.get(id.as_str()?)).flatten().collect();
+        let found: BTreeSet<_> =
+            label["event_ids"].as_array().unwrap().iter().filter_map(|id| rules.get(id.as_str()?)).flatten().collect();
         println!("{kind} ({}): {found:?}", label["strength"]);
         if found.is_empty() && SHOWN_BY_ONE_EVENT.contains(&kind) {
             missed.push(kind);
@@ -59,7 +88,7 @@ fn planted_attacks_are_found_and_services_raise_nothing() {
     assert_eq!(missed, Vec::<&str>::new(), "planted attacks that no rule saw");
 
     let by_services = store.number(
-        "SELECT count(*) AS n FROM findings f JOIN events e ON array_has(f.event_ids, e.event_id)
+        "SELECT count(*) AS n FROM findings f JOIN events e ON strpos(f.event_ids, e.event_id) > 0
          WHERE e.actor_is_service AND f.severity IN ('medium', 'high', 'critical')",
     );
     assert_eq!(by_services, 0, "findings about what AWS services do by themselves");

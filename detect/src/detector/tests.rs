@@ -62,7 +62,8 @@ impl Scratch {
 }
 
 async fn counts(detector: &Detector) -> Vec<(String, u64)> {
-    let mut counts: Vec<_> = detector.findings().current().await.unwrap().into_iter().map(|f| (f.rule, f.count)).collect();
+    let mut counts: Vec<_> =
+        detector.findings().current().await.unwrap().into_iter().map(|f| (f.rule, f.count)).collect();
     counts.sort();
     counts
 }

@@ -15,7 +15,11 @@ fn set(files: Vec<crate::rule::File>) -> RuleSet {
 
 /// The ids of the events that a WHERE matches.
 fn matched(condition: &str, rows: &[Value]) -> Vec<String> {
-    let set = set(vec![rule_file("account/x.sql", "", &format!("SELECT event_id, principal_key, event_name FROM events WHERE {condition}"))]);
+    let set = set(vec![rule_file(
+        "account/x.sql",
+        "",
+        &format!("SELECT event_id, principal_key, event_name FROM events WHERE {condition}"),
+    )]);
     let mut ids: Vec<String> = set.evaluate(&batch(rows)).unwrap().sightings.into_iter().map(|s| s.event_id).collect();
     ids.sort();
     ids
@@ -34,8 +38,14 @@ fn conditions_in_every_form_match_what_they_say() {
         ("'CreateUser' = event_name AND outcome = 'denied'", ""),
         ("event_name IN ('CreateUser', 'DeleteUser')", "12"),
         ("event_name IN ('CreateUser', 'DeleteUser', 'A', 'B', 'C') AND event_source = 'iam.amazonaws.com'", "12"),
-        ("(event_name = 'CreateUser' AND user_agent LIKE 'aws-cli%') OR (event_name = 'DeleteUser' AND outcome = 'denied')", "12"),
-        ("(event_name = 'CreateUser' AND user_agent LIKE 'boto%') OR (event_name = 'DeleteUser' AND outcome = 'success')", ""),
+        (
+            "(event_name = 'CreateUser' AND user_agent LIKE 'aws-cli%') OR (event_name = 'DeleteUser' AND outcome = 'denied')",
+            "12",
+        ),
+        (
+            "(event_name = 'CreateUser' AND user_agent LIKE 'boto%') OR (event_name = 'DeleteUser' AND outcome = 'success')",
+            "",
+        ),
         ("event_name = 'CreateUser' OR user_identity_type = 'Root'", "14"),
         ("event_name_norm = 'CreateFunction' AND event_source = 'lambda.amazonaws.com'", "3"),
         ("event_name_norm = 'CreateFunction' AND event_name = 'CreateFunction'", ""),
@@ -60,10 +70,19 @@ fn conditions_in_every_form_match_what_they_say() {
 #[test]
 fn a_rule_that_fails_on_a_row_loses_only_that_row() {
     let rows: Vec<Value> = (0..4).map(|i| json!({"event_id": i.to_string(), "event_name": "CreateUser", "request_name": if i == 2 { "x" } else { "1" }})).collect();
-    let failing = rule_file("account/fails.sql", "", "SELECT event_id, principal_key, event_name FROM events WHERE event_name = 'CreateUser' AND CAST(request_name AS INT) = 1");
-    let shaped = rule_file("account/shapes.sql", "", "SELECT event_id, principal_key, event_name, CAST(request_name AS INT) AS n FROM events");
+    let failing = rule_file(
+        "account/fails.sql",
+        "",
+        "SELECT event_id, principal_key, event_name FROM events WHERE event_name = 'CreateUser' AND CAST(request_name AS INT) = 1",
+    );
+    let shaped = rule_file(
+        "account/shapes.sql",
+        "",
+        "SELECT event_id, principal_key, event_name, CAST(request_name AS INT) AS n FROM events",
+    );
     let seen = set(vec![failing, shaped]).evaluate(&batch(&rows)).unwrap();
-    let of = |rule: usize| seen.sightings.iter().filter(|s| s.rule == rule).map(|s| s.event_id.as_str()).collect::<String>();
+    let of =
+        |rule: usize| seen.sightings.iter().filter(|s| s.rule == rule).map(|s| s.event_id.as_str()).collect::<String>();
     assert_eq!((of(0).as_str(), of(1).as_str()), ("013", "0123"));
     let failures: Vec<(&str, u64)> = seen.failures.iter().map(|f| (f.rule.as_str(), f.rows)).collect();
     assert_eq!(failures, [("account/fails", 1), ("account/shapes", 1)]);
@@ -71,7 +90,11 @@ fn a_rule_that_fails_on_a_row_loses_only_that_row() {
 
 #[test]
 fn a_projected_batch_is_enough() {
-    let set = set(vec![rule_file("account/x.sql", "", "SELECT event_id, principal_key, event_name FROM events WHERE event_name = 'CreateUser' AND outcome = 'success'")]);
+    let set = set(vec![rule_file(
+        "account/x.sql",
+        "",
+        "SELECT event_id, principal_key, event_name FROM events WHERE event_name = 'CreateUser' AND outcome = 'success'",
+    )]);
     let full = batch(&[json!({"event_id": "1", "event_name": "CreateUser"})]);
     let mut columns = set.columns();
     columns.reverse();
@@ -101,7 +124,8 @@ fn reference(rows: &[Value]) -> BTreeMap<String, (u64, Vec<String>, i64, i64, Op
     let mut found: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for row in rows {
         let (who, time) = (&row["principal_key"], row["event_time"].as_i64().unwrap());
-        let mut add = |key: Value| found.entry(hex(&Sha256::digest(key.to_string().as_bytes())[..16])).or_default().push(row);
+        let mut add =
+            |key: Value| found.entry(hex(&Sha256::digest(key.to_string().as_bytes())[..16])).or_default().push(row);
         if row["event_name"] == "DeleteUser" && row["outcome"] == "denied" {
             add(json!(["account/single", [who], row["event_id"]]));
         }
@@ -157,7 +181,18 @@ fn order_and_batches_change_nothing() {
             }
             let got: BTreeMap<_, _> = found
                 .values()
-                .map(|(_, f)| (f.id.clone(), (f.count, f.event_ids.clone(), f.first_time, f.last_time, f.evidence["source_ip_address"].as_str().map(str::to_owned))))
+                .map(|(_, f)| {
+                    (
+                        f.id.clone(),
+                        (
+                            f.count,
+                            f.event_ids.clone(),
+                            f.first_time,
+                            f.last_time,
+                            f.evidence["source_ip_address"].as_str().map(str::to_owned),
+                        ),
+                    )
+                })
                 .collect();
             assert_eq!(got, expected, "seed {seed}, batches of {split}");
             let json = serde_json::to_string(&found.values().map(|(_, f)| f).collect::<Vec<_>>()).unwrap();

@@ -50,20 +50,44 @@ pub(super) const NOTE_RETRACTED: &str = concat!(
 pub(super) const RETRACT: &str = concat!("UPDATE findings AS f SET state = 'retracted' WHERE ", orphaned!());
 
 /// `findings` as SQL sees it.
-pub(super) const SQL_FINDINGS: &str = "SELECT id, state, rule, rule_version, title, severity, kind, status, first_time, last_time, account_id, region,
+pub(super) const SQL_FINDINGS: &str =
+    "SELECT id, state, rule, rule_version, title, severity, kind, status, first_time, last_time, account_id, region,
      principal, entity, count, event_ids, explanation, attack, objects, evidence, varies FROM findings";
 pub(super) const FINDINGS_COLUMNS: &[(&str, ColumnKind)] = &[
-    ("id", Text), ("state", Text), ("rule", Text), ("rule_version", Text), ("title", Text), ("severity", Text), ("kind", Text),
-    ("status", Text), ("first_time", Time), ("last_time", Time), ("account_id", Text), ("region", Text), ("principal", Text),
-    ("entity", Text), ("count", Number), ("event_ids", Text), ("explanation", Text), ("attack", Text), ("objects", Text),
-    ("evidence", Text), ("varies", Text),
+    ("id", Text),
+    ("state", Text),
+    ("rule", Text),
+    ("rule_version", Text),
+    ("title", Text),
+    ("severity", Text),
+    ("kind", Text),
+    ("status", Text),
+    ("first_time", Time),
+    ("last_time", Time),
+    ("account_id", Text),
+    ("region", Text),
+    ("principal", Text),
+    ("entity", Text),
+    ("count", Number),
+    ("event_ids", Text),
+    ("explanation", Text),
+    ("attack", Text),
+    ("objects", Text),
+    ("evidence", Text),
+    ("varies", Text),
 ];
 /// `finding_history` as SQL sees it.
 pub(super) const SQL_HISTORY: &str =
     "SELECT finding_id, seq, change, table_version, rule_version, count, first_time, last_time FROM finding_history";
 pub(super) const HISTORY_COLUMNS: &[(&str, ColumnKind)] = &[
-    ("finding_id", Text), ("seq", Number), ("change", Text), ("table_version", Number), ("rule_version", Text), ("count", Number),
-    ("first_time", Time), ("last_time", Time),
+    ("finding_id", Text),
+    ("seq", Number),
+    ("change", Text),
+    ("table_version", Number),
+    ("rule_version", Text),
+    ("count", Number),
+    ("first_time", Time),
+    ("last_time", Time),
 ];
 
 /// A finding with what only the ledger knows of it.
@@ -107,7 +131,11 @@ pub(super) fn stored(row: &AnyRow) -> Result<Stored, DetectError> {
 }
 
 /// Writes a finding over what is there under its id.
-pub(super) async fn upsert(finding: &Finding, generation: i64, transaction: &mut Transaction<'static, Any>) -> Result<(), sqlx::Error> {
+pub(super) async fn upsert(
+    finding: &Finding,
+    generation: i64,
+    transaction: &mut Transaction<'static, Any>,
+) -> Result<(), sqlx::Error> {
     sqlx::query(UPSERT)
         .bind(finding.id.clone())
         .bind(finding.rule.clone())
@@ -137,7 +165,12 @@ pub(super) async fn upsert(finding: &Finding, generation: i64, transaction: &mut
 }
 
 /// Adds a line to a finding's history.
-pub(super) async fn note(finding: &Finding, change: &'static str, version: i64, transaction: &mut Transaction<'static, Any>) -> Result<(), sqlx::Error> {
+pub(super) async fn note(
+    finding: &Finding,
+    change: &'static str,
+    version: i64,
+    transaction: &mut Transaction<'static, Any>,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO finding_history (finding_id, seq, change, table_version, rule_version, count, first_time, last_time)
          SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5, $6, $7 FROM finding_history WHERE finding_id = $1",

@@ -31,24 +31,71 @@ fn every_mistake_in_a_header_is_named_by_line() {
     let planner = planner();
     for (from, to, expected) in [
         ("-- status = \"stable\"\n", "", "rules/iam/x.sql:1: the header key `status` is missing; add `-- status = …`"),
-        ("severity =", "severty =", "rules/iam/x.sql:1: the header key `severity` is missing; add `-- severity = …`\nrules/iam/x.sql:3: unknown header key `severty`; did you mean `severity`?"),
+        (
+            "severity =",
+            "severty =",
+            "rules/iam/x.sql:1: the header key `severity` is missing; add `-- severity = …`\nrules/iam/x.sql:3: unknown header key `severty`; did you mean `severity`?",
+        ),
         ("\"high\"", "\"bad\"", "rules/iam/x.sql:3: `severity`: `bad` is not one of info, low, medium, high, critical"),
         ("\"high\"", "3", "rules/iam/x.sql:3: `severity` is a integer, not a text in quotes"),
-        ("\"match\"", "\"threshold\"", "rules/iam/x.sql:5: kind \"threshold\" is not evaluated by this version of Trailhound; only \"match\" is; move the file out of the rules folder until then"),
-        ("\"match\"", "\"mach\"", "rules/iam/x.sql:5: `kind`: `mach` is not one of match, threshold, sequence, first_seen, rare, spike, travel, query"),
-        ("[\"principal_key\"]", "[]", "rules/iam/x.sql:6: `entity` is empty; name the columns that say whose finding it is, such as [\"principal_key\"]"),
-        ("[\"principal_key\"]", "\"principal_key\"", "rules/iam/x.sql:6: `entity` is a string, not a list of texts, [\"…\"]\nrules/iam/x.sql:6: `entity` is empty; name the columns that say whose finding it is, such as [\"principal_key\"]"),
-        ("[\"principal_key\"]", "[\"account_id\"]", "rules/iam/x.sql:6: `entity` names `account_id`, which the SELECT does not; add `account_id` to the SELECT, or use one of principal_key, event_name"),
-        ("did {event_name}", "did {name}", "rules/iam/x.sql:2: `title` uses {name}, which the SELECT does not name; add `name` to the SELECT, or use one of principal_key, event_name"),
-        ("did {event_name}", "did {event_name", "rules/iam/x.sql:2: `title`: `{event_name` is not closed by `}`, or is not a column's name"),
-        ("\"T1098\"", "\"TA0001\"", "rules/iam/x.sql:7: `TA0001` is not an ATT&CK technique; write it like \"T1098\" or \"T1098.001\""),
-        ("-- why =", "-- fold = \"1w\"\n-- why =", "rules/iam/x.sql:8: `fold`: `1w` is not a length of time; write it like \"15m\", \"1h\" or \"1d\""),
+        (
+            "\"match\"",
+            "\"threshold\"",
+            "rules/iam/x.sql:5: kind \"threshold\" is not evaluated by this version of Trailhound; only \"match\" is; move the file out of the rules folder until then",
+        ),
+        (
+            "\"match\"",
+            "\"mach\"",
+            "rules/iam/x.sql:5: `kind`: `mach` is not one of match, threshold, sequence, first_seen, rare, spike, travel, query",
+        ),
+        (
+            "[\"principal_key\"]",
+            "[]",
+            "rules/iam/x.sql:6: `entity` is empty; name the columns that say whose finding it is, such as [\"principal_key\"]",
+        ),
+        (
+            "[\"principal_key\"]",
+            "\"principal_key\"",
+            "rules/iam/x.sql:6: `entity` is a string, not a list of texts, [\"…\"]\nrules/iam/x.sql:6: `entity` is empty; name the columns that say whose finding it is, such as [\"principal_key\"]",
+        ),
+        (
+            "[\"principal_key\"]",
+            "[\"account_id\"]",
+            "rules/iam/x.sql:6: `entity` names `account_id`, which the SELECT does not; add `account_id` to the SELECT, or use one of principal_key, event_name",
+        ),
+        (
+            "did {event_name}",
+            "did {name}",
+            "rules/iam/x.sql:2: `title` uses {name}, which the SELECT does not name; add `name` to the SELECT, or use one of principal_key, event_name",
+        ),
+        (
+            "did {event_name}",
+            "did {event_name",
+            "rules/iam/x.sql:2: `title`: `{event_name` is not closed by `}`, or is not a column's name",
+        ),
+        (
+            "\"T1098\"",
+            "\"TA0001\"",
+            "rules/iam/x.sql:7: `TA0001` is not an ATT&CK technique; write it like \"T1098\" or \"T1098.001\"",
+        ),
+        (
+            "-- why =",
+            "-- fold = \"1w\"\n-- why =",
+            "rules/iam/x.sql:8: `fold`: `1w` is not a length of time; write it like \"15m\", \"1h\" or \"1d\"",
+        ),
         ("\"Because.\"", "\" \"", "rules/iam/x.sql:8: `why` is empty; say it in a sentence"),
-        ("-- +++\nSELECT", "SELECT", "rules/iam/x.sql:11: the header is not closed; end it with a line `-- +++` before the SELECT"),
+        (
+            "-- +++\nSELECT",
+            "SELECT",
+            "rules/iam/x.sql:11: the header is not closed; end it with a line `-- +++` before the SELECT",
+        ),
     ] {
         assert_eq!(problems(&planner, &format!("{HEADER}{SELECT}").replacen(from, to, 1)), expected, "{to}");
     }
-    assert_eq!(problems(&planner, SELECT), "rules/iam/x.sql:1: the file has no header; begin it with TOML between two lines `-- +++`, each line behind `--`");
+    assert_eq!(
+        problems(&planner, SELECT),
+        "rules/iam/x.sql:1: the file has no header; begin it with TOML between two lines `-- +++`, each line behind `--`"
+    );
     let broken = problems(&planner, &format!("{HEADER}{SELECT}").replacen("title = ", "title ", 1));
     assert!(broken.starts_with("rules/iam/x.sql:2: the header is not TOML:"), "{broken}");
 }
@@ -61,33 +108,77 @@ fn every_mistake_in_a_select_is_named_by_line() {
     for (select, line, what) in [
         (SELECT.replace("SELECT event_id,", "SELEC event_id,"), 12, "the SQL cannot be read"),
         (SELECT.replace("= 'iam", "== = 'iam"), 14, "the SQL cannot be read"),
-        (SELECT.replace("principal_key,", "principal_key, evnt_time,"), 12, "No field named evnt_time; did you mean `event_time`?"),
+        (
+            SELECT.replace("principal_key,", "principal_key, evnt_time,"),
+            12,
+            "No field named evnt_time; did you mean `event_time`?",
+        ),
         (SELECT.replace("AND event_name", "AND evnt_name"), 14, "No field named evnt_name; did you mean `event_name`?"),
         (SELECT.replace("event_name =", "lowr(event_name) ="), 14, "Invalid function 'lowr'; did you mean `lower`?"),
         (SELECT.replace("event_name =", "policy_of_mars(event_name) ="), 14, "Invalid function 'policy_of_mars'"),
-        (SELECT.replace("event_id,", ""), 12, "the SELECT does not name event_id; make it the first column, under its own name"),
+        (
+            SELECT.replace("event_id,", ""),
+            12,
+            "the SELECT does not name event_id; make it the first column, under its own name",
+        ),
         (SELECT.replace("event_id,", "'a' AS event_id,"), 12, "the SELECT does not name event_id"),
         (SELECT.replace("event_id, principal_key, event_name", "*"), 12, "the SELECT takes every column"),
-        (SELECT.replace(", event_name\n", ", event_name, lower(event_source)\n"), 12, "the column `lower(event_source)` has no name; give it one with AS"),
+        (
+            SELECT.replace(", event_name\n", ", event_name, lower(event_source)\n"),
+            12,
+            "the column `lower(event_source)` has no name; give it one with AS",
+        ),
         (format!("{SELECT}ORDER BY event_id"), 15, &format!("the SELECT uses ORDER BY; {form}")),
         (format!("{SELECT}LIMIT 3"), 15, &format!("the SELECT uses LIMIT or OFFSET; {form}")),
         (SELECT.replace("SELECT", "SELECT DISTINCT"), 12, &format!("the SELECT uses DISTINCT; {form}")),
-        (SELECT.replace("event_id, principal_key, event_name", "count(*) AS event_id"), 12, &format!("the SELECT uses an aggregate or GROUP BY; {form}")),
-        ("SELECT events.event_id\nFROM events\nJOIN events b ON events.event_id = b.event_id".into(), 14, &format!("the SELECT uses a join; {form}")),
+        (
+            SELECT.replace("event_id, principal_key, event_name", "count(*) AS event_id"),
+            12,
+            &format!("the SELECT uses an aggregate or GROUP BY; {form}"),
+        ),
+        (
+            "SELECT events.event_id\nFROM events\nJOIN events b ON events.event_id = b.event_id".into(),
+            14,
+            &format!("the SELECT uses a join; {form}"),
+        ),
         (SELECT.replace("FROM events", "FROM (SELECT * FROM events) events"), 13, "the SELECT uses a subquery or WITH"),
         (SELECT.replace("FROM events", "FROM evnts"), 13, "table 'datafusion.public.evnts' not found"),
         (format!("{SELECT}AND event_id IN (SELECT event_id FROM events)"), 15, "the SELECT uses a subquery"),
         (format!("{SELECT}AND event_time < now()"), 15, "`now()` has another answer every time"),
         (format!("{SELECT}AND random() < 0.5"), 15, "`random()` has another answer every time"),
-        (format!("{SELECT}; {SELECT}"), 12, "there is more than one statement; a rule is one SELECT … FROM events WHERE …"),
+        (
+            format!("{SELECT}; {SELECT}"),
+            12,
+            "there is more than one statement; a rule is one SELECT … FROM events WHERE …",
+        ),
         ("DELETE FROM events".into(), 12, "the statement is not a SELECT"),
         ("EXPLAIN SELECT event_id FROM events".into(), 12, "the statement is not a SELECT"),
         (String::new(), 11, "there is no SELECT"),
-        (SELECT.replace("'CreateUser'", "'CreatUser'"), 14, "there is no event name `CreatUser` of iam.amazonaws.com; did you mean `CreateUser`?"),
-        (SELECT.replace("= 'CreateUser'", "IN ('CreateUser', 'DeletUser')"), 14, "there is no event name `DeletUser` of iam.amazonaws.com; did you mean `DeleteUser`?"),
-        (SELECT.replace("iam.amazonaws", "iamm.amazonaws"), 14, "there is no event source `iamm.amazonaws.com`; did you mean `iam.amazonaws.com`?"),
-        (SELECT.replace("iam.amazonaws", "sts.amazonaws").replace("CreateUser", "AssumeRole"), 14, "the rule stands in `iam` but looks at sts.amazonaws.com; move it to `sts`"),
-        (SELECT.replace("event_source = 'iam.amazonaws.com' AND ", ""), 12, "the rule stands in `iam` but takes events of any service; require an event_source, or move it to `account`"),
+        (
+            SELECT.replace("'CreateUser'", "'CreatUser'"),
+            14,
+            "there is no event name `CreatUser` of iam.amazonaws.com; did you mean `CreateUser`?",
+        ),
+        (
+            SELECT.replace("= 'CreateUser'", "IN ('CreateUser', 'DeletUser')"),
+            14,
+            "there is no event name `DeletUser` of iam.amazonaws.com; did you mean `DeleteUser`?",
+        ),
+        (
+            SELECT.replace("iam.amazonaws", "iamm.amazonaws"),
+            14,
+            "there is no event source `iamm.amazonaws.com`; did you mean `iam.amazonaws.com`?",
+        ),
+        (
+            SELECT.replace("iam.amazonaws", "sts.amazonaws").replace("CreateUser", "AssumeRole"),
+            14,
+            "the rule stands in `iam` but looks at sts.amazonaws.com; move it to `sts`",
+        ),
+        (
+            SELECT.replace("event_source = 'iam.amazonaws.com' AND ", ""),
+            12,
+            "the rule stands in `iam` but takes events of any service; require an event_source, or move it to `account`",
+        ),
         (format!("{SELECT}AND event_name = 'DeleteUser'"), 12, "the WHERE is never true"),
         (format!("{SELECT}AND event_name"), 12, "Cannot infer common argument type for logical boolean operation"),
     ] {
@@ -106,11 +197,17 @@ fn missing_unreadable_and_one_sided_cases_are_refused() {
     let rule = File::embedded("iam/x.sql", format!("{HEADER}{SELECT}"));
     let [_, good] = skeleton("iam/x").unwrap();
     let with = |text: String| all_problems(&planner, vec![rule.clone(), File::embedded("iam/x.cases.json", text)]);
-    assert_eq!(all_problems(&planner, vec![rule.clone()]), "rules/iam/x.sql:1: the rule has no cases; put x.cases.json beside it");
+    assert_eq!(
+        all_problems(&planner, vec![rule.clone()]),
+        "rules/iam/x.sql:1: the rule has no cases; put x.cases.json beside it"
+    );
     let unreadable = with("{\n \"cases\": [3]\n}".into());
     assert!(unreadable.starts_with("rules/iam/x.cases.json:2: the cases cannot be read: invalid type"), "{unreadable}");
     assert!(with(good.text.replace("\"expect\"", "\"expct\"")).contains("unknown field `expct`"));
-    assert!(with(good.text.replace("\"eventVersion\"", "\"version\"")).contains("a record of the case \"a user calls it\" lacks eventVersion; write whole records"));
+    assert!(
+        with(good.text.replace("\"eventVersion\"", "\"version\""))
+            .contains("a record of the case \"a user calls it\" lacks eventVersion; write whole records")
+    );
     let mut cases: serde_json::Value = serde_json::from_str(&good.text).unwrap();
     let without = |i: usize| {
         let mut some = cases.clone();
@@ -128,9 +225,13 @@ fn missing_unreadable_and_one_sided_cases_are_refused() {
 fn all_mistakes_of_all_files_are_reported() {
     let planner = planner();
     let [rule, cases] = skeleton("iam/x").unwrap();
-    let bad = File::embedded("iam/b.sql", rule.text.replace("\"trial\"", "\"try\"").replace("FROM events", "FROM evnts"));
+    let bad =
+        File::embedded("iam/b.sql", rule.text.replace("\"trial\"", "\"try\"").replace("FROM events", "FROM evnts"));
     let stray = File::embedded("iam/c.cases.json", cases.text.clone());
-    let got = all_problems(&planner, vec![rule.clone(), cases, bad, stray, File::embedded("UP.sql", rule.text.clone()), rule]);
+    let got = all_problems(
+        &planner,
+        vec![rule.clone(), cases, bad, stray, File::embedded("UP.sql", rule.text.clone()), rule],
+    );
     for expected in [
         "rules/iam/b.sql:7: `status`: `try` is not one of trial, stable",
         "table 'datafusion.public.evnts' not found",

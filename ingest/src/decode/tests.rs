@@ -68,32 +68,50 @@ fn gz(text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn appendix_a_2_to_5_empty_words_and_flags() {
-    let identity = |session: &str| format!(r#","userIdentity":{{"type":"IAMUser","principalId":"AIDAX","accessKeyId":"","sessionContext":{session}}}"#);
-    let rows = one(&identity(r#"{"attributes":{"mfaAuthenticated":"true","creationDate":"20131102T010628Z"},"sessionIssuer":{},"webIdFederationData":{}}"#));
+    let identity = |session: &str| {
+        format!(
+            r#","userIdentity":{{"type":"IAMUser","principalId":"AIDAX","accessKeyId":"","sessionContext":{session}}}"#
+        )
+    };
+    let rows = one(&identity(
+        r#"{"attributes":{"mfaAuthenticated":"true","creationDate":"20131102T010628Z"},"sessionIssuer":{},"webIdFederationData":{}}"#,
+    ));
     assert_eq!(text(&rows, "user_identity_access_key_id"), None);
     assert_eq!(text(&rows, "session_issuer_arn"), None);
     assert_eq!(flag(&rows, "session_mfa_authenticated"), Some(true));
     assert!(rows.column_by_name("session_creation_date").unwrap().is_valid(0));
-    assert_eq!(flag(&one(&identity(r#"{"attributes":{"mfaAuthenticated":false}}"#)), "session_mfa_authenticated"), Some(false));
+    assert_eq!(
+        flag(&one(&identity(r#"{"attributes":{"mfaAuthenticated":false}}"#)), "session_mfa_authenticated"),
+        Some(false)
+    );
     assert_eq!(flag(&one(&identity("{}")), "session_mfa_authenticated"), None);
     assert_eq!(flag(&one(r#","sessionCredentialFromConsole":"true""#), "session_credential_from_console"), Some(true));
 }
 
 #[test]
 fn appendix_a_6_mfa_used_in_any_case() {
-    let login = |more: &str| one(&format!(r#","eventSource":"signin.amazonaws.com","eventName":"ConsoleLogin","responseElements":{{"ConsoleLogin":"Success"}}{more}"#));
+    let login = |more: &str| {
+        one(&format!(
+            r#","eventSource":"signin.amazonaws.com","eventName":"ConsoleLogin","responseElements":{{"ConsoleLogin":"Success"}}{more}"#
+        ))
+    };
     for (word, expected) in [("Yes", Some(true)), ("YES", Some(true)), ("no", Some(false)), ("?", None)] {
         let rows = login(&format!(r#","additionalEventData":{{"MFAUsed":"{word}"}}"#));
         assert_eq!(flag(&rows, "mfa_used"), expected, "{word}");
         assert_eq!(text(&rows, "login_result").as_deref(), Some("Success"));
     }
     assert_eq!(flag(&login(""), "mfa_used"), None);
-    assert_eq!(flag(&login(r#","additionalEventData":{"MFAUsed":"No","MFAIdentifier":"arn:aws:iam::1:mfa/x"}"#), "mfa_used"), Some(true));
+    assert_eq!(
+        flag(&login(r#","additionalEventData":{"MFAUsed":"No","MFAIdentifier":"arn:aws:iam::1:mfa/x"}"#), "mfa_used"),
+        Some(true)
+    );
 }
 
 #[test]
 fn appendix_a_9_a_failed_login_of_a_hidden_user() {
-    let rows = one(r#","eventSource":"signin.amazonaws.com","eventName":"ConsoleLogin","userIdentity":{"type":"IAMUser","accountId":"111122223333","accessKeyId":"","userName":"HIDDEN_DUE_TO_SECURITY_REASONS"},"errorMessage":"No username found in supplied account","responseElements":{"ConsoleLogin":"Failure"}"#);
+    let rows = one(
+        r#","eventSource":"signin.amazonaws.com","eventName":"ConsoleLogin","userIdentity":{"type":"IAMUser","accountId":"111122223333","accessKeyId":"","userName":"HIDDEN_DUE_TO_SECURITY_REASONS"},"errorMessage":"No username found in supplied account","responseElements":{"ConsoleLogin":"Failure"}"#,
+    );
     assert_eq!(text(&rows, "outcome").as_deref(), Some("failure"));
     assert_eq!(text(&rows, "principal_key").as_deref(), Some("unknown-user:111122223333"));
     assert_eq!(text(&rows, "error_code"), None);
@@ -119,11 +137,20 @@ fn appendix_a_16_17_18_files_as_they_come() {
 #[test]
 fn appendix_a_19_20_21_what_is_no_log_is_skipped_by_content() {
     for (body, reason) in [
-        (r#"[{"eventVersion":"1.0","accountId":"1","eventId":"x","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","summary":{}},{"eventType":"AwsAggregatedEvent"}]"#, "aggregated"),
-        (r#"{"awsAccountId":"1","digestStartTime":"x","digestS3Bucket":"b","digestS3Object":"o","logFiles":[]}"#, "digest"),
+        (
+            r#"[{"eventVersion":"1.0","accountId":"1","eventId":"x","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","summary":{}},{"eventType":"AwsAggregatedEvent"}]"#,
+            "aggregated",
+        ),
+        (
+            r#"{"awsAccountId":"1","digestStartTime":"x","digestS3Bucket":"b","digestS3Object":"o","logFiles":[]}"#,
+            "digest",
+        ),
         (r#"{"fileVersion":"1.0","configSnapshotId":"x","configurationItems":[{}]}"#, "config"),
         (r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"x"}"#, "notification"),
-        (r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventTime":"2025-03-09T12:51:00Z","eventName":"ObjectCreated:Put"}]}"#, "notification"),
+        (
+            r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventTime":"2025-03-09T12:51:00Z","eventName":"ObjectCreated:Put"}]}"#,
+            "notification",
+        ),
         (r#"{"hello":"world"}"#, "not_cloudtrail"),
         ("", "empty"),
     ] {
@@ -133,13 +160,21 @@ fn appendix_a_19_20_21_what_is_no_log_is_skipped_by_content() {
     let (_, report) = decode_with("notes.txt", b"hello there", Limits::default());
     assert_eq!((report.outcome, report.reason.as_deref()), (ObjectOutcome::Skipped, Some("not_cloudtrail")));
     let (_, report) = decode("hello there");
-    assert_eq!((report.outcome, report.reason.as_deref()), (ObjectOutcome::Parked, Some("not_json")), "its key says that it is a log");
+    assert_eq!(
+        (report.outcome, report.reason.as_deref()),
+        (ObjectOutcome::Parked, Some("not_json")),
+        "its key says that it is a log"
+    );
 }
 
 #[test]
 fn appendix_a_25_26_27_gzip_in_every_state() {
     let body = |n: usize| {
-        let records: Vec<_> = (0..n).map(|i| record(&format!(r#","eventID":"e-{i}","requestID":"{:x}""#, i.wrapping_mul(0x9E37_79B9_7F4A_7C15)))).collect();
+        let records: Vec<_> = (0..n)
+            .map(|i| {
+                record(&format!(r#","eventID":"e-{i}","requestID":"{:x}""#, i.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+            })
+            .collect();
         format!("{{\"Records\":[{}]}}", records.join(",")).into_bytes()
     };
     let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -157,7 +192,10 @@ fn appendix_a_25_26_27_gzip_in_every_state() {
     bomb.extend(vec![b' '; 50 << 20]);
     let limits = Limits { inflated_bytes_max: 20 << 20, ..Limits::default() };
     let (batches, report) = decode_with(KEY, &gz(&bomb), limits);
-    assert_eq!((rows(&batches), report.outcome, report.reason.as_deref()), (2, ObjectOutcome::Parked, Some("inflated_too_large")));
+    assert_eq!(
+        (rows(&batches), report.outcome, report.reason.as_deref()),
+        (2, ObjectOutcome::Parked, Some("inflated_too_large"))
+    );
 }
 
 #[test]
@@ -186,23 +224,37 @@ fn appendix_a_35_to_38_nested_parts_stay_as_received() {
 
 #[test]
 fn appendix_a_39_40_41_sources_names_agents() {
-    let rows = one(r#","sourceIPAddress":"10.8.8.10","vpcEndpointId":"vpce-1","userAgent":"[aws-cli/2.7.0 Python/3.9]","eventName":"UpdateFunctionCode20150331v2""#);
+    let rows = one(
+        r#","sourceIPAddress":"10.8.8.10","vpcEndpointId":"vpce-1","userAgent":"[aws-cli/2.7.0 Python/3.9]","eventName":"UpdateFunctionCode20150331v2""#,
+    );
     assert_eq!(text(&rows, "source_kind").as_deref(), Some("private"));
     assert_eq!(text(&rows, "source_network").as_deref(), Some("vpce:vpce-1"));
     assert_eq!(text(&rows, "user_agent").as_deref(), Some("aws-cli/2.7.0 Python/3.9"));
     assert_eq!(text(&rows, "user_agent_family").as_deref(), Some("aws-cli"));
     assert_eq!(text(&rows, "event_name_norm").as_deref(), Some("UpdateFunctionCode"));
-    for (name, norm) in [("ListFunctions20150331", "ListFunctions"), ("GetDistribution2020_05_31", "GetDistribution"), ("Get_20200531", "Get"), ("GetObject", "GetObject"), ("ListObjectsV2", "ListObjectsV2"), ("20200531", "20200531")] {
+    for (name, norm) in [
+        ("ListFunctions20150331", "ListFunctions"),
+        ("GetDistribution2020_05_31", "GetDistribution"),
+        ("Get_20200531", "Get"),
+        ("GetObject", "GetObject"),
+        ("ListObjectsV2", "ListObjectsV2"),
+        ("20200531", "20200531"),
+    ] {
         assert_eq!(crate::unversioned(name), norm);
     }
 }
 
 #[test]
 fn appendix_a_42_43_44_odd_values_are_just_values() {
-    let rows = one(",\"responseElements\":{\"credentials\":{\"accessKeyId\":\"ASIAX\",\"sessionToken\":\"very secret\",\"expiration\":\"Oct 25, 2024, 9:07:11\u{202f}PM\"}}");
+    let rows = one(
+        ",\"responseElements\":{\"credentials\":{\"accessKeyId\":\"ASIAX\",\"sessionToken\":\"very secret\",\"expiration\":\"Oct 25, 2024, 9:07:11\u{202f}PM\"}}",
+    );
     assert_eq!(text(&rows, "response_access_key_id").as_deref(), Some("ASIAX"));
     let kept = text(&rows, "response_elements").unwrap();
-    assert_eq!(kept, "{\"credentials\":{\"accessKeyId\":\"ASIAX\",\"sessionToken\":\"REDACTED\",\"expiration\":\"Oct 25, 2024, 9:07:11\u{202f}PM\"}}");
+    assert_eq!(
+        kept,
+        "{\"credentials\":{\"accessKeyId\":\"ASIAX\",\"sessionToken\":\"REDACTED\",\"expiration\":\"Oct 25, 2024, 9:07:11\u{202f}PM\"}}"
+    );
     assert_eq!(text(&one(r#","eventID":"1""#), "event_id").as_deref(), Some("1"));
     let rows = one(r#","eventTime":"2025-02-01T00:00:00Z""#);
     assert_eq!(rows.num_rows(), 1, "thirty days late is no reason to refuse");
@@ -210,12 +262,19 @@ fn appendix_a_42_43_44_odd_values_are_just_values() {
 
 #[test]
 fn secrets_go_and_policies_stay() {
-    let rows = one(r#","requestParameters":{"userName":"x","password":"p\"w","masterUserPassword":"m","policyDocument":"{\"Password\":\"no\"}","passwordResetRequired":true},"token":{"secretAccessKey":"k"},"sessionToken":"top""#);
+    let rows = one(
+        r#","requestParameters":{"userName":"x","password":"p\"w","masterUserPassword":"m","policyDocument":"{\"Password\":\"no\"}","passwordResetRequired":true},"token":{"secretAccessKey":"k"},"sessionToken":"top""#,
+    );
     assert_eq!(
         text(&rows, "request_parameters").as_deref(),
-        Some(r#"{"userName":"x","password":"REDACTED","masterUserPassword":"REDACTED","policyDocument":"{\"Password\":\"no\"}","passwordResetRequired":true}"#)
+        Some(
+            r#"{"userName":"x","password":"REDACTED","masterUserPassword":"REDACTED","policyDocument":"{\"Password\":\"no\"}","passwordResetRequired":true}"#
+        )
     );
-    assert_eq!(text(&rows, "extra").as_deref(), Some(r#"{"token":{"secretAccessKey":"REDACTED"},"sessionToken":"REDACTED"}"#));
+    assert_eq!(
+        text(&rows, "extra").as_deref(),
+        Some(r#"{"token":{"secretAccessKey":"REDACTED"},"sessionToken":"REDACTED"}"#)
+    );
 }
 
 #[test]
@@ -231,8 +290,18 @@ fn every_carrier_gives_the_same_row() {
         ("bom", format!("\u{feff}{{\"Records\":[{bare}]}}")),
         ("lookup", format!("{{\"Events\":[{{\"EventId\":\"e-1\",\"CloudTrailEvent\":{quoted}}}]}}")),
         ("lookup line", format!("{{\"EventId\":\"e-1\",\"CloudTrailEvent\":{quoted}}}")),
-        ("eventbridge", format!("{{\"version\":\"0\",\"detail-type\":\"AWS API Call via CloudTrail\",\"source\":\"aws.iam\",\"detail\":{bare}}}")),
-        ("cloudwatch", format!("{{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{{\"id\":\"1\",\"timestamp\":1,\"message\":{quoted}}}]}}")),
+        (
+            "eventbridge",
+            format!(
+                "{{\"version\":\"0\",\"detail-type\":\"AWS API Call via CloudTrail\",\"source\":\"aws.iam\",\"detail\":{bare}}}"
+            ),
+        ),
+        (
+            "cloudwatch",
+            format!(
+                "{{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{{\"id\":\"1\",\"timestamp\":1,\"message\":{quoted}}}]}}"
+            ),
+        ),
         ("array of files", format!("[{{\"Records\":[{bare}]}}]")),
     ] {
         let (rows, report) = decode(&body);
@@ -260,7 +329,10 @@ fn a_bad_record_is_set_aside_alone() {
             let (batches, report) = decode_with(KEY, &bytes, Limits::default());
             assert_eq!(batches[0].num_rows(), 2, "{how} {reason}: {report:?}");
             assert_eq!(report.outcome, ObjectOutcome::Decoded, "{how} {reason}");
-            assert_eq!((report.parked.len(), report.parked[0].ordinal, report.parked[0].reason.as_str()), (1, 1, reason));
+            assert_eq!(
+                (report.parked.len(), report.parked[0].ordinal, report.parked[0].reason.as_str()),
+                (1, 1, reason)
+            );
         }
     }
 }

@@ -18,33 +18,137 @@ fn check(identity: &str, more: &str, key: &str, name: &str, class: &str, session
 
 #[test]
 fn names_every_kind_of_principal() {
-    check(r#"{"type":"Root","principalId":"111122223333","arn":"arn:aws:iam::111122223333:root","accountId":"111122223333","accessKeyId":""}"#, "", "root:111122223333", "root", "root", None, false);
-    check(r#"{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/x/ana","accountId":"111122223333","userName":"ana"}"#, "", "user:AIDAEXAMPLE", "ana", "unknown", None, false);
-    check(r#"{"type":"IAMUser","accountId":"111122223333","userName":"HIDDEN_DUE_TO_SECURITY_REASONS","accessKeyId":""}"#, r#","eventType":"AwsConsoleSignIn""#, "unknown-user:111122223333", "HIDDEN_DUE_TO_SECURITY_REASONS", "human_iam_user", None, false);
-    check(r#"{"type":"FederatedUser","principalId":"111122223333:bob"}"#, "", "fed:111122223333:bob", "bob", "unknown", None, false);
-    check(r#"{"type":"SAMLUser","principalId":"q:s","userName":"ana@example.com","identityProvider":"p"}"#, "", "saml:p:ana@example.com", "ana@example.com", "human", None, false);
-    check(r#"{"type":"WebIdentityUser","principalId":"x","userName":"repo:o/r:ref:refs/heads/main","identityProvider":"arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"}"#, "", "oidc:arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com:repo:o/r:ref:refs/heads/main", "repo:o/r:ref:refs/heads/main", "ci", None, false);
-    check(r#"{"type":"AWSAccount","accountId":"444455556666","principalId":"AROA:s"}"#, "", "ext:444455556666:AROA:s", "444455556666", "unknown", None, false);
-    check(r#"{"type":"AWSService","invokedBy":"ec2.amazonaws.com"}"#, "", "svc:ec2.amazonaws.com", "ec2.amazonaws.com", "aws_service", None, true);
-    check(r#"{"type":"IdentityCenterUser","accountId":"1","onBehalfOf":{"userId":"u-1","identityStoreArn":"arn:aws:identitystore::1:identitystore/d-123"}}"#, "", "idc:d-123:u-1", "", "human_sso", None, false);
+    check(
+        r#"{"type":"Root","principalId":"111122223333","arn":"arn:aws:iam::111122223333:root","accountId":"111122223333","accessKeyId":""}"#,
+        "",
+        "root:111122223333",
+        "root",
+        "root",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/x/ana","accountId":"111122223333","userName":"ana"}"#,
+        "",
+        "user:AIDAEXAMPLE",
+        "ana",
+        "unknown",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"IAMUser","accountId":"111122223333","userName":"HIDDEN_DUE_TO_SECURITY_REASONS","accessKeyId":""}"#,
+        r#","eventType":"AwsConsoleSignIn""#,
+        "unknown-user:111122223333",
+        "HIDDEN_DUE_TO_SECURITY_REASONS",
+        "human_iam_user",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"FederatedUser","principalId":"111122223333:bob"}"#,
+        "",
+        "fed:111122223333:bob",
+        "bob",
+        "unknown",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"SAMLUser","principalId":"q:s","userName":"ana@example.com","identityProvider":"p"}"#,
+        "",
+        "saml:p:ana@example.com",
+        "ana@example.com",
+        "human",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"WebIdentityUser","principalId":"x","userName":"repo:o/r:ref:refs/heads/main","identityProvider":"arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"}"#,
+        "",
+        "oidc:arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com:repo:o/r:ref:refs/heads/main",
+        "repo:o/r:ref:refs/heads/main",
+        "ci",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"AWSAccount","accountId":"444455556666","principalId":"AROA:s"}"#,
+        "",
+        "ext:444455556666:AROA:s",
+        "444455556666",
+        "unknown",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"AWSService","invokedBy":"ec2.amazonaws.com"}"#,
+        "",
+        "svc:ec2.amazonaws.com",
+        "ec2.amazonaws.com",
+        "aws_service",
+        None,
+        true,
+    );
+    check(
+        r#"{"type":"IdentityCenterUser","accountId":"1","onBehalfOf":{"userId":"u-1","identityStoreArn":"arn:aws:identitystore::1:identitystore/d-123"}}"#,
+        "",
+        "idc:d-123:u-1",
+        "",
+        "human_sso",
+        None,
+        false,
+    );
     check(r#"{"type":"Unknown","accountId":"1","userName":"ana"}"#, "", "unk:1:ana", "ana", "unknown", None, false);
 }
 
 #[test]
 fn appendix_a_1_an_identity_without_a_type_is_the_service() {
-    check(r#"{"accountId":"111122223333","invokedBy":"secretsmanager.amazonaws.com"}"#, r#","eventType":"AwsServiceEvent""#, "svc:secretsmanager.amazonaws.com", "secretsmanager.amazonaws.com", "aws_service", None, true);
+    check(
+        r#"{"accountId":"111122223333","invokedBy":"secretsmanager.amazonaws.com"}"#,
+        r#","eventType":"AwsServiceEvent""#,
+        "svc:secretsmanager.amazonaws.com",
+        "secretsmanager.amazonaws.com",
+        "aws_service",
+        None,
+        true,
+    );
     check("null", "", "unk::", "", "unknown", None, false);
 }
 
 #[test]
 fn appendix_a_3_an_empty_issuer_is_none() {
-    check(r#"{"type":"AssumedRole","principalId":"AROAX:s","arn":"arn:aws:sts::1:assumed-role/web/s","sessionContext":{"sessionIssuer":{}}}"#, "", "role:AROAX", "web", "unknown", Some("s"), false);
+    check(
+        r#"{"type":"AssumedRole","principalId":"AROAX:s","arn":"arn:aws:sts::1:assumed-role/web/s","sessionContext":{"sessionIssuer":{}}}"#,
+        "",
+        "role:AROAX",
+        "web",
+        "unknown",
+        Some("s"),
+        false,
+    );
 }
 
 #[test]
 fn appendix_a_13_signin_as_invoker_is_a_person() {
-    check(r#"{"type":"IAMUser","principalId":"AIDAX","userName":"ana","invokedBy":"signin.amazonaws.com"}"#, r#","userAgent":"signin.amazonaws.com""#, "user:AIDAX", "ana", "human_iam_user", None, false);
-    check(r#"{"type":"IAMUser","principalId":"AIDAX","userName":"ana","invokedBy":"AWS Internal"}"#, "", "user:AIDAX", "ana", "aws_service", None, true);
+    check(
+        r#"{"type":"IAMUser","principalId":"AIDAX","userName":"ana","invokedBy":"signin.amazonaws.com"}"#,
+        r#","userAgent":"signin.amazonaws.com""#,
+        "user:AIDAX",
+        "ana",
+        "human_iam_user",
+        None,
+        false,
+    );
+    check(
+        r#"{"type":"IAMUser","principalId":"AIDAX","userName":"ana","invokedBy":"AWS Internal"}"#,
+        "",
+        "user:AIDAX",
+        "ana",
+        "aws_service",
+        None,
+        true,
+    );
 }
 
 #[test]
@@ -55,7 +159,13 @@ fn classes_of_role_sessions() {
         )
     };
     for (session, name, path, more, class) in [
-        ("ana@example.com", "AWSReservedSSO_Admin_0123456789abcdef", "aws-reserved/sso.amazonaws.com/", "", "human_sso"),
+        (
+            "ana@example.com",
+            "AWSReservedSSO_Admin_0123456789abcdef",
+            "aws-reserved/sso.amazonaws.com/",
+            "",
+            "human_sso",
+        ),
         ("i-0abc0abc0abc0abc0", "web", "", "", "ec2_instance"),
         ("mi-0abc0abc0abc0abc0", "web", "", "", "ssm_hybrid_node"),
         ("s", "AWSServiceRoleForSupport", "aws-service-role/support.amazonaws.com/", "", "service_linked_role"),
@@ -73,7 +183,15 @@ fn classes_of_role_sessions() {
 
 #[test]
 fn the_role_of_instance_identity_has_no_id() {
-    check(r#"{"type":"AssumedRole","principalId":"111122223333:aws:ec2-instance:i-0abc0abc0abc0abc0","arn":"arn:aws:sts::111122223333:assumed-role/aws:ec2-instance/i-0abc0abc0abc0abc0","accountId":"111122223333"}"#, "", "role:111122223333:aws:ec2-instance", "aws:ec2-instance", "ec2_instance", Some("i-0abc0abc0abc0abc0"), false);
+    check(
+        r#"{"type":"AssumedRole","principalId":"111122223333:aws:ec2-instance:i-0abc0abc0abc0abc0","arn":"arn:aws:sts::111122223333:assumed-role/aws:ec2-instance/i-0abc0abc0abc0abc0","accountId":"111122223333"}"#,
+        "",
+        "role:111122223333:aws:ec2-instance",
+        "aws:ec2-instance",
+        "ec2_instance",
+        Some("i-0abc0abc0abc0abc0"),
+        false,
+    );
 }
 
 #[test]

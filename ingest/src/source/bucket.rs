@@ -35,7 +35,8 @@ impl Bucket {
         }
         let config = aws_config::load_from_env().await;
         // Stand-ins for S3 that are reached by an address know buckets by path.
-        let path_style = std::env::var_os("AWS_ENDPOINT_URL").is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let path_style =
+            std::env::var_os("AWS_ENDPOINT_URL").is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(path_style).build();
         Ok(Self { client: Client::from_conf(config), name: name.to_string(), prefix: prefix.to_string() })
     }

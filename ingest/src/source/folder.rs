@@ -41,9 +41,8 @@ impl Folder {
             return Ok(vec![Listed { key: name.clone(), bytes: meta.len(), etag: None }]);
         }
         let mut listed = Vec::new();
-        let hidden = |entry: &walkdir::DirEntry| {
-            entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
-        };
+        let hidden =
+            |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.');
         for entry in walkdir::WalkDir::new(&self.root).sort_by_file_name().into_iter().filter_entry(|e| !hidden(e)) {
             let entry = entry.map_err(|error| {
                 let path = error.path().unwrap_or(Path::new("")).display().to_string();

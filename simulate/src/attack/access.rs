@@ -1,7 +1,10 @@
 //! Coming in, and moving on: root, passwords, stolen keys, instance credentials, chained roles.
 
 use crate::{
-    attack::{Strength, scene::{Act, Actor, Scene}},
+    attack::{
+        Strength,
+        scene::{Act, Actor, Scene},
+    },
     catalogue::Pool,
     human::console_login,
     identity::{self, Role, Session, User},
@@ -25,7 +28,10 @@ fn root_login(scene: &mut Scene, account: usize, mfa: bool, success: bool) -> Ac
     call.agent = &agent;
     call.kind = Kind::SignIn;
     call.read_only = false;
-    let additional = format!("{{\"LoginTo\":\"https://console.aws.amazon.com/console/home\",\"MobileVersion\":\"No\",\"MFAUsed\":\"{}\"}}", if mfa { "Yes" } else { "No" });
+    let additional = format!(
+        "{{\"LoginTo\":\"https://console.aws.amazon.com/console/home\",\"MobileVersion\":\"No\",\"MFAUsed\":\"{}\"}}",
+        if mfa { "Yes" } else { "No" }
+    );
     call.additional = &additional;
     call.response = if success { b"{\"ConsoleLogin\":\"Success\"}" } else { b"{\"ConsoleLogin\":\"Failure\"}" };
     call.error = (!success).then_some(("", "Failed authentication"));
@@ -48,7 +54,15 @@ pub(super) fn root_console(scene: &mut Scene) {
     let root = root_login(scene, account, false, true);
     let reads = scene.amount(3, 12, 60);
     for _ in 0..reads {
-        let name = *scene.rng.pick(&["iam:GetAccountSummary", "iam:ListUsers", "ce:GetCostAndUsage", "health:DescribeEventAggregates", "ec2:DescribeRegions", "s3:ListBuckets", "organizations:DescribeOrganization"]);
+        let name = *scene.rng.pick(&[
+            "iam:GetAccountSummary",
+            "iam:ListUsers",
+            "ce:GetCostAndUsage",
+            "health:DescribeEventAggregates",
+            "ec2:DescribeRegions",
+            "s3:ListBuckets",
+            "organizations:DescribeOrganization",
+        ]);
         scene.shape(&root, name, Failure::None);
     }
 }
@@ -58,7 +72,10 @@ pub(super) fn root_key(scene: &mut Scene) {
     let root = root_login(scene, account, false, true);
     let number = scene.organisation.accounts[account].number;
     let key = ids::access_key("AKIA", number, &mut scene.rng);
-    let response = format!("{{\"accessKey\":{{\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{}\"}}}}", ids::java_time(scene.now));
+    let response = format!(
+        "{{\"accessKey\":{{\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{}\"}}}}",
+        ids::java_time(scene.now)
+    );
     scene.act(&root, Act::write("iam", "CreateAccessKey", "null").answer(&response));
     let agent = scene.agent();
     let user = Actor { identity: identity::root(scene.id(account), &key, None), agent, console: false, ..root };
@@ -78,13 +95,28 @@ pub(super) fn console_without_mfa(scene: &mut Scene) {
 fn local_person(scene: &mut Scene, account: usize) -> User {
     let number = scene.organisation.accounts[account].number;
     let name = scene.rng.pick(&scene.organisation.people).name.clone();
-    User { account: scene.id(account).to_owned(), name, id: ids::principal_id("AIDA", number, &mut scene.rng), key: String::new() }
+    User {
+        account: scene.id(account).to_owned(),
+        name,
+        id: ids::principal_id("AIDA", number, &mut scene.rng),
+        key: String::new(),
+    }
 }
 
 fn login(scene: &mut Scene, account: usize, user: &User, mfa: bool) -> Actor {
     let (ip, agent) = (scene.intruder_address(), scene.browser());
     let organisation = scene.organisation;
-    console_login(organisation, &mut scene.stage, &organisation.accounts[account], user, scene.now, &ip, &agent, mfa, &mut scene.rng);
+    console_login(
+        organisation,
+        &mut scene.stage,
+        &organisation.accounts[account],
+        user,
+        scene.now,
+        &ip,
+        &agent,
+        mfa,
+        &mut scene.rng,
+    );
     let key = ids::access_key("ASIA", organisation.accounts[account].number, &mut scene.rng);
     let identity = identity::user_session(user, &key, scene.now, mfa);
     scene.principal = user.arn();
@@ -106,18 +138,30 @@ pub(super) fn password_spray(scene: &mut Scene) {
         let known = nth % 3 == 0;
         let tried = if nth + 1 == tries { victim.clone() } else { local_person(scene, account) };
         let identity = identity::user_at_sign_in(&tried, known || nth + 1 == tries);
-        let mut call = Call::new(scene.now, "signin", "ConsoleLogin", organisation.regions[0], scene.id(account), &identity);
+        let mut call =
+            Call::new(scene.now, "signin", "ConsoleLogin", organisation.regions[0], scene.id(account), &identity);
         call.ip = &ip;
         call.agent = &agent;
         call.kind = Kind::SignIn;
         call.read_only = false;
         call.response = b"{\"ConsoleLogin\":\"Failure\"}";
-        call.additional = "{\"LoginTo\":\"https://console.aws.amazon.com/console/home\",\"MobileVersion\":\"No\",\"MFAUsed\":\"No\"}";
+        call.additional =
+            "{\"LoginTo\":\"https://console.aws.amazon.com/console/home\",\"MobileVersion\":\"No\",\"MFAUsed\":\"No\"}";
         call.error = Some(("", if known { "Failed authentication" } else { "No username found in supplied account" }));
         scene.stage.emit(organisation, &organisation.accounts[account], &call, &mut scene.rng);
         scene.pass();
     }
-    console_login(organisation, &mut scene.stage, &organisation.accounts[account], &victim, scene.now, &ip, &agent, false, &mut scene.rng);
+    console_login(
+        organisation,
+        &mut scene.stage,
+        &organisation.accounts[account],
+        &victim,
+        scene.now,
+        &ip,
+        &agent,
+        false,
+        &mut scene.rng,
+    );
     scene.principal = victim.arn();
 }
 
@@ -132,12 +176,16 @@ pub(super) fn stolen_key(scene: &mut Scene) {
     scene.stumble(&actor, Act::write("iam", "CreateUser", &request));
     let user_id = ids::principal_id("AIDA", number, &mut scene.rng);
     let created = ids::java_time(scene.now);
-    let response = format!("{{\"user\":{{\"path\":\"/\",\"userName\":\"{name}\",\"userId\":\"{user_id}\",\"arn\":\"arn:aws:iam::{id}:user/{name}\",\"createDate\":\"{created}\"}}}}");
+    let response = format!(
+        "{{\"user\":{{\"path\":\"/\",\"userName\":\"{name}\",\"userId\":\"{user_id}\",\"arn\":\"arn:aws:iam::{id}:user/{name}\",\"createDate\":\"{created}\"}}}}"
+    );
     scene.act(&actor, Act::write("iam", "CreateUser", &request).answer(&response));
     let attach = format!("{{\"userName\":\"{name}\",\"policyArn\":\"arn:aws:iam::aws:policy/AdministratorAccess\"}}");
     scene.act(&actor, Act::write("iam", "AttachUserPolicy", &attach));
     let key = ids::access_key("AKIA", number, &mut scene.rng);
-    let made = format!("{{\"accessKey\":{{\"userName\":\"{name}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{created}\"}}}}");
+    let made = format!(
+        "{{\"accessKey\":{{\"userName\":\"{name}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{created}\"}}}}"
+    );
     scene.act(&actor, Act::write("iam", "CreateAccessKey", &request).answer(&made));
     let user = User { account: id.to_owned(), name, id: user_id, key: key.clone() };
     let next = Actor { identity: identity::user(&user, &key), arn: user.arn(), ..actor };
@@ -156,7 +204,8 @@ pub(super) fn slow_shared_key(scene: &mut Scene) {
     for nth in 0..visits as i64 {
         scene.now = begin + nth * step + scene.rng.range(0, step.max(2) / 2);
         for _ in 0..calls {
-            let name = *scene.rng.pick(&["s3:ListObjects", "s3:GetObject", "s3:GetObject", "s3:ListBuckets", "s3:HeadObject"]);
+            let name =
+                *scene.rng.pick(&["s3:ListObjects", "s3:GetObject", "s3:GetObject", "s3:ListBuckets", "s3:HeadObject"]);
             scene.shape(&actor, name, Failure::None);
             scene.now = scene.now.min(begin + (nth + 1) * step);
         }
@@ -170,7 +219,8 @@ pub(super) fn instance_credentials(scene: &mut Scene) {
     let nth = scene.rng.index(machine.members.len());
     let credentials = machine.credentials(scene.organisation, nth, scene.now);
     // Subtle: from another machine at Amazon, or through a stranger's VPC endpoint.
-    let endpoint = (scene.strength == Strength::Subtle && scene.rng.chance(0.5)).then(|| (format!("vpce-0{}", ids::hex(16, &mut scene.rng)), scene.stranger()));
+    let endpoint = (scene.strength == Strength::Subtle && scene.rng.chance(0.5))
+        .then(|| (format!("vpce-0{}", ids::hex(16, &mut scene.rng)), scene.stranger()));
     let ip = match (scene.strength, &endpoint) {
         (_, Some(_)) => format!("172.31.{}.{}", scene.rng.below(90), scene.rng.range(4, 250)),
         (Strength::Subtle, None) => scene.other_cloud_address(),
@@ -178,7 +228,15 @@ pub(super) fn instance_credentials(scene: &mut Scene) {
     };
     let agent = if scene.strength == Strength::Subtle { machine.agent.clone() } else { scene.agent() };
     scene.principal.clone_from(&credentials.arn);
-    let actor = Actor { account: machine.account, identity: credentials.identity, arn: credentials.arn, ip, agent, console: false, endpoint };
+    let actor = Actor {
+        account: machine.account,
+        identity: credentials.identity,
+        arn: credentials.arn,
+        ip,
+        agent,
+        console: false,
+        endpoint,
+    };
     let calls = scene.amount(4, 14, 60);
     scene.recon(&actor, calls);
     for _ in 0..scene.amount(2, 6, 30) {
@@ -212,7 +270,11 @@ fn assume(scene: &mut Scene, actor: &Actor, role: &Role, target: usize) -> Actor
     let key = ids::access_key("ASIA", organisation.accounts[target].number, &mut scene.rng);
     let arn = role.arn();
     let request = format!("{{\"roleArn\":\"{arn}\",\"roleSessionName\":\"{session}\",\"durationSeconds\":3600}}");
-    let response = format!("{{{},{}}}", workload::issued(&key, scene.now + 3_600, &mut scene.rng), workload::assumed(role, &session));
+    let response = format!(
+        "{{{},{}}}",
+        workload::issued(&key, scene.now + 3_600, &mut scene.rng),
+        workload::assumed(role, &session)
+    );
     let resources = workload::role_resource(scene.id(target), &arn);
     let shared = (target != actor.account).then(|| ids::uuid(&mut scene.rng));
     let mut call = Call::new(scene.now, "sts", "AssumeRole", region, scene.id(actor.account), &actor.identity);
@@ -224,7 +286,13 @@ fn assume(scene: &mut Scene, actor: &Actor, role: &Role, target: usize) -> Actor
     call.shared = shared;
     scene.stage.emit(organisation, &organisation.accounts[actor.account], &call, &mut scene.rng);
     if shared.is_some() {
-        let principal = actor.identity.split("\"principalId\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned();
+        let principal = actor
+            .identity
+            .split("\"principalId\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap_or_default()
+            .to_owned();
         let other = identity::other_account(scene.id(actor.account), &principal);
         call.identity = &other;
         call.account = scene.id(target);

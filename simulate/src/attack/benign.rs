@@ -43,14 +43,37 @@ fn signed_in(scene: &mut Scene, account: usize, ip: Option<String>) -> (User, Ac
     let organisation = scene.organisation;
     let person = scene.rng.pick(&organisation.people);
     let number = organisation.accounts[account].number;
-    let user = User { account: scene.id(account).to_owned(), name: person.name.clone(), id: ids::principal_id("AIDA", number, &mut scene.rng), key: ids::access_key("AKIA", number, &mut scene.rng) };
+    let user = User {
+        account: scene.id(account).to_owned(),
+        name: person.name.clone(),
+        id: ids::principal_id("AIDA", number, &mut scene.rng),
+        key: ids::access_key("AKIA", number, &mut scene.rng),
+    };
     let ip = ip.unwrap_or_else(|| person.home_address(&organisation.atlas));
-    console_login(organisation, &mut scene.stage, &organisation.accounts[account], &user, scene.now, &ip, person.browser, true, &mut scene.rng);
+    console_login(
+        organisation,
+        &mut scene.stage,
+        &organisation.accounts[account],
+        &user,
+        scene.now,
+        &ip,
+        person.browser,
+        true,
+        &mut scene.rng,
+    );
     let key = ids::access_key("ASIA", number, &mut scene.rng);
     let identity = identity::user_session(&user, &key, scene.now, true);
     scene.principal = user.arn();
     scene.pass();
-    let actor = Actor { account, identity, arn: user.arn(), ip, agent: person.browser.to_owned(), console: true, endpoint: None };
+    let actor = Actor {
+        account,
+        identity,
+        arn: user.arn(),
+        ip,
+        agent: person.browser.to_owned(),
+        console: true,
+        endpoint: None,
+    };
     (user, actor)
 }
 
@@ -59,11 +82,33 @@ fn own_mfa_rotation(scene: &mut Scene) {
     let (user, actor) = signed_in(scene, account, None);
     let serial = format!("arn:aws:iam::{}:mfa/{}", user.account, user.name);
     let next = format!("{serial}-{}", ids::hex(4, &mut scene.rng));
-    scene.act(&actor, Act::write("iam", "DeactivateMFADevice", &format!("{{\"userName\":\"{}\",\"serialNumber\":\"{serial}\"}}", user.name)));
+    scene.act(
+        &actor,
+        Act::write(
+            "iam",
+            "DeactivateMFADevice",
+            &format!("{{\"userName\":\"{}\",\"serialNumber\":\"{serial}\"}}", user.name),
+        ),
+    );
     scene.act(&actor, Act::write("iam", "DeleteVirtualMFADevice", &format!("{{\"serialNumber\":\"{serial}\"}}")));
     let made = format!("{{\"virtualMFADevice\":{{\"serialNumber\":\"{next}\"}}}}");
-    scene.act(&actor, Act::write("iam", "CreateVirtualMFADevice", &format!("{{\"path\":\"/\",\"virtualMFADeviceName\":\"{}\"}}", user.name)).answer(&made));
-    scene.act(&actor, Act::write("iam", "EnableMFADevice", &format!("{{\"userName\":\"{}\",\"serialNumber\":\"{next}\"}}", user.name)));
+    scene.act(
+        &actor,
+        Act::write(
+            "iam",
+            "CreateVirtualMFADevice",
+            &format!("{{\"path\":\"/\",\"virtualMFADeviceName\":\"{}\"}}", user.name),
+        )
+        .answer(&made),
+    );
+    scene.act(
+        &actor,
+        Act::write(
+            "iam",
+            "EnableMFADevice",
+            &format!("{{\"userName\":\"{}\",\"serialNumber\":\"{next}\"}}", user.name),
+        ),
+    );
 }
 
 fn forgotten_password(scene: &mut Scene) {
@@ -74,13 +119,21 @@ fn forgotten_password(scene: &mut Scene) {
     let (user, actor) = signed_in(scene, account, None);
     let identity = identity::user_at_sign_in(&user, true);
     for wrong in 0..2 {
-        let mut call = Call::new(begin + wrong * 45, "signin", "ConsoleLogin", organisation.regions[0], scene.id(account), &identity);
+        let mut call = Call::new(
+            begin + wrong * 45,
+            "signin",
+            "ConsoleLogin",
+            organisation.regions[0],
+            scene.id(account),
+            &identity,
+        );
         call.ip = &actor.ip;
         call.agent = &actor.agent;
         call.kind = Kind::SignIn;
         call.read_only = false;
         call.response = b"{\"ConsoleLogin\":\"Failure\"}";
-        call.additional = "{\"LoginTo\":\"https://console.aws.amazon.com/console/home\",\"MobileVersion\":\"No\",\"MFAUsed\":\"No\"}";
+        call.additional =
+            "{\"LoginTo\":\"https://console.aws.amazon.com/console/home\",\"MobileVersion\":\"No\",\"MFAUsed\":\"No\"}";
         call.error = Some(("", "Failed authentication"));
         scene.stage.emit(organisation, &organisation.accounts[account], &call, &mut scene.rng);
     }
@@ -90,11 +143,32 @@ fn own_key_rotation(scene: &mut Scene) {
     let account = scene.account(&[Development, Production]);
     let (user, actor) = signed_in(scene, account, None);
     let key = ids::access_key("AKIA", scene.organisation.accounts[account].number, &mut scene.rng);
-    let response = format!("{{\"accessKey\":{{\"userName\":\"{}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{}\"}}}}", user.name, ids::java_time(scene.now));
-    scene.act(&actor, Act::write("iam", "CreateAccessKey", &format!("{{\"userName\":\"{}\"}}", user.name)).answer(&response));
+    let response = format!(
+        "{{\"accessKey\":{{\"userName\":\"{}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{}\"}}}}",
+        user.name,
+        ids::java_time(scene.now)
+    );
+    scene.act(
+        &actor,
+        Act::write("iam", "CreateAccessKey", &format!("{{\"userName\":\"{}\"}}", user.name)).answer(&response),
+    );
     scene.now += 600;
-    scene.act(&actor, Act::write("iam", "UpdateAccessKey", &format!("{{\"status\":\"Inactive\",\"userName\":\"{}\",\"accessKeyId\":\"{}\"}}", user.name, user.key)));
-    scene.act(&actor, Act::write("iam", "DeleteAccessKey", &format!("{{\"userName\":\"{}\",\"accessKeyId\":\"{}\"}}", user.name, user.key)));
+    scene.act(
+        &actor,
+        Act::write(
+            "iam",
+            "UpdateAccessKey",
+            &format!("{{\"status\":\"Inactive\",\"userName\":\"{}\",\"accessKeyId\":\"{}\"}}", user.name, user.key),
+        ),
+    );
+    scene.act(
+        &actor,
+        Act::write(
+            "iam",
+            "DeleteAccessKey",
+            &format!("{{\"userName\":\"{}\",\"accessKeyId\":\"{}\"}}", user.name, user.key),
+        ),
+    );
 }
 
 fn refused_create_user(scene: &mut Scene) {
@@ -121,7 +195,10 @@ fn snapshot_shared_inside(scene: &mut Scene) {
     let other = scene.account(&[Development, Security]);
     let actor = scene.colleague(account, "AdministratorAccess");
     let snapshot = scene.name(account, Pool::Snapshot);
-    let request = format!("{{\"snapshotId\":\"{snapshot}\",\"createVolumePermission\":{{\"add\":{{\"items\":[{{\"userId\":\"{}\"}}]}}}},\"attributeType\":\"CREATE_VOLUME_PERMISSION\"}}", scene.id(other));
+    let request = format!(
+        "{{\"snapshotId\":\"{snapshot}\",\"createVolumePermission\":{{\"add\":{{\"items\":[{{\"userId\":\"{}\"}}]}}}},\"attributeType\":\"CREATE_VOLUME_PERMISSION\"}}",
+        scene.id(other)
+    );
     scene.act(&actor, Act::write("ec2", "ModifySnapshotAttribute", &request).answer("{\"_return\":true}"));
 }
 
@@ -140,7 +217,12 @@ fn trust_inside(scene: &mut Scene) {
 fn selectors_widened(scene: &mut Scene) {
     let account = scene.account(&[Management]);
     let actor = scene.colleague(account, "AdministratorAccess");
-    let arn = format!("arn:aws:cloudtrail:{}:{}:trail/{}", scene.organisation.home_region(), scene.id(account), scene.organisation.accounts[account].names(Pool::Trail)[0]);
+    let arn = format!(
+        "arn:aws:cloudtrail:{}:{}:trail/{}",
+        scene.organisation.home_region(),
+        scene.id(account),
+        scene.organisation.accounts[account].names(Pool::Trail)[0]
+    );
     let selectors = "[{\"readWriteType\":\"All\",\"includeManagementEvents\":true,\"dataResources\":[{\"type\":\"AWS::S3::Object\",\"values\":[\"arn:aws:s3\"]}],\"excludeManagementEventSources\":[]}]";
     let request = format!("{{\"trailName\":\"{arn}\",\"eventSelectors\":{selectors}}}");
     let response = format!("{{\"trailARN\":\"{arn}\",\"eventSelectors\":{selectors}}}");
@@ -151,7 +233,8 @@ fn detector_enabled(scene: &mut Scene) {
     let account = scene.account(&[Security]);
     let actor = scene.colleague(account, "AdministratorAccess");
     let detector = scene.name(account, Pool::Detector);
-    let request = format!("{{\"detectorId\":\"{detector}\",\"enable\":true,\"findingPublishingFrequency\":\"FIFTEEN_MINUTES\"}}");
+    let request =
+        format!("{{\"detectorId\":\"{detector}\",\"enable\":true,\"findingPublishingFrequency\":\"FIFTEEN_MINUTES\"}}");
     scene.act(&actor, Act::write("guardduty", "UpdateDetector", &request));
 }
 

@@ -1,7 +1,10 @@
 //! Putting out the lights: trails, detectors, guard rails; and AWS's own quarantine of a key that it found in public.
 
 use crate::{
-    attack::{Strength, scene::{Act, Actor, Scene}},
+    attack::{
+        Strength,
+        scene::{Act, Actor, Scene},
+    },
     catalogue::Pool,
     organisation::AccountKind::{Development, Management, Production, Sandbox, Security},
     stage::Failure,
@@ -45,7 +48,9 @@ pub(super) fn selectors_narrowed(scene: &mut Scene) {
     let response = format!("{{\"trailARN\":\"{arn}\",\"eventSelectors\":{selectors}}}");
     scene.act(&actor, Act::write("cloudtrail", "PutEventSelectors", &request).answer(&response));
     if scene.strength == Strength::Loud {
-        let request = format!("{{\"name\":\"{arn}\",\"isMultiRegionTrail\":false,\"includeGlobalServiceEvents\":false,\"enableLogFileValidation\":false}}");
+        let request = format!(
+            "{{\"name\":\"{arn}\",\"isMultiRegionTrail\":false,\"includeGlobalServiceEvents\":false,\"enableLogFileValidation\":false}}"
+        );
         scene.act(&actor, Act::write("cloudtrail", "UpdateTrail", &request));
     }
 }
@@ -64,7 +69,10 @@ pub(super) fn detector_deleted(scene: &mut Scene) {
         scene.act(&actor, Act::write("guardduty", "DeleteDetector", &delete));
     }
     if scene.strength == Strength::Loud {
-        scene.act(&actor, Act::write("config", "StopConfigurationRecorder", "{\"configurationRecorderName\":\"default\"}"));
+        scene.act(
+            &actor,
+            Act::write("config", "StopConfigurationRecorder", "{\"configurationRecorderName\":\"default\"}"),
+        );
         scene.act(&actor, Act::write("securityhub", "DisableSecurityHub", "null"));
     }
 }
@@ -83,7 +91,10 @@ pub(super) fn key_quarantined(scene: &mut Scene) {
     // AWS acts first: within minutes of a key's publication, as the user itself.
     let aws = Actor { ip: "AWS Internal".to_owned(), agent: "AWS Internal".to_owned(), ..actor.clone() };
     let version = *scene.rng.pick(&["V2", "V3"]);
-    let request = format!("{{\"userName\":\"{}\",\"policyArn\":\"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}\"}}", user.name);
+    let request = format!(
+        "{{\"userName\":\"{}\",\"policyArn\":\"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}\"}}",
+        user.name
+    );
     scene.act(&aws, Act::write("iam", "AttachUserPolicy", &request));
     let calls = scene.amount(2, 8, 40);
     scene.recon(&actor, calls);

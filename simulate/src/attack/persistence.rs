@@ -1,7 +1,10 @@
 //! Staying: passwords and factors of others, trust, policies, identity providers.
 
 use crate::{
-    attack::{Strength, scene::{Act, Scene}},
+    attack::{
+        Strength,
+        scene::{Act, Scene},
+    },
     catalogue::Pool,
     ids,
     organisation::AccountKind::{Development, Management, Production, Sandbox},
@@ -9,7 +12,9 @@ use crate::{
 
 /// Percent-encodes everything but letters and digits, as IAM's own clients send policy documents.
 pub(super) fn url_encoded(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// A document as a JSON string's content: plain, URL-encoded, or with white space between the parts.
@@ -34,8 +39,14 @@ pub(super) fn login_profile(scene: &mut Scene) {
         let name = if scene.rng.chance(0.6) { "CreateLoginProfile" } else { "UpdateLoginProfile" };
         let request = format!("{{\"userName\":\"{user}\",\"passwordResetRequired\":false}}");
         scene.stumble(&actor, Act::write("iam", name, &request));
-        let response = format!("{{\"loginProfile\":{{\"userName\":\"{user}\",\"createDate\":\"{}\",\"passwordResetRequired\":false}}}}", ids::java_time(scene.now));
-        scene.act(&actor, Act::write("iam", name, &request).answer(if name == "CreateLoginProfile" { &response } else { "null" }));
+        let response = format!(
+            "{{\"loginProfile\":{{\"userName\":\"{user}\",\"createDate\":\"{}\",\"passwordResetRequired\":false}}}}",
+            ids::java_time(scene.now)
+        );
+        scene.act(
+            &actor,
+            Act::write("iam", name, &request).answer(if name == "CreateLoginProfile" { &response } else { "null" }),
+        );
     }
 }
 
@@ -44,7 +55,10 @@ pub(super) fn mfa_removed(scene: &mut Scene) {
     let actor = scene.privileged(account);
     for _ in 0..scene.amount(1, 1, 6) {
         let user = scene.other_user(&actor);
-        let request = format!("{{\"userName\":\"{user}\",\"serialNumber\":\"arn:aws:iam::{}:mfa/{user}\"}}", scene.id(actor.account));
+        let request = format!(
+            "{{\"userName\":\"{user}\",\"serialNumber\":\"arn:aws:iam::{}:mfa/{user}\"}}",
+            scene.id(actor.account)
+        );
         scene.stumble(&actor, Act::write("iam", "DeactivateMFADevice", &request));
         scene.act(&actor, Act::write("iam", "DeactivateMFADevice", &request));
         if scene.strength != Strength::Subtle {
@@ -63,7 +77,9 @@ pub(super) fn trust_opened(scene: &mut Scene) {
         Strength::Loud => "*".to_owned(),
         _ => format!("arn:aws:iam::{}:root", scene.stranger()),
     };
-    let json = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"{principal}\"}},\"Action\":\"sts:AssumeRole\"}}]}}");
+    let json = format!(
+        "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"{principal}\"}},\"Action\":\"sts:AssumeRole\"}}]}}"
+    );
     let document = document(scene, &json);
     if scene.rng.chance(0.6) {
         let role = scene.name(actor.account, Pool::Role);
@@ -74,7 +90,8 @@ pub(super) fn trust_opened(scene: &mut Scene) {
         let role = scene.new_name();
         let number = scene.organisation.accounts[actor.account].number;
         let id = ids::principal_id("AROA", number, &mut scene.rng);
-        let request = format!("{{\"roleName\":\"{role}\",\"assumeRolePolicyDocument\":\"{document}\",\"description\":\"\"}}");
+        let request =
+            format!("{{\"roleName\":\"{role}\",\"assumeRolePolicyDocument\":\"{document}\",\"description\":\"\"}}");
         let response = format!(
             "{{\"role\":{{\"path\":\"/\",\"roleName\":\"{role}\",\"roleId\":\"{id}\",\"arn\":\"arn:aws:iam::{}:role/{role}\",\"createDate\":\"{}\",\"assumeRolePolicyDocument\":\"{}\"}}}}",
             scene.id(actor.account),
@@ -82,7 +99,8 @@ pub(super) fn trust_opened(scene: &mut Scene) {
             url_encoded(&json)
         );
         scene.act(&actor, Act::write("iam", "CreateRole", &request).answer(&response));
-        let attach = format!("{{\"roleName\":\"{role}\",\"policyArn\":\"arn:aws:iam::aws:policy/AdministratorAccess\"}}");
+        let attach =
+            format!("{{\"roleName\":\"{role}\",\"policyArn\":\"arn:aws:iam::aws:policy/AdministratorAccess\"}}");
         scene.act(&actor, Act::write("iam", "AttachRolePolicy", &attach));
     }
 }
@@ -92,26 +110,36 @@ pub(super) fn admin_policy(scene: &mut Scene) {
     let (user, actor) = scene.stolen_user(Some(account));
     let calls = scene.amount(1, 6, 30);
     scene.recon(&actor, calls);
-    let json = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}";
+    let json =
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}";
     let document = document(scene, json);
     let policy = scene.new_name();
     match scene.rng.below(3) {
         0 => {
-            let request = format!("{{\"userName\":\"{}\",\"policyName\":\"{policy}\",\"policyDocument\":\"{document}\"}}", user.name);
+            let request = format!(
+                "{{\"userName\":\"{}\",\"policyName\":\"{policy}\",\"policyDocument\":\"{document}\"}}",
+                user.name
+            );
             scene.stumble(&actor, Act::write("iam", "PutUserPolicy", &request));
             scene.act(&actor, Act::write("iam", "PutUserPolicy", &request));
         }
         1 => {
             let role = scene.name(actor.account, Pool::Role);
-            let request = format!("{{\"roleName\":\"{role}\",\"policyName\":\"{policy}\",\"policyDocument\":\"{document}\"}}");
+            let request =
+                format!("{{\"roleName\":\"{role}\",\"policyName\":\"{policy}\",\"policyDocument\":\"{document}\"}}");
             scene.stumble(&actor, Act::write("iam", "PutRolePolicy", &request));
             scene.act(&actor, Act::write("iam", "PutRolePolicy", &request));
         }
         _ => {
-            let arn = format!("arn:aws:iam::{}:policy/{}", scene.id(actor.account), scene.name(actor.account, Pool::Policy));
-            let request = format!("{{\"policyArn\":\"{arn}\",\"policyDocument\":\"{document}\",\"setAsDefault\":true}}");
+            let arn =
+                format!("arn:aws:iam::{}:policy/{}", scene.id(actor.account), scene.name(actor.account, Pool::Policy));
+            let request =
+                format!("{{\"policyArn\":\"{arn}\",\"policyDocument\":\"{document}\",\"setAsDefault\":true}}");
             scene.stumble(&actor, Act::write("iam", "CreatePolicyVersion", &request));
-            let response = format!("{{\"policyVersion\":{{\"versionId\":\"v4\",\"isDefaultVersion\":true,\"createDate\":\"{}\"}}}}", ids::java_time(scene.now));
+            let response = format!(
+                "{{\"policyVersion\":{{\"versionId\":\"v4\",\"isDefaultVersion\":true,\"createDate\":\"{}\"}}}}",
+                ids::java_time(scene.now)
+            );
             scene.act(&actor, Act::write("iam", "CreatePolicyVersion", &request).answer(&response));
         }
     }
@@ -129,17 +157,26 @@ pub(super) fn provider_changed(scene: &mut Scene) {
         0 => {
             let request = format!("{{\"sAMLMetadataDocument\":\"{metadata}\",\"name\":\"{name}\"}}");
             scene.stumble(&actor, Act::write("iam", "CreateSAMLProvider", &request));
-            scene.act(&actor, Act::write("iam", "CreateSAMLProvider", &request).answer(&format!("{{\"sAMLProviderArn\":\"{arn}\"}}")));
+            scene.act(
+                &actor,
+                Act::write("iam", "CreateSAMLProvider", &request).answer(&format!("{{\"sAMLProviderArn\":\"{arn}\"}}")),
+            );
         }
         1 => {
             let arn = format!("arn:aws:iam::{id}:saml-provider/{}", scene.organisation.sso_provider);
             let request = format!("{{\"sAMLMetadataDocument\":\"{metadata}\",\"sAMLProviderArn\":\"{arn}\"}}");
             scene.stumble(&actor, Act::write("iam", "UpdateSAMLProvider", &request));
-            scene.act(&actor, Act::write("iam", "UpdateSAMLProvider", &request).answer(&format!("{{\"sAMLProviderArn\":\"{arn}\"}}")));
+            scene.act(
+                &actor,
+                Act::write("iam", "UpdateSAMLProvider", &request).answer(&format!("{{\"sAMLProviderArn\":\"{arn}\"}}")),
+            );
         }
         _ => {
             let host = format!("{}.example.net", scene.word());
-            let request = format!("{{\"url\":\"https://{host}\",\"clientIDList\":[\"sts.amazonaws.com\"],\"thumbprintList\":[\"{}\"]}}", ids::hex(40, &mut scene.rng));
+            let request = format!(
+                "{{\"url\":\"https://{host}\",\"clientIDList\":[\"sts.amazonaws.com\"],\"thumbprintList\":[\"{}\"]}}",
+                ids::hex(40, &mut scene.rng)
+            );
             scene.stumble(&actor, Act::write("iam", "CreateOpenIDConnectProvider", &request));
             let response = format!("{{\"openIDConnectProviderArn\":\"arn:aws:iam::{id}:oidc-provider/{host}\"}}");
             scene.act(&actor, Act::write("iam", "CreateOpenIDConnectProvider", &request).answer(&response));

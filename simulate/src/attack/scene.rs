@@ -17,9 +17,30 @@ use crate::{
 
 /// Reads with which intruders find out where they are.
 const RECON: &[&str] = &[
-    "iam:ListUsers", "iam:ListRoles", "iam:GetAccountSummary", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies", "iam:GetAccountAuthorizationDetails", "iam:ListGroupsForUser", "s3:ListBuckets", "s3:GetBucketAcl",
-    "ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeRegions", "ec2:DescribeSnapshots", "lambda:ListFunctions20150331", "secretsmanager:ListSecrets", "ssm:DescribeParameters", "rds:DescribeDBInstances",
-    "organizations:DescribeOrganization", "organizations:ListAccounts", "cloudtrail:DescribeTrails", "guardduty:ListDetectors", "kms:ListKeys", "dynamodb:ListTables", "ce:GetCostAndUsage",
+    "iam:ListUsers",
+    "iam:ListRoles",
+    "iam:GetAccountSummary",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListUserPolicies",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:ListGroupsForUser",
+    "s3:ListBuckets",
+    "s3:GetBucketAcl",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeRegions",
+    "ec2:DescribeSnapshots",
+    "lambda:ListFunctions20150331",
+    "secretsmanager:ListSecrets",
+    "ssm:DescribeParameters",
+    "rds:DescribeDBInstances",
+    "organizations:DescribeOrganization",
+    "organizations:ListAccounts",
+    "cloudtrail:DescribeTrails",
+    "guardduty:ListDetectors",
+    "kms:ListKeys",
+    "dynamodb:ListTables",
+    "ce:GetCostAndUsage",
 ];
 
 /// Somebody who acts, with one credential, from one place.
@@ -83,11 +104,25 @@ pub(crate) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// A story that begins after `after` of the time (a share) is over.
-    pub fn new(options: &Options, organisation: &'a Organisation, mut rng: Rng, strength: Strength, after: f64) -> Scene<'a> {
+    pub fn new(
+        options: &Options,
+        organisation: &'a Organisation,
+        mut rng: Rng,
+        strength: Strength,
+        after: f64,
+    ) -> Scene<'a> {
         let length = i64::from(options.days) * 86_400;
         let from = (length as f64 * after) as i64;
         let now = options.start + rng.range(from, from + (length - from) * 7 / 10);
-        Scene { organisation, stage: Stage::new(0.0), rng, strength, now, end: options.start + length, principal: String::new() }
+        Scene {
+            organisation,
+            stage: Stage::new(0.0),
+            rng,
+            strength,
+            now,
+            end: options.start + length,
+            principal: String::new(),
+        }
     }
 
     /// An amount by strength.
@@ -130,7 +165,13 @@ impl<'a> Scene<'a> {
 
     /// An account of one of the kinds; any when there is none.
     pub fn account(&mut self, kinds: &[AccountKind]) -> usize {
-        let fitting: Vec<usize> = self.organisation.accounts.iter().filter(|account| kinds.contains(&account.kind)).map(|account| account.index).collect();
+        let fitting: Vec<usize> = self
+            .organisation
+            .accounts
+            .iter()
+            .filter(|account| kinds.contains(&account.kind))
+            .map(|account| account.index)
+            .collect();
         if fitting.is_empty() { self.rng.index(self.organisation.accounts.len()) } else { *self.rng.pick(&fitting) }
     }
 
@@ -140,7 +181,11 @@ impl<'a> Scene<'a> {
 
     /// An IAM user of the actor's account who is not the actor.
     pub fn other_user(&mut self, actor: &Actor) -> String {
-        let others: Vec<&String> = self.organisation.accounts[actor.account].names(Pool::User).iter().filter(|name| !actor.arn.ends_with(&format!("/{name}"))).collect();
+        let others: Vec<&String> = self.organisation.accounts[actor.account]
+            .names(Pool::User)
+            .iter()
+            .filter(|name| !actor.arn.ends_with(&format!("/{name}")))
+            .collect();
         if others.is_empty() { self.new_name() } else { (*self.rng.pick(&others)).clone() }
     }
 
@@ -163,7 +208,13 @@ impl<'a> Scene<'a> {
     /// A workload of a kind, preferably in an account.
     pub fn workload(&mut self, kind: WorkloadKind, account: Option<usize>) -> Option<&'a Workload> {
         let fitting = |same: bool| -> Vec<&'a Workload> {
-            self.organisation.workloads.iter().filter(|workload| workload.kind == kind && (!same || account.is_none_or(|account| workload.account == account))).collect()
+            self.organisation
+                .workloads
+                .iter()
+                .filter(|workload| {
+                    workload.kind == kind && (!same || account.is_none_or(|account| workload.account == account))
+                })
+                .collect()
         };
         let mut found = fitting(true);
         if found.is_empty() {
@@ -176,10 +227,11 @@ impl<'a> Scene<'a> {
     pub fn stolen_user(&mut self, account: Option<usize>) -> (User, Actor) {
         let workload = self.workload(WorkloadKind::KeyUser, account);
         let fallback = &self.organisation.accounts[account.unwrap_or(0)];
-        let (user, account, home, agent) = match workload.and_then(|workload| workload.user.clone().map(|user| (user, workload))) {
-            Some((user, workload)) => (user, workload.account, workload.address.clone(), workload.agent.clone()),
-            None => (fallback.users[0].clone(), fallback.index, None, String::new()),
-        };
+        let (user, account, home, agent) =
+            match workload.and_then(|workload| workload.user.clone().map(|user| (user, workload))) {
+                Some((user, workload)) => (user, workload.account, workload.address.clone(), workload.agent.clone()),
+                None => (fallback.users[0].clone(), fallback.index, None, String::new()),
+            };
         let own = self.strength == Strength::Subtle && home.is_some();
         let actor = Actor {
             account,
@@ -208,12 +260,17 @@ impl<'a> Scene<'a> {
     /// A person with a permission set in an account, from home, in the console.
     pub fn colleague(&mut self, account: usize, set: &str) -> Actor {
         let organisation = self.organisation;
-        let able: Vec<_> = organisation.people.iter().filter(|person| person.grants.iter().any(|(index, granted)| *index == account && *granted == set)).collect();
+        let able: Vec<_> = organisation
+            .people
+            .iter()
+            .filter(|person| person.grants.iter().any(|(index, granted)| *index == account && *granted == set))
+            .collect();
         let person = if able.is_empty() { self.rng.pick(&organisation.people) } else { *self.rng.pick(&able) };
         let role = organisation.accounts[account].permission_set(set, organisation.home_region());
         let key = ids::access_key("ASIA", organisation.accounts[account].number, &mut self.rng);
         let created = self.now - self.rng.range(60, 1_500);
-        let identity = identity::assumed_role(&role, &Session { name: &person.email, key: &key, created, ..Session::default() });
+        let identity =
+            identity::assumed_role(&role, &Session { name: &person.email, key: &key, created, ..Session::default() });
         let actor = Actor {
             account,
             identity,
@@ -289,7 +346,15 @@ impl<'a> Scene<'a> {
             endpoint: actor.endpoint.as_ref().map(|(id, owner)| (id.as_str(), owner.as_str())),
             own_instance: None,
         };
-        self.stage.emit_shape(organisation, &caller, organisation.catalogue.find(name), organisation.home_region(), self.now, failure, &mut self.rng);
+        self.stage.emit_shape(
+            organisation,
+            &caller,
+            organisation.catalogue.find(name),
+            organisation.home_region(),
+            self.now,
+            failure,
+            &mut self.rng,
+        );
         self.pass();
     }
 

@@ -10,11 +10,8 @@ fn batch() -> RecordBatch {
     let agents = StringViewArray::from(vec![Some("\u{1b}[2Jevil\u{202e}"), None, Some("=1+1,\"x\"")]);
     let counts = Int64Array::from(vec![-3, 40, 500]);
     let times = TimestampMicrosecondArray::from(vec![Some(1_772_409_600_000_000), Some(1_772_409_600_500_000), None]);
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("agent", Arc::new(agents)),
-        ("n", Arc::new(counts)),
-        ("time", Arc::new(times.with_timezone("UTC"))),
-    ];
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("agent", Arc::new(agents)), ("n", Arc::new(counts)), ("time", Arc::new(times.with_timezone("UTC")))];
     RecordBatch::try_from_iter(columns).unwrap()
 }
 

@@ -216,7 +216,21 @@ mod tests {
     #[test]
     fn hostile_text_gives_nothing() {
         let deep = "[".repeat(100_000);
-        for text in ["", "{", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":\"", "{\"a\":\"\\", "nul", "}", "]", deep.as_str(), "{\"a\":}}"] {
+        for text in [
+            "",
+            "{",
+            "{\"",
+            "{\"a",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":\"",
+            "{\"a\":\"\\",
+            "nul",
+            "}",
+            "]",
+            deep.as_str(),
+            "{\"a\":}}",
+        ] {
             assert_eq!(json_text(text, &["a"]), None, "{text:.20}");
         }
         check("{\"b\":\"\\é\",\"a\":1}", &["a"], Some("1"));

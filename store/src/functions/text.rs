@@ -20,10 +20,7 @@ pub fn text_of_text(name: &str, call: impl Fn(&str) -> Option<String> + Send + S
 }
 
 /// `name(text, text) → text`.
-pub fn text_of_two_texts(
-    name: &str,
-    call: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static,
-) -> ScalarUDF {
+pub fn text_of_two_texts(name: &str, call: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static) -> ScalarUDF {
     texts(name, 2, DataType::Utf8View, move |texts| {
         let mut found = StringViewBuilder::with_capacity(texts.rows);
         for row in 0..texts.rows {

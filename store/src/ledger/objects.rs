@@ -115,7 +115,8 @@ impl Ledger {
         transaction: &mut Transaction<'static, Any>,
         repeated: &HashMap<ObjectId, u64>,
     ) -> Result<()> {
-        const MORE: &str = "UPDATE objects SET deliveries = deliveries + $4 WHERE bucket = $1 AND key = $2 AND identity = $3";
+        const MORE: &str =
+            "UPDATE objects SET deliveries = deliveries + $4 WHERE bucket = $1 AND key = $2 AND identity = $3";
         for (id, times) in repeated {
             let query = bind_id(sqlx::query(MORE), id).bind(*times as i64);
             query.execute(&mut **transaction).await.map_err(|e| self.fail("count a delivery", e))?;
@@ -167,7 +168,10 @@ impl Ledger {
         ] {
             bind_id(sqlx::query(delete), id).execute(&mut **transaction).await.map_err(fail)?;
         }
-        rows.iter().map(|row| Ok(((id.clone(), row.try_get(0)?), row.try_get(1)?))).collect::<std::result::Result<_, _>>().map_err(fail)
+        rows.iter()
+            .map(|row| Ok(((id.clone(), row.try_get(0)?), row.try_get(1)?)))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(fail)
     }
 
     async fn write_objects(
@@ -194,7 +198,15 @@ impl Ledger {
                     .bind(outcome_name(a.outcome).to_string())
                     .bind(a.reason.clone())
                     .bind(a.detail.clone());
-                for count in [a.bytes, a.inflated_bytes, a.received, a.kept, a.duplicate, a.skipped_records(), a.parked_records()] {
+                for count in [
+                    a.bytes,
+                    a.inflated_bytes,
+                    a.received,
+                    a.kept,
+                    a.duplicate,
+                    a.skipped_records(),
+                    a.parked_records(),
+                ] {
                     query = query.bind(count as i64);
                 }
                 let with_rows = version.filter(|_| a.kept > 0);
@@ -239,7 +251,8 @@ impl Ledger {
         transaction: &mut Transaction<'static, Any>,
         accounts: &[&ObjectAccount],
     ) -> Result<()> {
-        let rows: Vec<_> = accounts.iter().flat_map(|a| a.skipped.iter().map(|(reason, n)| (&a.id, reason, *n))).collect();
+        let rows: Vec<_> =
+            accounts.iter().flat_map(|a| a.skipped.iter().map(|(reason, n)| (&a.id, reason, *n))).collect();
         for rows in rows.chunks(ROWS_A_STATEMENT) {
             let sql = format!(
                 "INSERT INTO skipped_records (bucket, key, identity, reason, records) VALUES {}
@@ -292,7 +305,11 @@ impl Ledger {
             COALESCE(SUM(duplicate), 0) FROM objects";
         let row = sqlx::query(sql).fetch_one(self.pool()).await.map_err(fail)?;
         let mut totals = Totals::default();
-        for (at, sum) in [&mut totals.objects, &mut totals.deliveries, &mut totals.received, &mut totals.kept, &mut totals.duplicate].into_iter().enumerate() {
+        for (at, sum) in
+            [&mut totals.objects, &mut totals.deliveries, &mut totals.received, &mut totals.kept, &mut totals.duplicate]
+                .into_iter()
+                .enumerate()
+        {
             *sum = count(&row, at).map_err(fail)?;
         }
         let sql = "SELECT outcome, COALESCE(reason, ''), COUNT(*) FROM objects GROUP BY 1, 2";
@@ -301,14 +318,18 @@ impl Ledger {
             totals.outcomes.insert(key, count(&row, 2).map_err(fail)?);
         }
         totals.skipped = self.by_reason("SELECT reason, SUM(records) FROM skipped_records GROUP BY 1").await?;
-        totals.parked = self.by_reason("SELECT reason, SUM(records) FROM parked GROUP BY 1 HAVING SUM(records) > 0").await?;
+        totals.parked =
+            self.by_reason("SELECT reason, SUM(records) FROM parked GROUP BY 1 HAVING SUM(records) > 0").await?;
         Ok(totals)
     }
 
     async fn by_reason(&self, sql: &'static str) -> Result<BTreeMap<String, u64>> {
         let fail = |e| self.fail("sum up", e);
         let rows = sqlx::query(sql).fetch_all(self.pool()).await.map_err(fail)?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, count(row, 1)?))).collect::<std::result::Result<_, _>>().map_err(fail)
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, count(row, 1)?)))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(fail)
     }
 }
 
@@ -322,7 +343,9 @@ fn parked_rows(account: &ObjectAccount) -> Vec<ParkedRow<'_>> {
     if account.outcome == ObjectOutcome::Parked {
         rows.push((id, WHOLE, account.reason.as_deref().unwrap_or("unknown"), account.detail.as_deref(), 0));
     }
-    rows.extend(account.parked.iter().map(|p| (id, i64::from(p.ordinal), p.reason.as_str(), Some(p.detail.as_str()), 1)));
+    rows.extend(
+        account.parked.iter().map(|p| (id, i64::from(p.ordinal), p.reason.as_str(), Some(p.detail.as_str()), 1)),
+    );
     for (reason, records) in &account.parked_more {
         match rows.iter_mut().find(|row| row.1 == WHOLE && row.2 == reason) {
             Some(row) => row.4 += records,
@@ -397,12 +420,26 @@ fn time() -> DataType {
 
 /// The query and the columns of `objects` as SQL sees it.
 pub(crate) fn objects_schema() -> (&'static str, SchemaRef) {
-    let query = "SELECT bucket, key, identity, outcome, reason, detail, bytes, inflated_bytes, received, kept, duplicate,
+    let query =
+        "SELECT bucket, key, identity, outcome, reason, detail, bytes, inflated_bytes, received, kept, duplicate,
         skipped, parked, deliveries, table_version, noted_time FROM objects";
     let columns = [
-        ("bucket", TEXT), ("key", TEXT), ("identity", TEXT), ("outcome", TEXT), ("reason", TEXT), ("detail", TEXT),
-        ("bytes", COUNT), ("inflated_bytes", COUNT), ("received", COUNT), ("kept", COUNT), ("duplicate", COUNT),
-        ("skipped", COUNT), ("parked", COUNT), ("deliveries", COUNT), ("table_version", COUNT), ("noted_time", time()),
+        ("bucket", TEXT),
+        ("key", TEXT),
+        ("identity", TEXT),
+        ("outcome", TEXT),
+        ("reason", TEXT),
+        ("detail", TEXT),
+        ("bytes", COUNT),
+        ("inflated_bytes", COUNT),
+        ("received", COUNT),
+        ("kept", COUNT),
+        ("duplicate", COUNT),
+        ("skipped", COUNT),
+        ("parked", COUNT),
+        ("deliveries", COUNT),
+        ("table_version", COUNT),
+        ("noted_time", time()),
     ];
     (query, fields(&columns))
 }
@@ -411,8 +448,14 @@ pub(crate) fn objects_schema() -> (&'static str, SchemaRef) {
 pub(crate) fn parked_schema() -> (&'static str, SchemaRef) {
     let query = "SELECT bucket, key, identity, NULLIF(ordinal, -1), reason, detail, records, first_seen FROM parked";
     let columns = [
-        ("bucket", TEXT), ("key", TEXT), ("identity", TEXT), ("ordinal", COUNT), ("reason", TEXT), ("detail", TEXT),
-        ("records", COUNT), ("first_seen", time()),
+        ("bucket", TEXT),
+        ("key", TEXT),
+        ("identity", TEXT),
+        ("ordinal", COUNT),
+        ("reason", TEXT),
+        ("detail", TEXT),
+        ("records", COUNT),
+        ("first_seen", time()),
     ];
     (query, fields(&columns))
 }

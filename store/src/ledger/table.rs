@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
@@ -48,7 +47,12 @@ impl PartitionStream for LedgerScan {
         let (name, schema) = (self.name.clone(), self.schema.clone());
         // The task ends with the query: its sender fails once the stream is dropped.
         stream.spawn(async move {
-            let fail = |e: sqlx::Error| DataFusionError::Context(format!("reading {name} from the ledger"), Box::new(DataFusionError::External(Box::new(e))));
+            let fail = |e: sqlx::Error| {
+                DataFusionError::Context(
+                    format!("reading {name} from the ledger"),
+                    Box::new(DataFusionError::External(Box::new(e))),
+                )
+            };
             let mut found = sqlx::query(AssertSqlSafe(query)).fetch(&pool);
             let mut rows = Vec::with_capacity(BATCH_ROWS);
             loop {

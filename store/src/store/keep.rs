@@ -168,7 +168,8 @@ impl Store {
             for row in &copies {
                 self.pending.slots[file.slots[*row] as usize].kept -= 1;
             }
-            let slots: Vec<SlotId> = file.slots.iter().zip(&stays).filter(|(_, s)| **s).map(|(slot, _)| *slot).collect();
+            let slots: Vec<SlotId> =
+                file.slots.iter().zip(&stays).filter(|(_, s)| **s).map(|(slot, _)| *slot).collect();
             let rows = filter_record_batch(&rows, &BooleanArray::from(stays)).map_err(StoreError::rows("filter"))?;
             let path = object_store::path::Path::from(file.meta.path.as_str());
             if let Err(error) = object_store::ObjectStoreExt::delete(&self.table.store(), &path).await {

@@ -58,7 +58,9 @@ async fn a_batch_and_the_table_are_the_same() {
     }
     assert_eq!(scanned.num_columns(), schema().fields().len());
     let scanned = sorted_by_id(&scanned);
-    for (name, (had, wanted)) in schema().fields().iter().map(|f| f.name()).zip(scanned.columns().iter().zip(rows.columns())) {
+    for (name, (had, wanted)) in
+        schema().fields().iter().map(|f| f.name()).zip(scanned.columns().iter().zip(rows.columns()))
+    {
         assert_eq!(had.as_ref(), wanted.as_ref(), "{name}");
     }
 
@@ -121,7 +123,12 @@ async fn an_object_is_in_a_commit_whole_or_not_at_all() {
     // So little memory that every batch is written out at once.
     let mut store = Store::open(StoreOptions { flush_bytes: 1, ..options(dir.path()) }).await.unwrap();
     let all = events(0..90);
-    let part = |from: usize, to: usize, open| Batch { rows: rows("large", from as i32, &all[from..to]), objects: vec![], open, source: 1 };
+    let part = |from: usize, to: usize, open| Batch {
+        rows: rows("large", from as i32, &all[from..to]),
+        objects: vec![],
+        open,
+        source: 1,
+    };
     assert!(store.append(part(0, 30, true)).await.unwrap().is_none());
     let small = object("small", &events(25..35));
     assert!(store.append(small).await.unwrap().is_none(), "another source is within an object");
@@ -198,8 +205,16 @@ async fn everything_is_accounted_for_and_replay_ends_as_if_nothing_had_been_park
         store.flush().await.unwrap();
         holds(store).await;
     }
-    assert_eq!(store.parked().await.unwrap().iter().map(|p| (p.id.key.as_str(), p.reason.as_str(), p.records)).collect::<Vec<_>>(),
-        [("cut", "truncated_gzip", 0), ("late", "bad_json", 2)]);
+    assert_eq!(
+        store
+            .parked()
+            .await
+            .unwrap()
+            .iter()
+            .map(|p| (p.id.key.as_str(), p.reason.as_str(), p.records))
+            .collect::<Vec<_>>(),
+        [("cut", "truncated_gzip", 0), ("late", "bad_json", 2)]
+    );
     let views = table(&store, "SELECT fate, reason, objects FROM accounting_objects ORDER BY fate, reason").await;
     assert_eq!(views, ["duplicate||2", "kept||3", "parked|truncated_gzip|1", "received||7", "skipped|config|1"]);
     let views = table(&store, "SELECT fate, reason, records FROM accounting_records ORDER BY fate, reason").await;

@@ -1,8 +1,12 @@
-SELECT 'received' AS fate, NULL AS reason, COALESCE(sum(received), 0) AS records FROM objects
-UNION ALL
-SELECT 'kept', NULL, COALESCE(sum(kept), 0) FROM objects
-UNION ALL
-SELECT 'duplicate', NULL, COALESCE(sum(duplicate), 0) FROM objects
+-- Sums joined to their names, as in accounting_objects; parts by reason are grouped, which a filter on a name cannot spoil.
+SELECT fates.fate, CAST(NULL AS VARCHAR) AS reason,
+       CASE fates.fate WHEN 'received' THEN sums.received WHEN 'kept' THEN sums.kept ELSE sums.duplicate END AS records
+FROM (VALUES ('received'), ('kept'), ('duplicate')) AS fates (fate)
+CROSS JOIN (
+    SELECT COALESCE(sum(received), 0) AS received, COALESCE(sum(kept), 0) AS kept,
+           COALESCE(sum(duplicate), 0) AS duplicate
+    FROM objects
+) AS sums
 UNION ALL
 SELECT 'skipped', reason, sum(records) FROM skipped_records GROUP BY reason
 UNION ALL

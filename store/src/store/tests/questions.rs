@@ -24,15 +24,26 @@ async fn views_and_functions_answer() {
     assert_eq!(table(&store, "SELECT principal_key, events FROM principals").await, ["principal_key|4"]);
     let numbers = "SELECT json_text(request_parameters, 'n') FROM events ORDER BY 1";
     assert_eq!(table(&store, numbers).await, ["0", "1", "2", "3"]);
-    assert_eq!(table(&store, "SELECT json_text('{\"a\":[1,{\"b\":null}]}', 'a', '0'), json_text(NULL, 'a') IS NULL").await, ["1|true"]);
     assert_eq!(
-        table(&store, "SELECT cidr_contains('10.0.0.0/8', '10.1.2.3'), cidr_contains('10.0.0.0/8', NULL), cidr_contains('x', 'y')").await,
+        table(&store, "SELECT json_text('{\"a\":[1,{\"b\":null}]}', 'a', '0'), json_text(NULL, 'a') IS NULL").await,
+        ["1|true"]
+    );
+    assert_eq!(
+        table(
+            &store,
+            "SELECT cidr_contains('10.0.0.0/8', '10.1.2.3'), cidr_contains('10.0.0.0/8', NULL), cidr_contains('x', 'y')"
+        )
+        .await,
         ["true|false|false"]
     );
     let policy = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
-    let facts = format!("SELECT policy_grants_admin('{policy}'), policy_public(NULL), policy_foreign_accounts('{policy}', '1'), source_kind('10.0.0.1'), source_network('203.0.113.9')");
+    let facts = format!(
+        "SELECT policy_grants_admin('{policy}'), policy_public(NULL), policy_foreign_accounts('{policy}', '1'), source_kind('10.0.0.1'), source_network('203.0.113.9')"
+    );
     assert_eq!(table(&store, &facts).await, ["true|false||private|203.0.113.0/24"]);
-    let tables = table(&store, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1").await;
+    let tables =
+        table(&store, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1")
+            .await;
     for name in ["events", "objects", "parked", "accounting_records"] {
         assert!(tables.iter().any(|t| t == name), "{name} in {tables:?}");
     }
@@ -64,7 +75,14 @@ async fn only_reading_is_possible() {
         assert!(store.query(sql).await.is_err(), "{sql}");
     }
     assert!(!out.exists());
-    for sql in ["SELECT 1;", "EXPLAIN SELECT * FROM events", "EXPLAIN ANALYZE SELECT count(*) FROM events", "SHOW TABLES", "DESCRIBE events", "WITH a AS (SELECT 1) SELECT * FROM a"] {
+    for sql in [
+        "SELECT 1;",
+        "EXPLAIN SELECT * FROM events",
+        "EXPLAIN ANALYZE SELECT count(*) FROM events",
+        "SHOW TABLES",
+        "DESCRIBE events",
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+    ] {
         if let Err(error) = store.query(sql).await {
             panic!("{sql}: {error:?}");
         }
@@ -90,7 +108,8 @@ async fn other_crates_keep_tables_in_the_ledger() {
     let dir = folder();
     let store = small_store(dir.path()).await;
     let ledger = store.ledger();
-    const FIRST: &str = "CREATE TABLE findings (id TEXT PRIMARY KEY, count BIGINT, score DOUBLE PRECISION, open BIGINT, time BIGINT)";
+    const FIRST: &str =
+        "CREATE TABLE findings (id TEXT PRIMARY KEY, count BIGINT, score DOUBLE PRECISION, open BIGINT, time BIGINT)";
     ledger.migrate("detect", &[FIRST]).await.unwrap();
     ledger.migrate("detect", &[FIRST, "ALTER TABLE findings ADD COLUMN note TEXT"]).await.unwrap();
     let newer = ledger.migrate("detect", &[FIRST]).await.unwrap_err().to_string();
@@ -99,15 +118,28 @@ async fn other_crates_keep_tables_in_the_ledger() {
         let mut transaction = ledger.begin().await.unwrap();
         for n in 0..5_000i64 {
             sqlx::query("INSERT INTO findings VALUES ($1, $2, $3, $4, $5, $6)")
-                .bind(format!("f{n}")).bind(n).bind(0.5).bind(n % 2).bind(MAY).bind(None::<String>)
-                .execute(&mut *transaction).await.unwrap();
+                .bind(format!("f{n}"))
+                .bind(n)
+                .bind(0.5)
+                .bind(n % 2)
+                .bind(MAY)
+                .bind(None::<String>)
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
         }
         if commit {
             transaction.commit().await.unwrap();
         }
     }
     let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
-    let columns = [("id", DataType::Utf8View), ("count", DataType::Int64), ("score", DataType::Float64), ("open", DataType::Boolean), ("time", time)];
+    let columns = [
+        ("id", DataType::Utf8View),
+        ("count", DataType::Int64),
+        ("score", DataType::Float64),
+        ("open", DataType::Boolean),
+        ("time", time),
+    ];
     let schema = Arc::new(Schema::new(columns.map(|(name, kind)| Field::new(name, kind, true)).to_vec()));
     let session = store.session().await.unwrap();
     let found = ledger.table("findings", "SELECT id, count, score, open, time FROM findings", schema).unwrap();
@@ -115,7 +147,10 @@ async fn other_crates_keep_tables_in_the_ledger() {
     let sql = "SELECT count(*), sum(count), sum(score), count(*) FILTER (WHERE open), max(time) FROM findings";
     let answer: Vec<_> = query(&session, sql).await.unwrap().try_collect().await.unwrap();
     let text = arrow::util::pretty::pretty_format_batches(&answer).unwrap().to_string();
-    assert!(text.contains("5000") && text.contains("12497500") && text.contains("2500") && text.contains("2024-05-01"), "{text}");
+    assert!(
+        text.contains("5000") && text.contains("12497500") && text.contains("2500") && text.contains("2024-05-01"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
