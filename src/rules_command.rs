@@ -89,7 +89,8 @@ fn test(args: &RuleArgs, filter: Option<&str>, mutate: bool) -> anyhow::Result<E
     for (rule, condition) in &tested.untested {
         eprintln!("{}", terminal::clean(&format!("{rule}: every case passes without the condition: {condition}")));
     }
-    let taken_out = || format!(", {} taken out, {} not missed", counted(tested.mutants, "condition"), tested.untested.len());
+    let taken_out =
+        || format!(", {} taken out, {} not missed", counted(tested.mutants, "condition"), tested.untested.len());
     let mutants = if mutate { taken_out() } else { String::new() };
     let (ran, failed) = (counted(tested.cases, "case"), tested.failures.len());
     let seconds = started.elapsed().as_secs_f64();

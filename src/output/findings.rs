@@ -50,7 +50,8 @@ fn table(findings: &[Finding], width: Option<usize>, coloured: bool) -> Vec<Stri
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.first_time.cmp(&b.first_time)).then(a.id.cmp(&b.id)));
     let with_rule = width.is_none_or(|width| width >= RULE_WIDTH_MIN);
-    let mut heads = vec![Head::fixed("severity"), Head::fixed("first seen"), Head::number("events"), Head::text("finding")];
+    let mut heads =
+        vec![Head::fixed("severity"), Head::fixed("first seen"), Head::number("events"), Head::text("finding")];
     heads.extend(with_rule.then(|| Head::text("rule")));
     heads.push(Head::fixed("id"));
     let rows: Vec<Vec<String>> = sorted

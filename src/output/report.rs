@@ -118,6 +118,9 @@ mod tests {
         report.field("a_long_name_of_a_column", "z");
         report.section("APIs\r");
         report.grid(&[Head::text("api")], &[vec!["a\nb".into()]]);
-        assert_eq!(report.text, "who␛[2J\nagent       x\u{fffd}y\na_long_name_of_a_column  z\n\nAPIs␍\napi\n───\na␊b\n");
+        assert_eq!(
+            report.text,
+            "who␛[2J\nagent       x\u{fffd}y\na_long_name_of_a_column  z\n\nAPIs␍\napi\n───\na␊b\n"
+        );
     }
 }
