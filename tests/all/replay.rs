@@ -40,7 +40,8 @@ fn a_mended_object_ends_as_if_it_had_never_been_parked() {
     let fresh = world.store("fresh");
     fresh.scan(world.path("logs")).ok();
     let truth = fresh.truth();
-    assert_eq!((truth.events.len(), truth.findings.len()), (404, 1));
+    assert_eq!(truth.events.len(), 404);
+    assert!(!truth.findings.is_empty());
     store.truth().assert_same(&truth, "after the replay");
     assert_eq!(store.sql("SELECT * FROM parked"), Vec::<Value>::new());
 }

@@ -50,7 +50,7 @@ const MISTAKES: &[(&str, &str, &str, usize, &str)] = &[
     ("unknown_name", "'CreateAccessKey'", "'CreateAccesKey'", 0, "did you mean `CreateAccessKey`?"),
     ("unknown_table", "\nFROM events", "\nFROM evnts", 0, "evnts"),
     ("bad_sql", "\nFROM events", "\nFORM events", 0, "the SQL cannot be read"),
-    ("a_join", "\nFROM events", "\nFROM events JOIN events b USING (event_id)", 0, "the SELECT uses a join"),
+    ("a_subquery", "\nFROM events", "\nFROM (SELECT * FROM events) events", 0, "the SELECT uses a subquery"),
     (
         "the_clock",
         "WHERE event_source",
