@@ -51,7 +51,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut bench = Workbench::open(&place, None, &RuleArgs::default()).await?;
     let geo = Geo::open(&[logs.join("geo-city.mmdb"), logs.join("geo-asn.mmdb")])?;
     let source = intake::open_source(&logs.join("AWSLogs").display().to_string()).await?;
-    let outcome = bench.read(source, Selection::Wanted(Wanted::default()), geo, false).await?;
+    let outcome = bench.read(source, Selection::Wanted(Wanted::default()), geo, None).await?;
     let findings = bench.detector.findings().current().await?;
     output::findings(&findings, FindingsFormat::Table)?;
     bench.tell(&outcome, &findings).await?;

@@ -8,6 +8,7 @@
 //! else feeds the loop or is fed by it through bounded channels. Dropping the permit of an object says that it was
 //! decoded.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, RwLock};
@@ -18,7 +19,7 @@ use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use trailhound_detect::Detector;
 use trailhound_ingest::source::{Body, Bucket, Fetched, Folder, Listed, Selection, Source, SourceError};
-use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits};
+use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId};
 use trailhound_store::{Commit, Store};
 
 /// Bytes of objects between being fetched and being decoded, at most.
@@ -53,6 +54,8 @@ pub struct Outcome {
     pub known: u64,
     /// Objects that could not be fetched; they are not accounted for and will be tried by the next run.
     pub unfetched: Vec<SourceError>,
+    /// Replayed objects whose content is another one now: as they were parked, and their identity now.
+    pub mended: Vec<(ObjectId, String)>,
     /// What was wrong with single objects, one line each, in the order in which they were read.
     pub remarks: Vec<String>,
 }
@@ -68,6 +71,7 @@ impl Outcome {
         mine.findings += theirs.findings;
         self.known += other.known;
         self.unfetched.extend(other.unfetched);
+        self.mended.extend(other.mended);
         self.remarks.extend(other.remarks);
     }
 }
@@ -100,8 +104,8 @@ pub struct Intake<'a> {
     pub detector: &'a Detector,
     pub geo: Geo,
     pub limits: Limits,
-    /// Read known objects again, and count no delivery: a replay.
-    pub again: bool,
+    /// A replay: these objects are read again, by key, and no delivery is counted.
+    pub again: Option<BTreeMap<String, ObjectId>>,
 }
 
 impl Intake<'_> {
@@ -156,13 +160,21 @@ impl Intake<'_> {
         outcome.progress.listed = chunk.listed;
         outcome.progress.listing_done = chunk.listing_done;
         outcome.unfetched.extend(chunk.failed);
-        let known = if self.again {
+        let known = if self.again.is_some() {
             Default::default()
         } else {
             let ids: Vec<_> = chunk.jobs.iter().map(|job| &job.fetched.id).collect();
             self.store.known_among(&ids).await?
         };
-        for job in chunk.jobs {
+        for mut job in chunk.jobs {
+            // What stands at a parked object's address now is that object, mended.
+            if let Some(parked) = self.again.as_ref().and_then(|again| again.get(&job.fetched.id.key))
+                && *parked != job.fetched.id
+            {
+                let identity = job.fetched.id.identity.clone();
+                job.fetched.id = parked.clone();
+                outcome.mended.push((parked.clone(), identity));
+            }
             if known.contains_key(&job.fetched.id) {
                 outcome.known += 1;
                 outcome.progress.objects += 1;
@@ -271,7 +283,7 @@ fn decode_all(number: u32, taken: &Mutex<Receiver<Job>>, done: &mpsc::Sender<Bat
 
 fn decode_file(
     decoder: &mut Decoder,
-    id: trailhound_ingest::ObjectId,
+    id: ObjectId,
     file: std::io::Result<File>,
     bytes: u64,
     emit: &mut dyn FnMut(Batch),

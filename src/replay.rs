@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use trailhound_ingest::Geo;
 use trailhound_ingest::source::{Listed, Selection};
+use trailhound_ingest::{Geo, ObjectId};
 
 use crate::args::ReplayArgs;
 use crate::intake::{self, Outcome};
@@ -21,13 +21,9 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         eprintln!("nothing is parked");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut by_bucket: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
+    let mut by_bucket: BTreeMap<String, BTreeMap<String, ObjectId>> = BTreeMap::new();
     for entry in parked {
-        let listed = Listed { key: entry.id.key, bytes: 0, etag: None };
-        let objects = by_bucket.entry(entry.id.bucket).or_default();
-        if !objects.contains(&listed) {
-            objects.push(listed);
-        }
+        by_bucket.entry(entry.id.bucket.clone()).or_default().insert(entry.id.key.clone(), entry.id);
     }
     let place = Place::of(Some(&args.store.store))?;
     let mut bench = Workbench::open(&place, args.store.ledger.clone(), &args.rules).await?;
@@ -36,7 +32,11 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         // On disk the folder stands for the bucket, as an absolute path.
         let address = if bucket.starts_with('/') { bucket } else { format!("s3://{bucket}") };
         let source = intake::open_source(&address).await?;
-        outcome.add(bench.read(source, Selection::Keys(objects), Geo::open(&args.geoip)?, true).await?);
+        let keys = objects.keys().map(|key| Listed { key: key.clone(), bytes: 0, etag: None }).collect();
+        outcome.add(bench.read(source, Selection::Keys(keys), Geo::open(&args.geoip)?, Some(objects)).await?);
+    }
+    for (id, identity) in &outcome.mended {
+        bench.store.identify(id, identity).await?;
     }
     bench.tell(&outcome, &bench.detector.findings().current().await?).await?;
     let left = bench.store.parked().await?;

@@ -1,5 +1,6 @@
 //! `trailhound scan`: logs in, findings out, and the account of every object and record.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use trailhound_detect::{Detector, Finding};
 use trailhound_ingest::source::{Selection, Source, Wanted};
-use trailhound_ingest::{Geo, Limits};
+use trailhound_ingest::{Geo, Limits, ObjectId};
 use trailhound_store::{Accounting, Store, StoreOptions};
 
 use crate::args::{RuleArgs, ScanArgs, SeverityArg};
@@ -27,7 +28,7 @@ pub async fn run(args: ScanArgs) -> anyhow::Result<ExitCode> {
     let mut bench = Workbench::open(&place, args.ledger.clone(), &args.rules).await?;
     let wanted =
         Wanted { since: args.since, until: args.until, accounts: args.account.clone(), regions: args.region.clone() };
-    let outcome = bench.read(source, Selection::Wanted(wanted), geo, false).await?;
+    let outcome = bench.read(source, Selection::Wanted(wanted), geo, None).await?;
     let findings = bench.detector.findings().current().await?;
     output::findings(&findings, args.format)?;
     bench.tell(&outcome, &findings).await?;
@@ -85,7 +86,7 @@ impl Workbench {
         source: Source,
         selection: Selection,
         geo: Geo,
-        again: bool,
+        again: Option<BTreeMap<String, ObjectId>>,
     ) -> anyhow::Result<Outcome> {
         let bar = progress_bar();
         let (store, detector) = (&mut self.store, &self.detector);

@@ -169,6 +169,18 @@ impl Store {
         self.ledger.parked().await
     }
 
+    /// After a replay of an object whose content at its address is another one now (it was mended): its account stands
+    /// under the new identity from here on, so that a later scan knows it. Where that identity has an account of its
+    /// own already, nothing changes. A crash before this leaves the old identity, and a later scan reads the object
+    /// once more, as duplicates.
+    pub async fn identify(&mut self, id: &ObjectId, identity: &str) -> Result<()> {
+        let new = ObjectId { identity: identity.to_string(), ..id.clone() };
+        if self.known(&new).await?.is_none() {
+            self.ledger.identify(id, identity).await?;
+        }
+        Ok(())
+    }
+
     /// The ledger, for the tables of other crates.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

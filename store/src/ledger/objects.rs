@@ -87,6 +87,27 @@ pub(crate) struct Totals {
 }
 
 impl Ledger {
+    /// Puts an object's account under the identity of the content that stands at its address now.
+    pub(crate) async fn identify(&self, id: &ObjectId, identity: &str) -> Result<()> {
+        let fail = |e| self.fail("identify a mended object", e);
+        let mut transaction = self.begin().await?;
+        for sql in [
+            "UPDATE objects SET identity = $1 WHERE bucket = $2 AND key = $3 AND identity = $4",
+            "UPDATE parked SET identity = $1 WHERE bucket = $2 AND key = $3 AND identity = $4",
+            "UPDATE skipped_records SET identity = $1 WHERE bucket = $2 AND key = $3 AND identity = $4",
+        ] {
+            sqlx::query(sql)
+                .bind(identity.to_string())
+                .bind(id.bucket.clone())
+                .bind(id.key.clone())
+                .bind(id.identity.clone())
+                .execute(&mut *transaction)
+                .await
+                .map_err(fail)?;
+        }
+        transaction.commit().await.map_err(fail)
+    }
+
     /// What is known of these objects; those that are not known are left out.
     pub(crate) async fn known(&self, ids: &[&ObjectId]) -> Result<HashMap<ObjectId, KnownObject>> {
         let fail = |e| self.fail("look objects up", e);
