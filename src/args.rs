@@ -129,6 +129,7 @@ impl SeverityArg {
 #[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
 pub enum RowsFormat {
     Table,
+    /// For spreadsheets: a value that one would take for a formula gets an apostrophe in front
     Csv,
     /// One object a line
     Json,

@@ -19,7 +19,7 @@ use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use trailhound_detect::Detector;
 use trailhound_ingest::source::{Body, Bucket, Fetched, Folder, Listed, Selection, Source, SourceError};
-use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId};
+use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId, ParkedRecord};
 use trailhound_store::{Commit, Store};
 
 /// Bytes of objects between being fetched and being decoded, at most.
@@ -150,6 +150,9 @@ impl Intake<'_> {
         if let Some(commit) = self.store.flush().await? {
             self.judge(&commit, &mut outcome).await?;
         }
+        for (place, record) in self.store.take_differing() {
+            push(&mut outcome.remarks, record_line(&place, &record));
+        }
         outcome.progress.listing_done = true;
         observe(&outcome.progress);
         Ok(outcome)
@@ -219,8 +222,12 @@ fn remark(report: &trailhound_ingest::ObjectReport, remarks: &mut Vec<String>) {
         push(remarks, format!("{verb} {place}: {reason}: {}", report.detail.as_deref().unwrap_or("")));
     }
     for record in &report.parked {
-        push(remarks, format!("parked {place} record {}: {}: {}", record.ordinal, record.reason, record.detail));
+        push(remarks, record_line(&place, record));
     }
+}
+
+fn record_line(place: &str, record: &ParkedRecord) -> String {
+    format!("parked {place} record {}: {}: {}", record.ordinal, record.reason, record.detail)
 }
 
 fn push(remarks: &mut Vec<String>, line: String) {

@@ -21,19 +21,22 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         eprintln!("nothing is parked");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut by_bucket: BTreeMap<String, BTreeMap<String, ObjectId>> = BTreeMap::new();
+    let mut by_bucket: BTreeMap<String, (Vec<Listed>, BTreeMap<String, ObjectId>)> = BTreeMap::new();
     for entry in parked {
-        by_bucket.entry(entry.id.bucket.clone()).or_default().insert(entry.id.key.clone(), entry.id);
+        let (listed, objects) = by_bucket.entry(entry.id.bucket.clone()).or_default();
+        let key = entry.id.key.clone();
+        if objects.insert(key.clone(), entry.id).is_none() {
+            listed.push(Listed { key, bytes: entry.bytes, etag: None });
+        }
     }
     let place = Place::of(Some(&args.store.store))?;
     let mut bench = Workbench::open(&place, args.store.ledger.clone(), &args.rules).await?;
     let mut outcome = Outcome::default();
-    for (bucket, objects) in by_bucket {
+    for (bucket, (listed, objects)) in by_bucket {
         // On disk the folder stands for the bucket, as an absolute path.
         let address = if bucket.starts_with('/') { bucket } else { format!("s3://{bucket}") };
         let source = intake::open_source(&address).await?;
-        let keys = objects.keys().map(|key| Listed { key: key.clone(), bytes: 0, etag: None }).collect();
-        outcome.add(bench.read(source, Selection::Keys(keys), Geo::open(&args.geoip)?, Some(objects)).await?);
+        outcome.add(bench.read(source, Selection::Keys(listed), Geo::open(&args.geoip)?, Some(objects)).await?);
     }
     for (id, identity) in &outcome.mended {
         bench.store.identify(id, identity).await?;

@@ -7,7 +7,8 @@
 //!   an event, 40 on average ([`ENTRY_BYTES`] a slot). Hours are made resident when rows for them come and leave in the
 //!   order of their last use when the limit is reached;
 //! - the ids of any other hour are streamed from the table past the rows in question, which needs memory for those
-//!   rows only. That is how an hour larger than the whole limit is treated, and one that a few late rows ask about.
+//!   rows only. That is how an hour larger than the whole limit is treated, and one that a few late rows ask about:
+//!   were it made resident for them, it would drive out an hour that is asked about all the time.
 //!
 //! Statistics of the log choose the files, those of the files the row groups, and bloom filters spare most reads for
 //! few ids. The table's files include those that are written and wait for their commit.
@@ -38,7 +39,10 @@ const ENTRY_BYTES: usize = 25;
 /// Rows that ask about a large hour that is not resident are looked up through bloom filters up to this number.
 const FEW: usize = 64;
 /// An hour with at most so many rows is made resident even for a few.
-const SMALL_HOUR_ROWS: u64 = 200_000;
+const SMALL_HOUR_ROWS: u64 = 10_000;
+/// A larger hour is made resident once one row was asked for of so many stored: from then on reading it whole is
+/// cheaper than going on to ask.
+const ROWS_STORED_PER_ASKED: u64 = 64;
 
 /// The hour of an event time in microseconds.
 pub(crate) fn hour_of(micros: i64) -> Hour {
@@ -106,6 +110,8 @@ impl Resident {
 /// The resident hours.
 pub(crate) struct Dedup {
     hours: HashMap<Hour, Resident>,
+    /// Rows that were asked of hours that are not resident.
+    asked: HashMap<Hour, u64>,
     bytes: usize,
     bytes_max: usize,
     uses: u64,
@@ -113,7 +119,7 @@ pub(crate) struct Dedup {
 
 impl Dedup {
     pub fn new(bytes_max: usize) -> Self {
-        Self { hours: HashMap::new(), bytes: 0, bytes_max, uses: 0 }
+        Self { hours: HashMap::new(), asked: HashMap::new(), bytes: 0, bytes_max, uses: 0 }
     }
 
     /// Forgets hours whose ids changed without us: another writer added to them.
@@ -180,9 +186,13 @@ impl Dedup {
         let files = table.files_of_hour(hour);
         let stored: u64 = files.iter().map(|f| f.rows).sum();
         let needed = slots_bytes(asking.saturating_add(usize::try_from(stored).unwrap_or(usize::MAX)));
-        if needed > self.bytes_max || (asking <= FEW && stored > SMALL_HOUR_ROWS) {
+        let asked = self.asked.entry(hour).or_default();
+        *asked += asking as u64;
+        let worth_it = stored <= SMALL_HOUR_ROWS || stored <= asked.saturating_mul(ROWS_STORED_PER_ASKED);
+        if needed > self.bytes_max || !worth_it {
             return Ok(false);
         }
+        self.asked.remove(&hour);
         self.shrink(needed);
         let mut ids = HashMap::new();
         each_id(&table.store(), &files, hour, None, |key, hash, in_hour| {

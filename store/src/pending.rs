@@ -30,6 +30,13 @@ pub(crate) struct Slot {
     pub differing: Vec<ParkedRecord>,
 }
 
+impl Slot {
+    /// `bucket/key`.
+    pub fn address(&self) -> String {
+        format!("{}/{}", self.key.0, self.key.1)
+    }
+}
+
 /// Rows that were not judged yet, with the objects that they belong to, in runs.
 pub(crate) struct Rows {
     pub batch: RecordBatch,

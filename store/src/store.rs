@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use sqlx::any::Any;
-use trailhound_ingest::{Batch, ObjectId};
+use trailhound_ingest::{Batch, ObjectId, ParkedRecord};
 
 use crate::account::{Notes, ObjectAccount};
 use crate::clock::now_micros;
@@ -80,6 +80,8 @@ pub struct Store {
     pub(crate) ledger: Ledger,
     dedup: Dedup,
     pending: Pending,
+    /// Copies that were parked because they differ, since [`Store::take_differing`] was last called.
+    differing: Vec<(String, ParkedRecord)>,
     closed: bool,
 }
 
@@ -90,7 +92,8 @@ impl Store {
         let table = Table::open(&location).await?;
         let ledger = Ledger::open(&location.ledger).await?;
         let dedup = Dedup::new(options.dedup_bytes_max);
-        let mut store = Self { options, table, ledger, dedup, pending: Pending::default(), closed: false };
+        let mut store =
+            Self { options, table, ledger, dedup, pending: Pending::default(), differing: Vec::new(), closed: false };
         store.repair().await?;
         Ok(store)
     }
@@ -179,6 +182,12 @@ impl Store {
             self.ledger.identify(id, identity).await?;
         }
         Ok(())
+    }
+
+    /// Copies that differ from what was kept under their event id and were parked since this was last called, with the
+    /// `bucket/key` that each came in; the first thousand of them.
+    pub fn take_differing(&mut self) -> Vec<(String, ParkedRecord)> {
+        std::mem::take(&mut self.differing)
     }
 
     /// The ledger, for the tables of other crates.

@@ -91,7 +91,8 @@ impl Bucket {
             key: listed.key.clone(),
             what: format!("the body broke off: {error}"),
         };
-        if listed.bytes <= held_max {
+        let size = object.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(listed.bytes);
+        if size <= held_max {
             let body = object.body.collect().await.map_err(|error| cut(&error))?.to_vec();
             return Ok(Fetched { id, bytes: body.len() as u64, body: Body::Bytes(body) });
         }

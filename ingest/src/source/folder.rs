@@ -64,8 +64,10 @@ impl Folder {
         let path = self.root.join(&listed.key);
         let mut file = File::open(&path).map_err(|source| self.read_error(&listed.key, source))?;
         let mut hash = Sha256::new();
-        let (bytes, body) = if listed.bytes <= held_max {
-            let mut content = Vec::with_capacity(listed.bytes as usize);
+        // The file may have grown since it was listed.
+        let size = file.metadata().map_or(listed.bytes, |meta| meta.len());
+        let (bytes, body) = if size <= held_max {
+            let mut content = Vec::with_capacity(size as usize);
             file.read_to_end(&mut content).map_err(|source| self.read_error(&listed.key, source))?;
             hash.update(&content);
             (content.len() as u64, Body::Bytes(content))

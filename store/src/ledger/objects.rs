@@ -70,6 +70,8 @@ pub struct ParkedEntry {
     pub reason: String,
     pub detail: Option<String>,
     pub records: u64,
+    /// The object's size as stored, when it was read.
+    pub bytes: u64,
 }
 
 /// Sums over the ledger, for the accounting.
@@ -304,7 +306,7 @@ impl Ledger {
         let sql = "SELECT o.bucket, o.key, o.identity, o.outcome,
                 COALESCE(o.reason, (SELECT MIN(p.reason) FROM parked p
                     WHERE p.bucket = o.bucket AND p.key = o.key AND p.identity = o.identity), 'unknown'),
-                o.detail, o.parked
+                o.detail, o.parked, o.bytes
             FROM objects o WHERE o.outcome = 'parked' OR o.parked > 0 ORDER BY o.bucket, o.key, o.identity";
         let rows = sqlx::query(sql).fetch_all(self.pool()).await.map_err(fail)?;
         let read = |row: &AnyRow| -> std::result::Result<ParkedEntry, sqlx::Error> {
@@ -314,6 +316,7 @@ impl Ledger {
                 reason: row.try_get(4)?,
                 detail: row.try_get(5)?,
                 records: count(row, 6)?,
+                bytes: count(row, 7)?,
             })
         };
         rows.iter().map(read).collect::<std::result::Result<_, _>>().map_err(fail)

@@ -19,6 +19,9 @@ use crate::error::{Result, StoreError};
 use crate::pending::{Rows, SlotId, Written};
 use crate::table::CommitLog;
 
+/// Differing copies that wait to be told of; the ledger has them all.
+const DIFFERING_TOLD_MAX: usize = 1_000;
+
 /// A row among the pending batches: batch and row in it.
 type Place = (usize, usize);
 
@@ -139,11 +142,16 @@ impl Store {
         }
         let id = ids_and_hashes(rows)?.0.value(row);
         let ordinal = rows.column_by_name("src_ordinal").and_then(|c| c.as_primitive_opt::<Int32Type>());
-        self.pending.slots[slot as usize].differing.push(ParkedRecord {
+        let record = ParkedRecord {
             ordinal: ordinal.map_or(0, |o| o.value(row)),
             reason: "differing_copy".into(),
             detail: format!("event {id} was kept with other values of {}", columns.join(", ")),
-        });
+        };
+        let slot = &mut self.pending.slots[slot as usize];
+        if self.differing.len() < DIFFERING_TOLD_MAX {
+            self.differing.push((slot.address(), record.clone()));
+        }
+        slot.differing.push(record);
         Ok(())
     }
 

@@ -1,0 +1,1 @@
+//! Findings → incidents → messages to people.
