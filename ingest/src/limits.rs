@@ -17,15 +17,19 @@ pub struct Limits {
     pub batch_bytes: usize,
 }
 
+impl Limits {
+    pub const DEFAULT: Self = Self {
+        object_bytes_max: 1 << 30,
+        inflated_bytes_max: 512 << 20,
+        record_bytes_max: 4 << 20,
+        whole_bytes_max: 32 << 20,
+        parked_records_max: 10_000,
+        batch_bytes: 8 << 20,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            object_bytes_max: 1 << 30,
-            inflated_bytes_max: 512 << 20,
-            record_bytes_max: 4 << 20,
-            whole_bytes_max: 32 << 20,
-            parked_records_max: 10_000,
-            batch_bytes: 8 << 20,
-        }
+        Self::DEFAULT
     }
 }

@@ -1,4 +1,4 @@
-//! Where objects come from: a folder, a file, or a prefix of a bucket.
+//! Where objects come from: a folder, a file, a prefix of a bucket, or any bucket that a message names.
 //!
 //! A source lists what is there and fetches what is asked for. It knows nothing of what was read before.
 
@@ -7,11 +7,21 @@ use std::path::PathBuf;
 use crate::key::{self, Key};
 use crate::object::ObjectId;
 
+mod access;
 pub mod bucket;
+pub mod clients;
+mod fetch;
+mod fetch_error;
 pub mod folder;
+pub mod listing;
+#[cfg(test)]
+mod tests;
 
-pub use bucket::Bucket;
+pub use bucket::{Bucket, Page};
+pub use clients::{BucketConfig, Clients, FetchLimits};
+pub use fetch_error::{FetchError, FetchFault, FetchOutcome};
 pub use folder::Folder;
+pub use listing::{Listing, Scope};
 
 /// An object that is there, not fetched yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +58,10 @@ pub enum SourceError {
     Read { path: String, source: std::io::Error },
     #[error("{url} is not of the form s3://bucket/prefix")]
     Url { url: String },
-    #[error("s3://{bucket}/{key}: {what}")]
-    Bucket { bucket: String, key: String, what: String },
-    #[error("a temporary file for a large object cannot be written (TMPDIR says where)")]
-    Temporary { source: std::io::Error },
+    #[error("[[bucket]] {name:?}: {what}")]
+    Config { name: String, what: &'static str },
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
 }
 
 /// A place that holds logs.
@@ -111,29 +121,4 @@ fn stamp_micros(stamp: &str) -> Option<i64> {
         time.get(..2)?,
         time.get(2..4)?
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wants_by_account_region_and_time() {
-        let key = "AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/09/111122223333_CloudTrail_eu-west-1_20250309T1255Z_AbCdEfGhIjKlMnOp.json.gz";
-        let at = |text: &str| crate::time::parse(text);
-        let wanted = |since, until, account: &str, region: &str| Wanted {
-            since,
-            until,
-            accounts: if account.is_empty() { vec![] } else { vec![account.into()] },
-            regions: if region.is_empty() { vec![] } else { vec![region.into()] },
-        };
-        assert!(wanted(None, None, "", "").wants(key));
-        assert!(wanted(None, None, "111122223333", "eu-west-1").wants(key));
-        assert!(!wanted(None, None, "444455556666", "").wants(key));
-        assert!(!wanted(None, None, "", "us-east-1").wants(key));
-        assert!(wanted(at("2025-03-09T12:50:00Z"), at("2025-03-09T12:50:00Z"), "", "").wants(key));
-        assert!(!wanted(at("2025-03-09T12:56:00Z"), None, "", "").wants(key));
-        assert!(!wanted(None, at("2025-03-09T12:44:00Z"), "", "").wants(key));
-        assert!(wanted(at("2030-01-01T00:00:00Z"), None, "1", "").wants("export.json"));
-    }
 }
