@@ -136,7 +136,7 @@ async fn an_object_is_in_a_commit_whole_or_not_at_all() {
     assert_eq!(table(&store, "SELECT count(*) FROM events").await, ["0"]);
     assert!(store.append(part(30, 60, true)).await.unwrap().commit.is_none());
     let last = Batch { objects: vec![report("large", 90)], ..part(60, 90, false) };
-    let commit = store.append(last).await.unwrap().expect("whole, so it is committed");
+    let commit = store.append(last).await.unwrap().commit.expect("whole, so it is committed");
     assert_eq!((commit.kept, commit.batches.len()), (90, 0), "rows that were written out are not in memory");
     holds(&store).await;
     let objects = table(&store, "SELECT key, received, kept, duplicate FROM objects ORDER BY key").await;
