@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use trailhound_ingest::source::{Body, Fetched};
-use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId};
+use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId, ObjectReport};
 
 use crate::clock::now_micros;
 
@@ -129,6 +129,9 @@ fn decode_file(
 ) {
     match file {
         Ok(file) => decoder.object(id, Content::Stream(Box::new(file), bytes), emit),
-        Err(error) => emit(Batch::parked(id, bytes, "unreadable_file", format!("cannot be opened again: {error}"))),
+        Err(error) => {
+            let report = ObjectReport::new(id, bytes);
+            emit(Batch::without_rows(report.park("unreadable_file", format!("cannot be opened again: {error}"))));
+        }
     }
 }

@@ -22,7 +22,7 @@ use trailhound_store::{Commit, Store};
 use crate::decoders::{Decoders, Job};
 
 /// Bytes of objects between being fetched and being decoded, at most.
-const IN_FLIGHT_BYTES_MAX: u64 = 32 << 20;
+const IN_FLIGHT_BYTES_MAX: u64 = 16 << 20;
 /// Permits are counted in units of this, so that a large object does not need millions of them.
 const PERMIT_BYTES: u64 = 1 << 10;
 /// Objects that are asked for in the ledger at once.

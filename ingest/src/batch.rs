@@ -2,7 +2,7 @@
 
 use arrow::record_batch::RecordBatch;
 
-use crate::object::{ObjectId, ObjectReport};
+use crate::object::ObjectReport;
 use crate::schema::schema;
 
 /// The `source` of batches that no decoder made.
@@ -23,8 +23,7 @@ pub struct Batch {
 
 impl Batch {
     /// An object that could not be had or opened: no rows, only its account.
-    pub fn parked(id: ObjectId, bytes: u64, reason: &str, detail: impl Into<String>) -> Self {
-        let report = ObjectReport::new(id, bytes).park(reason, detail);
+    pub fn without_rows(report: ObjectReport) -> Self {
         Self { rows: RecordBatch::new_empty(schema()), objects: vec![report], open: false, source: NO_DECODER }
     }
 }

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod batch;
 mod column;
 pub mod decode;
+mod facts;
 pub mod geo;
 pub mod identity;
 mod inflate;

@@ -16,7 +16,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
-use trailhound_ingest::source::{Announced, Listing};
+use trailhound_ingest::notification::Announced;
+use trailhound_ingest::source::{Clients, Listing, Scope};
 use trailhound_store::Ledger;
 
 use super::delivery::Ticket;
@@ -53,7 +54,10 @@ pub struct Wanted {
     /// The organisation's id, where the trail is an organisation's.
     #[serde(default)]
     pub organization: Option<String>,
+    /// Without any, all that are there.
+    #[serde(default)]
     pub accounts: Vec<String>,
+    #[serde(default)]
     pub regions: Vec<String>,
     /// First and last day, such as `2025-03-09`.
     pub since: String,
@@ -77,18 +81,23 @@ pub struct Backfill {
 /// The backfills of this service.
 pub struct Backfills {
     ledger: Ledger,
+    clients: Clients,
     more: Notify,
 }
 
 impl Backfills {
-    pub async fn open(ledger: &Ledger) -> anyhow::Result<Self> {
+    pub async fn open(ledger: &Ledger, clients: &Clients) -> anyhow::Result<Self> {
         ledger.migrate("backfill", TABLES).await?;
-        Ok(Self { ledger: ledger.clone(), more: Notify::new() })
+        Ok(Self { ledger: ledger.clone(), clients: clients.clone(), more: Notify::new() })
     }
 
     /// Notes a backfill; it is worked on from now on. Asking for the same again goes on with what is there.
     pub async fn begin(&self, wanted: Wanted) -> anyhow::Result<Backfill> {
-        let prefixes = prefixes(&wanted)?;
+        let listing = Listing::new(&self.clients, scope(&wanted)?);
+        let regions = listing.regions().await?;
+        let prefixes: Vec<String> = listing.prefixes(regions).take(UNITS_MAX + 1).collect();
+        anyhow::ensure!(!prefixes.is_empty(), "there is nothing to list: no account's logs are below that prefix");
+        anyhow::ensure!(prefixes.len() <= UNITS_MAX, "these are more than {UNITS_MAX} days of regions: ask for fewer days");
         let id = id_of(&wanted)?;
         let fail = |e| self.ledger.fail("begin a backfill", e);
         let mut transaction = self.ledger.begin().await?;
@@ -188,9 +197,10 @@ impl Backfills {
         let (ended, end) = oneshot::channel();
         let first = Ticket::first(now_micros(), move |all| drop(ended.send(all)));
         let objects = AtomicU64::new(0);
-        let mut listing = Listing::new(fetcher.clients(), &unit.bucket, &unit.prefix);
-        while let Some(page) = listing.next().await? {
-            for listed in page {
+        let mut token = None;
+        loop {
+            let page = self.clients.list(&unit.bucket, &unit.prefix, token).await?;
+            for listed in &page.listed {
                 let announced = Announced::listed(&unit.bucket, listed);
                 tokio::select! {
                     () = cancel.cancelled() => anyhow::bail!("the service is stopping"),
@@ -198,6 +208,10 @@ impl Backfills {
                 }
                 fetcher.fetch(announced, first.another(), cancel).await;
                 objects.fetch_add(1, Ordering::Relaxed);
+            }
+            token = page.next;
+            if token.is_none() {
+                break;
             }
         }
         first.done();
@@ -215,7 +229,7 @@ impl Backfills {
         let rows = sqlx::query(
             "SELECT u.backfill, u.prefix, b.bucket FROM backfill_units u JOIN backfills b ON b.id = u.backfill
              WHERE u.state = 'waiting'
-             ORDER BY CASE WHEN u.detail IS NULL THEN 0 ELSE 1 END, b.begun_time, u.prefix DESC LIMIT $1",
+             ORDER BY CASE WHEN u.detail IS NULL THEN 0 ELSE 1 END, b.begun_time, u.prefix LIMIT $1",
         )
         .bind(UNITS_LOOKED_UP)
         .fetch_all(self.ledger.pool())
@@ -261,11 +275,9 @@ fn id_of(wanted: &Wanted) -> anyhow::Result<String> {
     Ok(digest[..6].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The prefixes of the wanted days, the newest first: they matter most.
-fn prefixes(wanted: &Wanted) -> anyhow::Result<Vec<String>> {
+/// What is to be listed, checked.
+fn scope(wanted: &Wanted) -> anyhow::Result<Scope> {
     anyhow::ensure!(!wanted.bucket.is_empty(), "the bucket is missing");
-    anyhow::ensure!(!wanted.accounts.is_empty(), "name at least one account");
-    anyhow::ensure!(!wanted.regions.is_empty(), "name at least one region");
     for account in &wanted.accounts {
         let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         anyhow::ensure!(digits, "{account:?} is not an account id of 12 digits");
@@ -277,76 +289,46 @@ fn prefixes(wanted: &Wanted) -> anyhow::Result<Vec<String>> {
     let day = |text: &str| -> anyhow::Result<jiff::civil::Date> {
         text.parse().with_context(|| format!("{text:?} is not a day such as 2025-03-09"))
     };
-    let (since, until) = (day(&wanted.since)?, day(&wanted.until)?);
-    anyhow::ensure!(since <= until, "the last day {until} is before the first {since}");
-    let days = (until - since).get_days() as usize + 1;
-    let units = days * wanted.accounts.len() * wanted.regions.len();
-    anyhow::ensure!(units <= UNITS_MAX, "{units} units are more than {UNITS_MAX}: ask for fewer days at once");
-    let before = match wanted.prefix.trim_end_matches('/') {
+    let (first_day, last_day) = (day(&wanted.since)?, day(&wanted.until)?);
+    anyhow::ensure!(first_day <= last_day, "the last day {last_day} is before the first {first_day}");
+    let prefix = match wanted.prefix.trim_end_matches('/') {
         "" => String::new(),
         prefix => format!("{prefix}/"),
     };
-    let organization = wanted.organization.as_ref().map_or(String::new(), |id| format!("{id}/"));
-    let mut prefixes = Vec::with_capacity(units);
-    let mut date = until;
-    loop {
-        for account in &wanted.accounts {
-            for region in &wanted.regions {
-                prefixes.push(format!(
-                    "{before}AWSLogs/{organization}{account}/CloudTrail/{region}/{:04}/{:02}/{:02}/",
-                    date.year(),
-                    date.month(),
-                    date.day()
-                ));
-            }
-        }
-        if date == since {
-            return Ok(prefixes);
-        }
-        date = date.yesterday()?;
-    }
+    Ok(Scope {
+        bucket: wanted.bucket.clone(),
+        prefix,
+        organization: wanted.organization.clone(),
+        accounts: wanted.accounts.clone(),
+        regions: wanted.regions.clone(),
+        first_day,
+        last_day,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wanted() -> Wanted {
-        Wanted {
-            bucket: "trail".into(),
-            prefix: "logs/".into(),
-            organization: Some("o-abc".into()),
-            accounts: vec!["111122223333".into()],
-            regions: vec!["eu-west-1".into(), "us-east-1".into()],
-            since: "2025-02-28".into(),
-            until: "2025-03-01".into(),
-        }
-    }
-
-    #[test]
-    fn a_backfill_is_cut_into_days() {
-        assert_eq!(
-            prefixes(&wanted()).unwrap(),
-            [
-                "logs/AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1/2025/03/01/",
-                "logs/AWSLogs/o-abc/111122223333/CloudTrail/us-east-1/2025/03/01/",
-                "logs/AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1/2025/02/28/",
-                "logs/AWSLogs/o-abc/111122223333/CloudTrail/us-east-1/2025/02/28/",
-            ]
-        );
-    }
-
     #[test]
     fn mistakes_are_refused_in_words() {
         let refused = |change: fn(&mut Wanted)| {
-            let mut wanted = wanted();
+            let mut wanted = Wanted {
+                bucket: "trail".into(),
+                prefix: "logs/".into(),
+                organization: None,
+                accounts: vec!["111122223333".into()],
+                regions: vec!["eu-west-1".into()],
+                since: "2025-02-28".into(),
+                until: "2025-03-01".into(),
+            };
+            assert_eq!(scope(&wanted).unwrap().prefix, "logs/");
             change(&mut wanted);
-            prefixes(&wanted).unwrap_err().to_string()
+            scope(&wanted).unwrap_err().to_string()
         };
         assert!(refused(|w| w.accounts = vec!["12".into()]).contains("12 digits"));
         assert!(refused(|w| w.until = "2025-02-01".into()).contains("before the first"));
         assert!(refused(|w| w.since = "March".into()).contains("not a day"));
-        assert!(refused(|w| w.since = "0001-01-01".into()).contains("fewer days"));
         assert!(refused(|w| w.regions = vec!["../x".into()]).contains("not the name of a region"));
     }
 }

@@ -1,18 +1,17 @@
 //! Announced objects are fetched, within the limits of bytes in flight, and handed to the keeper.
 //!
-//! Each object ends in one of four ways: it is fetched; it can never be had and its account is parked; it is not ours
-//! to read; or it could not be had now, then its ticket is dropped and the message comes again. An error of
+//! Each object ends in one of three ways: it is fetched; it can not be had and its account is parked; or it could not be had now, then its ticket is dropped and the message comes again. An error of
 //! configuration halts all intake (see [`super::halt`]) while the object that met it is tried again from time to time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use trailhound_ingest::source::{Announced, Clients, FetchError, FetchOutcome};
-use trailhound_ingest::{Batch, Limits, ObjectId};
+use trailhound_ingest::source::{Clients, FetchOutcome};
+use trailhound_ingest::notification::Announced;
+use trailhound_ingest::{Batch, Limits};
 
 use super::delivery::Ticket;
 use super::halt::Halt;
@@ -26,13 +25,11 @@ const PERMIT_BYTES: u64 = 1 << 10;
 const UNTOLD_BYTES: u64 = 256 << 10;
 /// Pause between tries of an object that met an error of configuration.
 const HALTED_RETRY: Duration = Duration::from_secs(30);
-/// So many objects in a row that may not be read are no longer single mistakes.
-const DENIED_IN_A_ROW_MAX: u64 = 20;
 /// Backfills wait while less than this share of the permits is free: the queue comes first.
 const IDLE_SHARE: usize = 2;
 
 pub struct Fetcher {
-    clients: Arc<Clients>,
+    clients: Clients,
     limits: Limits,
     permits: Arc<Semaphore>,
     permits_max: usize,
@@ -41,9 +38,6 @@ pub struct Fetcher {
     halt: Arc<Halt>,
     metrics: Arc<Metrics>,
     running: Mutex<JoinSet<()>>,
-    /// Objects fetched since the start, and objects in a row that may not be read.
-    fetched: AtomicU64,
-    denied_in_a_row: AtomicU64,
 }
 
 /// What the fetcher may use.
@@ -55,7 +49,7 @@ pub struct FetchLimits {
 
 impl Fetcher {
     pub fn new(
-        clients: Arc<Clients>,
+        clients: Clients,
         may: FetchLimits,
         work: mpsc::Sender<Work>,
         halt: Arc<Halt>,
@@ -72,12 +66,10 @@ impl Fetcher {
             halt,
             metrics,
             running: Mutex::default(),
-            fetched: AtomicU64::new(0),
-            denied_in_a_row: AtomicU64::new(0),
         }
     }
 
-    pub fn clients(&self) -> &Arc<Clients> {
+    pub fn clients(&self) -> &Clients {
         &self.clients
     }
 
@@ -135,8 +127,6 @@ impl Fetcher {
         loop {
             let error = match self.clients.fetch(&announced, self.limits.whole_bytes_max as u64).await {
                 Ok(fetched) => {
-                    self.fetched.fetch_add(1, Ordering::Relaxed);
-                    self.denied_in_a_row.store(0, Ordering::Relaxed);
                     self.halt.lift(&place(&announced));
                     let work = Work::Object { job: Job { fetched, permit }, ticket };
                     // Nobody keeps any more: the ticket is dropped with the work, and the message comes again.
@@ -145,21 +135,19 @@ impl Fetcher {
                 }
                 Err(error) => error,
             };
-            match self.verdict(&error) {
+            match error.outcome() {
                 FetchOutcome::Retry => {
-                    tracing::warn!("left for the next delivery: {}", chain(&error));
+                    tracing::warn!("left for the next delivery: {error}");
                     return;
                 }
-                FetchOutcome::Skip => return ticket.done(),
                 FetchOutcome::Park => {
-                    let id = parked_id(&announced);
-                    let bytes = announced.bytes.unwrap_or(0);
-                    let batch = Batch::parked(id, bytes, error.reason(), chain(&error));
+                    tracing::warn!("parked: {error}");
+                    let batch = Batch::without_rows(error.report());
                     let _ = self.work.send(Work::Parked { batch, ticket }).await;
                     return;
                 }
                 FetchOutcome::Stop => {
-                    self.halt.set(&place(&announced), chain(&error));
+                    self.halt.set(&place(&announced), error.to_string());
                     tokio::select! {
                         () = cancel.cancelled() => return,
                         () = tokio::time::sleep(HALTED_RETRY) => {}
@@ -168,43 +156,9 @@ impl Fetcher {
             }
         }
     }
-
-    /// What an error means here. Access denied to one object among many that can be read is that object's matter; where
-    /// nothing can be read, or one after the other is denied, it is the configuration's.
-    fn verdict(&self, error: &FetchError) -> FetchOutcome {
-        if !error.is_denied() {
-            return error.outcome();
-        }
-        let denied = 1 + self.denied_in_a_row.fetch_add(1, Ordering::Relaxed);
-        if self.fetched.load(Ordering::Relaxed) == 0 || denied > DENIED_IN_A_ROW_MAX {
-            FetchOutcome::Stop
-        } else {
-            FetchOutcome::Park
-        }
-    }
 }
 
 /// What a halt is named after.
 fn place(announced: &Announced) -> String {
     format!("bucket {}", announced.bucket)
-}
-
-/// An object that was never seen has no content to be identified by: its announced version, or that it is missing.
-fn parked_id(announced: &Announced) -> ObjectId {
-    let identity = match &announced.version_id {
-        Some(version) => format!("version:{version}"),
-        None => "unread".into(),
-    };
-    ObjectId { bucket: announced.bucket.clone(), key: announced.key.clone(), identity }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

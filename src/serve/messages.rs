@@ -18,6 +18,8 @@ pub struct Messages {
     pub fetcher: Arc<Fetcher>,
     pub work: mpsc::Sender<Work>,
     pub metrics: Arc<Metrics>,
+    /// What the queue side counts.
+    pub received: trailhound_ingest::Metrics,
 }
 
 impl Messages {
@@ -40,44 +42,41 @@ impl Messages {
     }
 
     async fn take(&self, message: Message, cancel: &CancellationToken) {
-        let Message { id, body, sent_time, received_time, queue, lease, .. } = message;
-        match notification::read(&body) {
+        let (objects, unknown) = match notification::read(&message.body) {
             Ok(Notification::Nothing { reason }) => {
-                tracing::debug!(message = id, reason, "nothing to read");
-                lease.acknowledge();
+                tracing::debug!(message = message.id, reason, "nothing to read");
+                return message.lease.acknowledge();
             }
-            Ok(Notification::Objects(objects)) => {
-                // Not all durable: the lease is dropped and the message comes again; when we are stopping, at once.
-                let stopping = cancel.clone();
-                let first = Ticket::first(received_time, move |all| match (all, stopping.is_cancelled()) {
-                    (true, _) => lease.acknowledge(),
-                    (false, true) => lease.hand_back(),
-                    (false, false) => drop(lease),
-                });
-                for object in objects {
-                    self.metrics.received_lag(&object.key, sent_time, received_time);
-                    self.fetcher.fetch(object, first.another(), cancel).await;
-                }
-                first.done();
-            }
-            Err(unknown) => {
-                tracing::warn!(message = id, %queue, "parked, nobody understands it: {unknown}");
-                let message = ParkedMessage {
-                    queue: queue.to_string(),
-                    message_id: id,
-                    sent_time,
-                    reason: unknown.reason.to_string(),
-                    detail: unknown.detail.clone(),
-                    body: notification::scrub(&body),
-                };
-                let ticket = Ticket::first(received_time, move |durable| {
-                    if durable {
-                        lease.acknowledge();
-                    }
-                });
-                // Nobody keeps any more: the ticket is dropped with the work, and the message comes again.
-                let _ = self.work.send(Work::Message { message, ticket }).await;
-            }
+            Ok(Notification::Objects(objects)) => (objects, None),
+            Ok(Notification::Partly { objects, unknown }) => (objects, Some(unknown)),
+            Err(unknown) => (Vec::new(), Some(unknown)),
+        };
+        let Message { id, body, sent_time, received_time, queue, lease, .. } = message;
+        // Not all durable: the lease is dropped and the message comes again; when we are stopping, at once.
+        let stopping = cancel.clone();
+        let first = Ticket::first(received_time, move |all| match (all, stopping.is_cancelled()) {
+            (true, _) => lease.acknowledge(),
+            (false, true) => lease.hand_back(),
+            (false, false) => drop(lease),
+        });
+        if let Some(unknown) = unknown {
+            tracing::warn!(message = id, %queue, "parked, nobody understands it: {unknown}");
+            self.received.message_parked(&queue, unknown.reason);
+            let message = ParkedMessage {
+                queue: queue.to_string(),
+                message_id: id,
+                sent_time: sent_time.unwrap_or(received_time),
+                reason: unknown.reason.to_string(),
+                detail: unknown.detail,
+                body: notification::scrub(&body),
+            };
+            // Nobody keeps any more: the ticket is dropped with the work, and the message comes again.
+            let _ = self.work.send(Work::Message { message, ticket: first.another() }).await;
         }
+        for object in objects {
+            self.metrics.received_lag(&object.key, sent_time.unwrap_or(received_time), received_time);
+            self.fetcher.fetch(object, first.another(), cancel).await;
+        }
+        first.done();
     }
 }
