@@ -8,11 +8,13 @@ the policies say is then compared with what the service needs: MiniStack itself 
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 
 import boto3
@@ -77,12 +79,12 @@ class Aws:
         )
 
 
-def deploy(aws, name, **parameters):
+def deploy(aws, name, template=None, **parameters):
     """Creates the stack and gives its outputs; a stack that does not complete is an error with its reasons."""
     formation = aws.client("cloudformation")
     formation.create_stack(
         StackName=name,
-        TemplateBody=TEMPLATE.read_text(),
+        TemplateBody=template or TEMPLATE.read_text(),
         Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
     )
@@ -187,6 +189,50 @@ def check_policy(aws, outputs, expected):
             assert resource != "*" and resource.startswith("arn:aws:"), (sid, resource)
 
 
+# Resource types that MiniStack does not know. Only firewall rules: taking them out takes nothing from what is checked.
+UNKNOWN = ["TaskToDatabase", "TaskToFiles", "MetricsToTask"]
+EXTRA = """[[sink]]
+name = "log"
+kind = "ndjson"
+"""
+
+
+def check_service(aws, ledger):
+    """The task as ECS would get it: its configuration is TOML, and the container may do little."""
+    template = TEMPLATE.read_text()
+    for name in UNKNOWN:
+        template, found = re.subn(rf"(?m)^  {name}:\n(?:    .*\n|\n)+", "", template)
+        assert found == 1, name
+    name = f"service-{ledger}"
+    deploy(
+        aws,
+        name,
+        template,
+        Ledger=ledger,
+        TrailBucketName="any-trail",
+        Image="registry.example/trailhound@sha256:" + 64 * "0",
+        VpcId="vpc-00000001",
+        SubnetIds="subnet-00000001,subnet-00000002",
+        ExtraConfiguration=EXTRA,
+    )
+    ecs = aws.client("ecs")
+    task = ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+    configure, service = task["containerDefinitions"]
+    configuration = tomllib.loads(configure["environment"][0]["value"])
+    assert set(configuration) == {"store", "queue", "http", "shutdown", "sink"}, configuration
+    assert configuration["http"]["bind"].startswith("127.0.0.1:"), "nobody scrapes, so nobody may"
+    assert ("aws_secret" in configuration["store"]["ledger"]) == (ledger == "postgres"), configuration
+    assert service["readonlyRootFilesystem"] and service["user"] == "65532:65532", service
+    assert service["stopTimeout"] > configuration["shutdown"]["grace_seconds"], service
+    cluster = ecs.list_clusters()["clusterArns"]
+    rolling = [
+        s["deploymentConfiguration"]
+        for c in cluster
+        for s in ecs.describe_services(cluster=c, services=[name])["services"]
+    ]
+    assert [(r["minimumHealthyPercent"], r["maximumPercent"]) for r in rolling] == [(0, 100)], rolling
+
+
 ALWAYS = {"Queue", "TrailObjects", "TrailListing", "StoreObjects", "StoreListing", "StoreKey"}
 
 
@@ -238,6 +284,10 @@ def main():
         check_policy(aws, outputs, set(ACTIONS))
         assert json.loads(outputs["TrailKeyStatement"])["Action"] == "kms:Decrypt", outputs
         print("stack: the policy holds exactly the actions that the service needs, on named resources")
+
+        for ledger in ["postgres", "efs"]:
+            check_service(aws, ledger)
+            print(f"stack: the service with its ledger on {ledger}: one task, stop before start, its TOML reads")
 
 
 if __name__ == "__main__":
