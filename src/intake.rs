@@ -5,33 +5,30 @@
 //!         └────── bytes in flight are limited by permits ──────┘
 //! ```
 //! The loop in [`Intake::run`] holds the store, asks it for what is known and hands it what was decoded; everything
-//! else feeds the loop or is fed by it through bounded channels. Dropping the permit of an object says that it was
-//! decoded.
+//! else feeds the loop or is fed by it through bounded channels.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use trailhound_detect::Detector;
-use trailhound_ingest::source::{Body, Bucket, Fetched, Folder, Listed, Selection, Source, SourceError};
-use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId, ParkedRecord};
+use trailhound_ingest::source::{Bucket, Folder, Listed, Selection, Source, SourceError};
+use trailhound_ingest::{Batch, Geo, Limits, ObjectId, ParkedRecord};
 use trailhound_store::{Commit, Store};
 
+use crate::decoders::{Decoders, Job};
+
 /// Bytes of objects between being fetched and being decoded, at most.
-const IN_FLIGHT_BYTES_MAX: u64 = 32 << 20;
+const IN_FLIGHT_BYTES_MAX: u64 = 16 << 20;
 /// Permits are counted in units of this, so that a large object does not need millions of them.
 const PERMIT_BYTES: u64 = 1 << 10;
 /// Objects that are asked for in the ledger at once.
 const CHUNK_OBJECTS: usize = 128;
 /// Objects of a bucket that are fetched at once.
 const FETCHES_AT_ONCE: usize = 64;
-/// Decoded batches that wait for the store.
-const BATCHES_WAITING_MAX: usize = 2;
 /// GeoIP files are looked at for changes this often.
 const GEO_CHECK: Duration = Duration::from_secs(10);
 
@@ -79,16 +76,6 @@ impl Outcome {
 /// Remarks kept for the summary; more are only counted in the ledger.
 const REMARKS_MAX: usize = 1000;
 
-/// An object on its way to a decoder.
-struct Job {
-    fetched: Fetched,
-    /// Held until the object is decoded.
-    _permit: OwnedSemaphorePermit,
-}
-
-/// The GeoIP files in use, shared by the decoders.
-type SharedGeo = Arc<RwLock<Arc<Geo>>>;
-
 /// Opens a path or an `s3://` address as a source.
 pub async fn open_source(path: &str) -> Result<Source, SourceError> {
     if path.starts_with("s3://") {
@@ -116,21 +103,21 @@ impl Intake<'_> {
         selection: Selection,
         observe: &mut dyn FnMut(&Progress),
     ) -> anyhow::Result<Outcome> {
-        let geo: SharedGeo = Arc::new(RwLock::new(Arc::new(std::mem::take(&mut self.geo))));
-        let (jobs, taken) = std::sync::mpsc::channel();
-        let (done, mut decoded) = mpsc::channel(BATCHES_WAITING_MAX);
-        let decoders = start_decoders(Arc::new(Mutex::new(taken)), done, &geo, self.limits);
+        let (mut decoders, mut decoded) = Decoders::start(std::mem::take(&mut self.geo), self.limits);
         let (found, mut chunks) = mpsc::channel(2);
         let fetching = tokio::spawn(fetch_all(source, selection, self.limits.whole_bytes_max as u64, found));
 
         let mut outcome = Outcome::default();
-        let mut jobs = Some(jobs);
+        let mut fetched_all = false;
         let mut looked = Instant::now();
         loop {
             tokio::select! {
-                chunk = chunks.recv(), if jobs.is_some() => match chunk {
-                    Some(chunk) => self.take(chunk, &mut outcome, jobs.as_ref()).await?,
-                    None => jobs = None,
+                chunk = chunks.recv(), if !fetched_all => match chunk {
+                    Some(chunk) => self.take(chunk, &mut outcome, &decoders).await?,
+                    None => {
+                        fetched_all = true;
+                        decoders.close();
+                    }
                 },
                 batch = decoded.recv() => match batch {
                     Some(batch) => self.keep(batch, &mut outcome).await?,
@@ -140,14 +127,12 @@ impl Intake<'_> {
             observe(&outcome.progress);
             if looked.elapsed() > GEO_CHECK {
                 looked = Instant::now();
-                refresh(&geo);
+                decoders.refresh_geo();
             }
         }
         fetching.await.context("the fetching task failed")??;
-        for decoder in decoders {
-            decoder.await.context("a decoder failed")?;
-        }
-        if let Some(commit) = self.store.flush().await? {
+        decoders.join().await?;
+        if let Some(commit) = self.store.flush().await?.commit {
             self.judge(&commit, &mut outcome).await?;
         }
         for (place, record) in self.store.take_differing() {
@@ -159,7 +144,7 @@ impl Intake<'_> {
     }
 
     /// Sends what is new among fetched objects to the decoders.
-    async fn take(&mut self, chunk: Chunk, outcome: &mut Outcome, jobs: Option<&Sender<Job>>) -> anyhow::Result<()> {
+    async fn take(&mut self, chunk: Chunk, outcome: &mut Outcome, decoders: &Decoders) -> anyhow::Result<()> {
         outcome.progress.listed = chunk.listed;
         outcome.progress.listing_done = chunk.listing_done;
         outcome.unfetched.extend(chunk.failed);
@@ -183,8 +168,8 @@ impl Intake<'_> {
                 outcome.progress.objects += 1;
                 outcome.progress.bytes += job.fetched.bytes;
                 self.store.note_duplicate(&job.fetched.id);
-            } else if let Some(jobs) = jobs {
-                jobs.send(job).ok().context("no decoder is left")?;
+            } else {
+                decoders.send(job)?;
             }
         }
         Ok(())
@@ -198,7 +183,7 @@ impl Intake<'_> {
             outcome.progress.records += report.records_received;
             remark(report, &mut outcome.remarks);
         }
-        if let Some(commit) = self.store.append(batch).await? {
+        if let Some(commit) = self.store.append(batch).await?.commit {
             self.judge(&commit, outcome).await?;
         }
         Ok(())
@@ -234,76 +219,6 @@ fn push(remarks: &mut Vec<String>, line: String) {
     if remarks.len() < REMARKS_MAX {
         remarks.push(line);
     }
-}
-
-/// Uses GeoIP files that have changed; keeps the ones before where a new one is bad.
-fn refresh(shared: &SharedGeo) {
-    let current = Arc::clone(&shared.read().expect("no holder panics"));
-    match current.reopened() {
-        None => {}
-        Some(Ok(geo)) => *shared.write().expect("no holder panics") = Arc::new(geo),
-        Some(Err(error)) => tracing::warn!("the changed GeoIP files are not used: {error}"),
-    }
-}
-
-/// One decoder a processor. Each ends when no job is left and hands on what it still holds.
-fn start_decoders(
-    taken: Arc<Mutex<Receiver<Job>>>,
-    done: mpsc::Sender<Batch>,
-    geo: &SharedGeo,
-    limits: Limits,
-) -> Vec<tokio::task::JoinHandle<()>> {
-    let count = std::thread::available_parallelism().map_or(2, usize::from);
-    (0..count)
-        .map(|number| {
-            let (taken, done, geo) = (Arc::clone(&taken), done.clone(), Arc::clone(geo));
-            tokio::task::spawn_blocking(move || decode_all(number as u32, &taken, &done, &geo, limits))
-        })
-        .collect()
-}
-
-fn decode_all(number: u32, taken: &Mutex<Receiver<Job>>, done: &mpsc::Sender<Batch>, geo: &SharedGeo, limits: Limits) {
-    let mut used = Arc::clone(&geo.read().expect("no holder panics"));
-    let mut decoder = Decoder::new(number, limits, Arc::clone(&used), now());
-    // The loop that receives ends only with an error, which is told there; then decoding on is of no use.
-    let mut emit = |batch: Batch| drop(done.blocking_send(batch));
-    loop {
-        let job = taken.lock().expect("no holder panics").recv();
-        let Ok(job) = job else { break };
-        let current = Arc::clone(&geo.read().expect("no holder panics"));
-        if !Arc::ptr_eq(&current, &used) {
-            used = Arc::clone(&current);
-            decoder.set_geo(current);
-        }
-        decoder.set_ingest_time(now());
-        let Fetched { id, bytes, body } = job.fetched;
-        match &body {
-            Body::Bytes(content) => decoder.object(id, Content::Bytes(content), &mut emit),
-            Body::File(path) => decode_file(&mut decoder, id, File::open(path), bytes, &mut emit),
-            Body::Temporary(file) => decode_file(&mut decoder, id, file.reopen(), bytes, &mut emit),
-        }
-    }
-    if let Some(batch) = decoder.flush() {
-        emit(batch);
-    }
-}
-
-fn decode_file(
-    decoder: &mut Decoder,
-    id: ObjectId,
-    file: std::io::Result<File>,
-    bytes: u64,
-    emit: &mut dyn FnMut(Batch),
-) {
-    match file {
-        Ok(file) => decoder.object(id, Content::Stream(Box::new(file), bytes), emit),
-        Err(error) => tracing::error!("{}/{} cannot be opened again: {error}", id.bucket, id.key),
-    }
-}
-
-/// The time that rows are stamped with: nothing but provenance depends on it.
-fn now() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
 }
 
 /// Objects that were fetched together.
@@ -400,7 +315,7 @@ async fn fetch_files(
         };
         // Small files are read where we are: a hop to another thread costs more than the read.
         match tokio::task::block_in_place(|| folder.fetch(object, held_max)) {
-            Ok(fetched) => chunk.jobs.push(Job { fetched, _permit: permit }),
+            Ok(fetched) => chunk.jobs.push(Job { fetched, permit }),
             Err(error) => chunk.failed.push(error),
         }
         rest.next();
@@ -422,7 +337,7 @@ async fn fetch_page(
 ) -> bool {
     let fetches = futures::stream::iter(objects).map(|object| async move {
         let permit = permit(permits, units(&object, held_max)).await;
-        bucket.fetch(&object, held_max).await.map(|fetched| Job { fetched, _permit: permit })
+        bucket.fetch(&object, held_max).await.map(|fetched| Job { fetched, permit })
     });
     let mut results = fetches.buffer_unordered(FETCHES_AT_ONCE).ready_chunks(CHUNK_OBJECTS);
     while let Some(results) = results.next().await {

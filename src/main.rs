@@ -1,6 +1,8 @@
 //! `trailhound`: arguments in, the right command out.
 
 mod args;
+mod clock;
+mod decoders;
 mod demo;
 mod findings;
 mod intake;

@@ -17,6 +17,16 @@ use trailhound_ingest::schema::COLUMNS;
 
 use crate::value;
 
+/// What a condition says of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    True,
+    /// Or null.
+    False,
+    /// The condition could not be evaluated on this row.
+    Failed,
+}
+
 /// An expression and the columns of `events` that it reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
@@ -69,30 +79,27 @@ impl Compiled {
         truth(&self.values(rows)?)
     }
 
-    /// Which of `picked` rows it is true for. A row on which the expression fails is not a match: the second value
-    /// counts such rows and carries the first error. They are evaluated one by one then, so that the outcome of a
-    /// row never depends on the rows beside it.
-    pub fn pick(&self, rows: &impl Rows, picked: &UInt32Array) -> (Vec<u32>, u64, Option<DataFusionError>) {
+    /// What it says of each of `picked` rows, and the first error. Where it fails on a row, all are evaluated one by
+    /// one, so that the outcome of a row never depends on the rows beside it.
+    pub fn pick(&self, rows: &impl Rows, picked: &UInt32Array) -> (Vec<Answer>, Option<DataFusionError>) {
+        let answer = |mask: &BooleanBuffer, at: usize| if mask.value(at) { Answer::True } else { Answer::False };
         let chosen = |batch: &RecordBatch| self.evaluate(batch).and_then(|v| truth(&v));
         let batch = match self.batch(rows).and_then(|b| Ok(take_record_batch(&b, picked)?)) {
             Ok(batch) => batch,
-            Err(e) => return (Vec::new(), picked.len() as u64, Some(e)),
+            Err(e) => return (vec![Answer::Failed; picked.len()], Some(e)),
         };
         if let Ok(mask) = chosen(&batch) {
-            return (mask.set_indices().map(|i| picked.value(i)).collect(), 0, None);
+            return ((0..mask.len()).map(|at| answer(&mask, at)).collect(), None);
         }
-        let (mut matched, mut failed, mut error) = (Vec::new(), 0, None);
-        for i in 0..batch.num_rows() {
-            match chosen(&batch.slice(i, 1)) {
-                Ok(mask) if mask.value(0) => matched.push(picked.value(i)),
-                Ok(_) => {}
-                Err(e) => {
-                    failed += 1;
-                    error.get_or_insert(e);
-                }
+        let mut error = None;
+        let answers = (0..batch.num_rows()).map(|i| match chosen(&batch.slice(i, 1)) {
+            Ok(mask) => answer(&mask, 0),
+            Err(e) => {
+                error.get_or_insert(e);
+                Answer::Failed
             }
-        }
-        (matched, failed, error)
+        });
+        (answers.collect(), error)
     }
 
     fn batch(&self, rows: &impl Rows) -> Result<RecordBatch, DataFusionError> {

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use datafusion::common::DataFusionError;
 use serde_json::Value;
 
-use crate::compiled::{Events, Ordered, Rows, place_of};
+use crate::compiled::{Answer, Compiled, Events, Ordered, Rows, place_of};
 use crate::ruleset::{ENGINE_COLUMNS, Entry, RuleSet};
 
 /// An event that a rule matched.
@@ -129,17 +129,20 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         origin: impl Fn(u32) -> u32,
     ) -> Result<(), DataFusionError> {
         let mut masks: HashMap<usize, BooleanBuffer> = HashMap::new();
+        let mut answers: HashMap<usize, Answers> = HashMap::new();
         for entry in entries.filter(|e| (self.active)(e.rule)) {
             let Some(passed) = self.shared(entry, rows, &mut masks)? else { continue };
             let mut picked: Vec<u32> = match &passed {
                 Some(mask) => mask.set_indices_u32().collect(),
                 None => (0..rows.len() as u32).collect(),
             };
-            if let Some(costly) = &entry.costly {
-                let (matched, failed, error) = costly.pick(rows, &UInt32Array::from(picked));
-                picked = matched;
-                if let Some(error) = error {
-                    self.failed(entry.rule, failed, &error);
+            for place in &entry.costly {
+                let known = answers.entry(*place).or_insert_with(|| Answers::new(rows.len()));
+                known.ask(&self.set.costly[*place], rows, &picked);
+                let failed = picked.iter().filter(|row| known.of(**row) == Answer::Failed).count() as u64;
+                picked.retain(|row| known.of(*row) == Answer::True);
+                if let Some(error) = known.error.as_ref().filter(|_| failed > 0) {
+                    self.failed(entry.rule, failed, error);
                 }
             }
             self.matched[entry.rule].extend(picked.into_iter().map(&origin));
@@ -201,6 +204,37 @@ impl<F> Pass<'_, F> {
     fn failed(&mut self, rule: usize, rows: u64, error: &DataFusionError) {
         let failure = self.failures.entry(rule).or_insert_with(|| (0, error.strip_backtrace()));
         failure.0 += rows;
+    }
+}
+
+/// What a costly condition said of rows: each row is asked about once, whichever rules want to know.
+struct Answers {
+    by_row: Vec<Option<Answer>>,
+    /// The first one.
+    error: Option<DataFusionError>,
+}
+
+impl Answers {
+    fn new(rows: usize) -> Self {
+        Answers { by_row: vec![None; rows], error: None }
+    }
+
+    fn ask(&mut self, condition: &Compiled, rows: &impl Rows, picked: &[u32]) {
+        let new: Vec<u32> = picked.iter().copied().filter(|row| self.by_row[*row as usize].is_none()).collect();
+        if new.is_empty() {
+            return;
+        }
+        let new = UInt32Array::from(new);
+        let (answers, error) = condition.pick(rows, &new);
+        for (row, answer) in new.values().iter().zip(answers) {
+            self.by_row[*row as usize] = Some(answer);
+        }
+        self.error = self.error.take().or(error);
+    }
+
+    /// The answer for a row that was asked about.
+    fn of(&self, row: u32) -> Answer {
+        self.by_row[row as usize].expect("it is only looked at after it was asked about")
     }
 }
 

@@ -4,8 +4,8 @@
 //! ```text
 //! rule: event_source = 'iam.amazonaws.com' AND event_name = 'CreateUser' AND outcome = 'success' AND json_text(…) = 'x'
 //!                     │                                │                        │                         │
-//!              shared condition              key of the index            shared condition          costly: own, and only
-//!                                        (known to be true there)                                  on rows that are left
+//!              shared condition              key of the index            shared condition          costly: only on
+//!                                        (known to be true there)                                rows that are left
 //! ```
 //!
 //! A rule costs nothing in a batch that holds none of its names. For a name that it waits for, the rule's predicate is
@@ -42,8 +42,8 @@ pub(crate) struct Entry {
     pub rule: usize,
     /// Conditions shared between rules, by their place in [`RuleSet::shared`].
     pub shared: Vec<usize>,
-    /// What remains; evaluated only on rows that passed the shared conditions.
-    pub costly: Option<Compiled>,
+    /// Costly conditions, by their place in [`RuleSet::costly`]; each is asked only of rows that passed those before.
+    pub costly: Vec<usize>,
 }
 
 /// Rules, compiled. It never changes; a new set takes its place whole.
@@ -51,6 +51,7 @@ pub(crate) struct Entry {
 pub struct RuleSet {
     pub(crate) rules: Vec<Ready>,
     pub(crate) shared: Vec<Compiled>,
+    pub(crate) costly: Vec<Compiled>,
     /// By `event_name`.
     pub(crate) by_name: HashMap<String, Vec<Entry>>,
     /// By `event_name_norm`, for rules that ask for names without API versions.
@@ -92,11 +93,8 @@ impl RuleSet {
 
     /// The columns of `events` that the set reads: all that has to be read from the table to evaluate it.
     pub fn columns(&self) -> Vec<&'static str> {
-        let entries = self.by_name.values().chain(self.by_norm.values()).flatten().chain(&self.anywhere);
-        let compiled = entries
-            .filter_map(|e| e.costly.as_ref())
-            .chain(&self.shared)
-            .chain(self.rules.iter().flat_map(|r| &r.evidence));
+        let conditions = self.shared.iter().chain(&self.costly);
+        let compiled = conditions.chain(self.rules.iter().flat_map(|r| &r.evidence));
         let read: std::collections::BTreeSet<usize> = compiled.flat_map(|c| c.columns().iter().copied()).collect();
         let named = |c: &str| ENGINE_COLUMNS.contains(&c) || c == "event_name" || c == "event_name_norm";
         let all = trailhound_ingest::schema::COLUMNS.iter().enumerate();
@@ -148,27 +146,29 @@ impl RuleSet {
         planner: &Planner,
         interned: &mut HashMap<Expr, usize>,
     ) -> Result<Option<Entry>, DataFusionError> {
-        let mut entry = Entry { rule, shared: Vec::new(), costly: None };
-        let mut costly = Vec::new();
+        let mut entry = Entry { rule, shared: Vec::new(), costly: Vec::new() };
         for condition in predicate.into_iter().flat_map(split_conjunction_owned) {
             match condition {
                 Expr::Literal(ScalarValue::Boolean(Some(true)), _) => {}
                 Expr::Literal(ScalarValue::Boolean(_) | ScalarValue::Null, _) => return Ok(None),
-                cheap if needs::is_cheap(&cheap) => {
-                    let place = match interned.get(&cheap) {
+                condition => {
+                    let cheap = needs::is_cheap(&condition);
+                    let (all, own) = match cheap {
+                        true => (&mut self.shared, &mut entry.shared),
+                        false => (&mut self.costly, &mut entry.costly),
+                    };
+                    let place = match interned.get(&condition) {
                         Some(place) => *place,
                         None => {
-                            self.shared.push(planner.physical(cheap.clone())?);
-                            interned.insert(cheap, self.shared.len() - 1);
-                            self.shared.len() - 1
+                            all.push(planner.physical(condition.clone())?);
+                            interned.insert(condition, all.len() - 1);
+                            all.len() - 1
                         }
                     };
-                    entry.shared.push(place);
+                    own.push(place);
                 }
-                other => costly.push(other),
             }
         }
-        entry.costly = conjunction(costly).map(|e| planner.physical(e)).transpose()?;
         Ok(Some(entry))
     }
 }

@@ -3,6 +3,10 @@
 use arrow::record_batch::RecordBatch;
 
 use crate::object::ObjectReport;
+use crate::schema::schema;
+
+/// The `source` of batches that no decoder made.
+const NO_DECODER: u32 = u32::MAX;
 
 /// What decoding hands to the store: rows in the types of [`crate::schema::schema`], and the reports of the objects
 /// whose last row is among them.
@@ -15,4 +19,11 @@ pub struct Batch {
     pub open: bool,
     /// The decoding worker that the batch came from.
     pub source: u32,
+}
+
+impl Batch {
+    /// An object that could not be had or opened: no rows, only its account.
+    pub fn without_rows(report: ObjectReport) -> Self {
+        Self { rows: RecordBatch::new_empty(schema()), objects: vec![report], open: false, source: NO_DECODER }
+    }
 }

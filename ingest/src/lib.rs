@@ -10,6 +10,7 @@ pub mod aws;
 pub mod batch;
 mod column;
 pub mod decode;
+mod facts;
 pub mod geo;
 pub mod identity;
 mod inflate;

@@ -84,7 +84,8 @@ impl ObjectReport {
         self
     }
 
-    pub(crate) fn park(mut self, reason: &str, detail: impl Into<String>) -> Self {
+    /// The same, parked: a stable word, and a line for people.
+    pub fn park(mut self, reason: &str, detail: impl Into<String>) -> Self {
         self.outcome = ObjectOutcome::Parked;
         self.reason = Some(reason.to_string());
         self.detail = Some(detail.into());

@@ -1,12 +1,13 @@
 //! Records become rows: checks what a record must have, derives the facts of one record, fills the columns.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
 use crate::agent;
+use crate::column::Repeat;
+use crate::facts::Facts;
 use crate::geo::{Geo, Place};
 use crate::identity::principal;
 use crate::network::{self, SourceKind};
@@ -14,9 +15,6 @@ use crate::outcome::{login_result, mfa_used, outcome};
 use crate::record::{Record, Text};
 use crate::schema::{Columns, DERIVE_VERSION, schema};
 use crate::time;
-
-/// Facts of agents and addresses are remembered for this many different ones; then the memory starts afresh.
-const REMEMBERED_MAX: usize = 10_000;
 
 /// Why a record cannot be a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +38,32 @@ struct Source {
     kind: SourceKind,
     address: Option<IpAddr>,
     ip: Option<String>,
+    /// The network, as far as the source alone tells.
+    network: Option<String>,
     place: Place,
+}
+
+impl Source {
+    fn of(source: &str, geo: &Geo) -> Self {
+        let (kind, address) = network::classify(source);
+        let place = match (kind, address) {
+            (SourceKind::Public, Some(address)) => geo.lookup(address),
+            _ => Place::default(),
+        };
+        let network = network::network(source, kind, address, place.asn, None);
+        Self { kind, address, ip: address.map(|address| address.to_string()), network, place }
+    }
 }
 
 struct Agent {
     family: Option<String>,
     os: Option<&'static str>,
+}
+
+impl Agent {
+    fn of(text: &str) -> Self {
+        Self { family: agent::family(text), os: agent::os(text) }
+    }
 }
 
 /// Collects rows into one batch.
@@ -56,8 +74,10 @@ pub struct Rows {
     json_bytes: usize,
     ingest_time: i64,
     geo: Arc<Geo>,
-    sources: HashMap<String, Source>,
-    agents: HashMap<String, Agent>,
+    buckets: Repeat,
+    keys: Repeat,
+    sources: Facts<Source>,
+    agents: Facts<Agent>,
 }
 
 impl Rows {
@@ -68,8 +88,10 @@ impl Rows {
             json_bytes: 0,
             ingest_time,
             geo,
-            sources: HashMap::new(),
-            agents: HashMap::new(),
+            buckets: Repeat::default(),
+            keys: Repeat::default(),
+            sources: Facts::default(),
+            agents: Facts::default(),
         }
     }
 
@@ -94,6 +116,8 @@ impl Rows {
     /// The rows so far, as a batch; the builder is empty afterwards.
     pub fn finish(&mut self) -> RecordBatch {
         let columns = self.columns.finish(self.rows);
+        self.buckets.reset();
+        self.keys.reset();
         self.rows = 0;
         self.json_bytes = 0;
         RecordBatch::try_new(schema(), columns).expect("columns and schema come from one definition")
@@ -102,7 +126,6 @@ impl Rows {
     /// Appends a record, or says why it cannot be a row.
     pub fn append(&mut self, record: &Record<'_>, place: &Address<'_>) -> Result<(), Refusal> {
         let event_time = check(record)?;
-        self.remember(record);
         let row = self.rows;
         let hash = xxhash_rust::xxh3::xxh3_64(record.raw.as_bytes());
         self.set_top(row, record, event_time, hash, place);
@@ -113,32 +136,6 @@ impl Rows {
         self.rows += 1;
         self.json_bytes += record.raw.len();
         Ok(())
-    }
-
-    /// Sees to it that the facts of this record's source and agent are at hand.
-    fn remember(&mut self, record: &Record<'_>) {
-        if let Some(source) = record.source_ip_address.as_deref()
-            && !self.sources.contains_key(source)
-        {
-            if self.sources.len() >= REMEMBERED_MAX {
-                self.sources.clear();
-            }
-            let (kind, address) = network::classify(source);
-            let place = match (kind, address) {
-                (SourceKind::Public, Some(address)) => self.geo.lookup(address),
-                _ => Place::default(),
-            };
-            let ip = address.map(|address| address.to_string());
-            self.sources.insert(source.to_string(), Source { kind, address, ip, place });
-        }
-        if let Some(text) = record.user_agent.as_deref()
-            && !self.agents.contains_key(text)
-        {
-            if self.agents.len() >= REMEMBERED_MAX {
-                self.agents.clear();
-            }
-            self.agents.insert(text.to_string(), Agent { family: agent::family(text), os: agent::os(text) });
-        }
     }
 
     fn set_top(&mut self, row: usize, record: &Record<'_>, event_time: i64, hash: u64, place: &Address<'_>) {
@@ -206,8 +203,8 @@ impl Rows {
         }
         c.derive_version.set(row, DERIVE_VERSION);
         c.record_hash.set(row, hash.cast_signed());
-        c.src_bucket.set(row, place.bucket);
-        c.src_key.set(row, place.key);
+        c.src_bucket.set_repeated(row, place.bucket, &mut self.buckets);
+        c.src_key.set_repeated(row, place.key, &mut self.keys);
         c.src_ordinal.set(row, place.ordinal);
         c.ingest_time.set(row, self.ingest_time);
     }
@@ -368,22 +365,34 @@ impl Rows {
             c.mfa_used.set(row, used);
         }
         c.outcome.set(row, outcome(record, login).as_str());
-        let source = record.source_ip_address.as_deref().and_then(|text| Some((text, self.sources.get(text)?)));
-        match source {
+        match record.source_ip_address.as_deref() {
             None => c.source_kind.set(row, SourceKind::Other.as_str()),
-            Some((text, source)) => {
+            Some(text) => {
+                let place = self.sources.place(text, |text| Source::of(text, &self.geo));
+                let source = self.sources.at(place);
                 c.source_kind.set(row, source.kind.as_str());
                 if let Some(ip) = &source.ip {
                     c.source_ip.set(row, ip);
                 }
-                let endpoint = record.vpc_endpoint_id.as_deref();
-                if let Some(net) = network::network(text, source.kind, source.address, source.place.asn, endpoint) {
-                    c.source_network.set(row, &net);
+                match record.vpc_endpoint_id.as_deref() {
+                    None => {
+                        if let Some(net) = &source.network {
+                            c.source_network.set(row, net);
+                        }
+                    }
+                    endpoint => {
+                        let asn = source.place.asn;
+                        if let Some(net) = network::network(text, source.kind, source.address, asn, endpoint) {
+                            c.source_network.set(row, &net);
+                        }
+                    }
                 }
                 set_place(c, row, &source.place);
             }
         }
-        if let Some(agent) = record.user_agent.as_deref().and_then(|text| self.agents.get(text)) {
+        if let Some(text) = record.user_agent.as_deref() {
+            let place = self.agents.place(text, Agent::of);
+            let agent = self.agents.at(place);
             if let Some(family) = &agent.family {
                 c.user_agent_family.set(row, family);
             }

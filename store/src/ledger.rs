@@ -1,10 +1,11 @@
 //! The ledger: one transactional database for what is small and must agree with itself, such as objects and their outcome,
 //! parked input, and the tables of the crates behind this one.
 //!
-//! It speaks through sqlx's `Any` driver and numbers its parameters (`$1`), so that PostgreSQL can stand in for
-//! SQLite later. Each crate owns its tables: it makes them with [`Ledger::migrate`] and writes them through the
+//! It is a SQLite file, or a PostgreSQL database where nothing may hang on one disk. It speaks through sqlx's `Any`
+//! driver, numbers its parameters (`$1`) and says the same SQL to both. Each crate owns its tables: it makes them with [`Ledger::migrate`] and writes them through the
 //! transaction it is handed.
 
+mod messages;
 mod objects;
 mod table;
 
@@ -18,6 +19,8 @@ use sqlx::{AssertSqlSafe, Executor, Pool, Row, Transaction};
 
 use crate::error::{Result, StoreError};
 
+pub use messages::ParkedMessage;
+pub(crate) use messages::parked_messages_schema;
 pub use objects::KnownObject;
 pub use objects::ParkedEntry;
 pub(crate) use objects::Totals;
@@ -31,34 +34,39 @@ const CONNECTIONS_MAX: u32 = 6;
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pool: Pool<Any>,
+    kind: Kind,
     name: Arc<str>,
 }
 
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sqlite { wal: bool },
+    Postgres,
+}
+
 impl Ledger {
-    /// Opens the ledger at a database URL and makes the store's own tables.
-    pub(crate) async fn open(url: &str) -> Result<Self> {
+    /// Opens the ledger at a database URL and makes the store's own tables. Without `wal` a SQLite file keeps a rollback
+    /// journal, which works on network file systems too, but readers then wait for the writer.
+    pub(crate) async fn open(url: &str, wal: bool) -> Result<Self> {
         sqlx::any::install_default_drivers();
-        let name: Arc<str> = url.trim_start_matches("sqlite://").split('?').next().unwrap_or(url).into();
+        let kind = if url.starts_with("sqlite:") { Kind::Sqlite { wal } } else { Kind::Postgres };
+        let name: Arc<str> = shown(url).into();
         let fail = |e| classify(&name, "open", e);
         let options: AnyConnectOptions = url.parse().map_err(fail)?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY + Duration::from_secs(5))
-            .after_connect(|connection, _| {
+            .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    // Readers go on while one writes; a commit is on the disk when it returns.
-                    let pragmas = format!(
-                        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-                        BUSY.as_millis()
-                    );
-                    connection.execute(AssertSqlSafe(pragmas)).await?;
+                    connection.execute(AssertSqlSafe(kind.settings())).await?;
                     Ok(())
                 })
             })
             .connect_with(options)
             .await
             .map_err(fail)?;
-        let ledger = Self { pool, name };
+        let ledger = Self { pool, kind, name };
         ledger.migrate("store", objects::TABLES).await?;
         Ok(ledger)
     }
@@ -66,7 +74,22 @@ impl Ledger {
     /// Begins a transaction that may write. Everything in it becomes durable with its `commit`, or nothing does.
     pub async fn begin(&self) -> Result<Transaction<'static, Any>> {
         // SQLite would otherwise notice a second writer only at the first write, when waiting can no longer help.
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.fail("begin a transaction", e))
+        let begin = match self.kind {
+            Kind::Sqlite { .. } => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
+        };
+        self.pool.begin_with(begin).await.map_err(|e| self.fail("begin a transaction", e))
+    }
+
+    /// Bytes that the ledger takes: the file with its journal, or the database.
+    pub async fn bytes(&self) -> Result<u64> {
+        let sql = match self.kind {
+            Kind::Sqlite { .. } => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Kind::Postgres => "SELECT pg_database_size(current_database())",
+        };
+        let row = sqlx::query(sql).fetch_one(&self.pool).await.map_err(|e| self.fail("measure the ledger", e))?;
+        let bytes: i64 = row.try_get(0).map_err(|e| self.fail("measure the ledger", e))?;
+        Ok(bytes.unsigned_abs())
     }
 
     /// The pool, for reading.
@@ -125,10 +148,38 @@ impl Ledger {
     }
 }
 
+impl Kind {
+    /// What every connection begins with.
+    fn settings(self) -> String {
+        let busy = BUSY.as_millis();
+        match self {
+            // Readers go on while one writes; a commit is on the disk when it returns.
+            Kind::Sqlite { wal } => {
+                let journal = if wal { "WAL" } else { "DELETE" };
+                format!("PRAGMA busy_timeout = {busy}; PRAGMA journal_mode = {journal}; PRAGMA synchronous = FULL;")
+            }
+            Kind::Postgres => format!("SET lock_timeout = '{busy}ms'"),
+        }
+    }
+}
+
+/// A database URL as it may be told: no user, no password, no parameters.
+fn shown(url: &str) -> String {
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        return file.split('?').next().unwrap_or(file).to_string();
+    }
+    match url::Url::parse(url) {
+        Ok(parsed) => format!("{}://{}{}", parsed.scheme(), parsed.host_str().unwrap_or(""), parsed.path()),
+        Err(_) => "the ledger's database".into(),
+    }
+}
+
 fn classify(name: &str, operation: &'static str, source: sqlx::Error) -> StoreError {
     let ledger = name.to_string();
     let locked = match &source {
-        sqlx::Error::Database(error) => error.message().contains("locked"),
+        sqlx::Error::Database(error) => {
+            error.message().contains("locked") || error.code().is_some_and(|code| code == "55P03")
+        }
         sqlx::Error::PoolTimedOut => true,
         _ => false,
     };
@@ -141,5 +192,16 @@ fn classify(name: &str, operation: &'static str, source: sqlx::Error) -> StoreEr
         StoreError::DiskFull { location: ledger, operation, source: Box::new(source) }
     } else {
         StoreError::Ledger { ledger, operation, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_database_is_told_without_its_password() {
+        let url = "postgres://ana:hunter2@db.internal:5432/trailhound?sslmode=require&password=x";
+        assert_eq!(super::shown(url), "postgres://db.internal/trailhound");
+        assert_eq!(super::shown("sqlite:///var/l.sqlite?mode=rwc"), "/var/l.sqlite");
+        assert_eq!(super::shown("postgres://ana:p@ss w:x"), "the ledger's database");
     }
 }

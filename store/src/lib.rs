@@ -29,6 +29,6 @@ pub use account::{ObjectAccount, PARKED_ADDRESSES_MAX};
 pub use accounting::{Account, Accounting};
 pub use changes::Change;
 pub use error::{Result, StoreError};
-pub use ledger::{KnownObject, Ledger, ParkedEntry};
+pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 pub use session::query;
-pub use store::{Commit, Store, StoreOptions};
+pub use store::{Commit, Kept, Store, StoreOptions};

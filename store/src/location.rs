@@ -60,8 +60,11 @@ fn ledger_url(ledger: &str, refuse: &impl Fn(String) -> StoreError) -> Result<St
     if ledger.starts_with("sqlite:") {
         return Ok(ledger.to_string());
     }
+    if ledger.starts_with("postgres://") || ledger.starts_with("postgresql://") {
+        return Ok(ledger.to_string());
+    }
     if let Some((scheme, _)) = ledger.split_once("://") {
-        return Err(refuse(format!("a ledger on {scheme} is not supported; name a file")));
+        return Err(refuse(format!("a ledger on {scheme} is not known; name a file or postgres://…")));
     }
     let path = std::path::absolute(ledger).map_err(|e| refuse(e.to_string()))?;
     sqlite_url(&path, refuse)
@@ -93,6 +96,6 @@ mod tests {
         assert!(message("s3://logs/store", None).contains("--ledger"));
         assert!(message("s3:///store", Some("x")).contains("s3://bucket/prefix"));
         assert!(message("gs://logs/store", None).contains("s3://"));
-        assert!(message("/tmp/x", Some("postgres://h/db")).contains("name a file"));
+        assert!(message("/tmp/x", Some("mysql://h/db")).contains("name a file"));
     }
 }

@@ -10,7 +10,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::DFParserBuilder;
 
 use crate::error::{Result, StoreError};
-use crate::ledger::{Ledger, objects_schema, parked_schema, skipped_schema};
+use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
 use crate::store::Store;
 use crate::{functions, table};
 
@@ -82,7 +82,12 @@ pub async fn query(session: &SessionContext, sql: &str) -> Result<SendableRecord
 }
 
 fn register_ledger(ledger: &Ledger, session: &SessionContext) -> Result<()> {
-    let tables = [("objects", objects_schema()), ("parked", parked_schema()), ("skipped_records", skipped_schema())];
+    let tables = [
+        ("objects", objects_schema()),
+        ("parked", parked_schema()),
+        ("parked_messages", parked_messages_schema()),
+        ("skipped_records", skipped_schema()),
+    ];
     for (name, (query, schema)) in tables {
         let table = ledger.table(name, query, schema)?;
         session.register_table(name, table).map_err(StoreError::query)?;

@@ -19,7 +19,7 @@ use crate::clock::now_micros;
 use crate::crash;
 use crate::dedup::Dedup;
 use crate::error::{Result, StoreError};
-use crate::ledger::{KnownObject, Ledger, ParkedEntry};
+use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
 use crate::pending::Pending;
 use crate::table::{Outcome, Table};
@@ -38,6 +38,8 @@ pub struct StoreOptions {
     pub location: String,
     /// The ledger's file. By default `ledger.sqlite` in the folder; needed for a store on S3.
     pub ledger: Option<String>,
+    /// Whether a SQLite ledger keeps a write-ahead log, which network file systems do not carry.
+    pub ledger_wal: bool,
     /// Rows in memory above this are written out.
     pub flush_bytes: usize,
     /// Memory for the event ids of hot hours.
@@ -54,6 +56,7 @@ impl StoreOptions {
         Self {
             location: location.into(),
             ledger: None,
+            ledger_wal: true,
             flush_bytes: 64 << 20,
             dedup_bytes_max: 256 << 20,
             query_bytes_max: 1 << 30,
@@ -73,6 +76,15 @@ pub struct Commit {
     pub kept: u64,
 }
 
+/// What became durable in one step.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Objects whose account is durable now: what announced them may be acknowledged.
+    pub objects: Vec<ObjectId>,
+    /// The commit, where the step brought rows to the table.
+    pub commit: Option<Commit>,
+}
+
 /// The table `events`, its ledger, and what is on its way into them.
 pub struct Store {
     pub(crate) options: StoreOptions,
@@ -90,7 +102,7 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self> {
         let location = Location::parse(&options.location, options.ledger.as_deref())?;
         let table = Table::open(&location).await?;
-        let ledger = Ledger::open(&location.ledger).await?;
+        let ledger = Ledger::open(&location.ledger, options.ledger_wal).await?;
         let dedup = Dedup::new(options.dedup_bytes_max);
         let mut store =
             Self { options, table, ledger, dedup, pending: Pending::default(), differing: Vec::new(), closed: false };
@@ -133,7 +145,7 @@ impl Store {
     ///
     /// An object that is in the ledger already is *read again* (a replay): its account is made anew, rows that it had
     /// in the table stay its own, new ones are added.
-    pub async fn append(&mut self, batch: Batch) -> Result<Option<Commit>> {
+    pub async fn append(&mut self, batch: Batch) -> Result<Kept> {
         self.guarded(async |store| {
             store.pending.push(batch)?;
             let full = store.pending.bytes >= store.options.flush_bytes;
@@ -144,15 +156,16 @@ impl Store {
             if full {
                 store.write_out(false).await?;
             }
-            Ok(None)
+            Ok(Kept::default())
         })
         .await
     }
 
-    /// Makes everything that was appended durable, now. `None` where that brought no row to the table; the accounts are
-    /// durable all the same. An object whose last batch has not come stays pending with all that came after it.
-    pub async fn flush(&mut self) -> Result<Option<Commit>> {
-        self.guarded(async |store| if store.pending.is_whole() { store.commit().await } else { Ok(None) }).await
+    /// Makes everything that was appended durable, now. An object whose last batch has not come stays pending with all
+    /// that came after it.
+    pub async fn flush(&mut self) -> Result<Kept> {
+        self.guarded(async |store| if store.pending.is_whole() { store.commit().await } else { Ok(Kept::default()) })
+            .await
     }
 
     /// The newest commit that brought rows; -1 where there is none.
@@ -184,6 +197,26 @@ impl Store {
         Ok(())
     }
 
+    /// Whether something waits for a commit.
+    pub fn is_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.pending.repeated.is_empty()
+    }
+
+    /// Parks a message of a queue; durable when this returns.
+    pub async fn park_message(&self, message: &ParkedMessage) -> Result<()> {
+        self.ledger.park_message(message, now_micros()).await
+    }
+
+    /// Messages that are parked, oldest first.
+    pub async fn parked_messages(&self) -> Result<Vec<ParkedMessage>> {
+        self.ledger.parked_messages().await
+    }
+
+    /// Forgets a parked message.
+    pub async fn unpark_message(&self, queue: &str, message_id: &str) -> Result<()> {
+        self.ledger.unpark_message(queue, message_id).await
+    }
+
     /// Copies that differ from what was kept under their event id and were parked since this was last called, with the
     /// `bucket/key` that each came in; the first thousand of them.
     pub fn take_differing(&mut self) -> Vec<(String, ParkedRecord)> {
@@ -211,9 +244,9 @@ impl Store {
         Ok(done)
     }
 
-    async fn commit(&mut self) -> Result<Option<Commit>> {
+    async fn commit(&mut self) -> Result<Kept> {
         if self.pending.is_empty() && self.pending.repeated.is_empty() {
-            return Ok(None);
+            return Ok(Kept::default());
         }
         self.write_out(true).await?;
         crash::point("store.files_written");
@@ -229,10 +262,10 @@ impl Store {
         transaction.commit().await.map_err(|e| self.ledger.fail("note a commit", e))?;
         crash::point("store.noted");
         self.table.checkpoint_when_due().await?;
-        let Some(version) = version else { return Ok(None) };
+        let Some(version) = version else { return Ok(Kept { objects: ids, commit: None }) };
         let kept = pending.files.iter().map(|f| f.slots.len() as u64).sum();
         let batches: Option<Vec<_>> = pending.files.into_iter().map(|f| f.rows).collect();
-        Ok(Some(Commit { version, batches: batches.unwrap_or_default(), kept }))
+        Ok(Kept { objects: ids, commit: Some(Commit { version, batches: batches.unwrap_or_default(), kept }) })
     }
 
     /// Commits the written files, if there are any, against whatever other writers do meanwhile.

@@ -56,8 +56,8 @@ impl Scratch {
             parked: Vec::new(),
         };
         let rows = Batch { rows: batch(&rows), objects: vec![report], open: false, source: 0 };
-        assert!(self.store.append(rows).await.unwrap().is_none());
-        self.store.flush().await.unwrap().unwrap()
+        assert!(self.store.append(rows).await.unwrap().commit.is_none());
+        self.store.flush().await.unwrap().commit.unwrap()
     }
 }
 

@@ -45,6 +45,9 @@ pub(super) const TABLES: &[&str] = &[
         PRIMARY KEY (bucket, key, identity, reason))",
     "CREATE TABLE commits (version BIGINT PRIMARY KEY, noted_time BIGINT NOT NULL)",
     "CREATE INDEX objects_not_decoded ON objects (outcome) WHERE outcome <> 'decoded'",
+    "CREATE TABLE parked_messages (
+        queue TEXT NOT NULL, message_id TEXT NOT NULL, sent_time BIGINT NOT NULL, parked_time BIGINT NOT NULL,
+        reason TEXT NOT NULL, detail TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (queue, message_id))",
 ];
 
 /// What the ledger holds of an object.
@@ -325,8 +328,9 @@ impl Ledger {
     /// The sums that the accounting is made of.
     pub(crate) async fn totals(&self) -> Result<Totals> {
         let fail = |e| self.fail("sum up", e);
-        let sql = "SELECT COUNT(*), COALESCE(SUM(deliveries), 0), COALESCE(SUM(received), 0), COALESCE(SUM(kept), 0),
-            COALESCE(SUM(duplicate), 0) FROM objects";
+        let sql =
+            "SELECT COUNT(*), CAST(COALESCE(SUM(deliveries), 0) AS BIGINT), CAST(COALESCE(SUM(received), 0) AS BIGINT),
+            CAST(COALESCE(SUM(kept), 0) AS BIGINT), CAST(COALESCE(SUM(duplicate), 0) AS BIGINT) FROM objects";
         let row = sqlx::query(sql).fetch_one(self.pool()).await.map_err(fail)?;
         let mut totals = Totals::default();
         for (at, sum) in
@@ -341,9 +345,10 @@ impl Ledger {
             let key = (row.try_get(0).map_err(fail)?, row.try_get(1).map_err(fail)?);
             totals.outcomes.insert(key, count(&row, 2).map_err(fail)?);
         }
-        totals.skipped = self.by_reason("SELECT reason, SUM(records) FROM skipped_records GROUP BY 1").await?;
-        totals.parked =
-            self.by_reason("SELECT reason, SUM(records) FROM parked GROUP BY 1 HAVING SUM(records) > 0").await?;
+        totals.skipped =
+            self.by_reason("SELECT reason, CAST(SUM(records) AS BIGINT) FROM skipped_records GROUP BY 1").await?;
+        let sql = "SELECT reason, CAST(SUM(records) AS BIGINT) FROM parked GROUP BY 1 HAVING SUM(records) > 0";
+        totals.parked = self.by_reason(sql).await?;
         Ok(totals)
     }
 

@@ -47,7 +47,7 @@ async fn a_batch_and_the_table_are_the_same() {
         slots.push(report);
     }
     store.append(Batch { rows: rows.clone(), objects: slots, open: false, source: 0 }).await.unwrap();
-    let commit = store.flush().await.unwrap().expect("a commit");
+    let commit = store.flush().await.unwrap().commit.expect("a commit");
     assert_eq!(commit.kept, 50);
     let handed_over = concat_batches(&schema(), &commit.batches).unwrap();
     assert_eq!(sorted_by_id(&handed_over), rows);
@@ -75,7 +75,7 @@ async fn duplicates_are_counted_and_an_event_counts_once() {
     let mut store = open(dir.path()).await;
     store.append(object("a", &events(0..10))).await.unwrap();
     store.append(object("b", &events(5..15))).await.unwrap();
-    assert_eq!(store.flush().await.unwrap().unwrap().kept, 15);
+    assert_eq!(store.flush().await.unwrap().commit.unwrap().kept, 15);
     // The same events in one object, and again after the store was opened anew.
     let twice = [events(20..25), events(20..25)].concat();
     store.append(object("c", &twice)).await.unwrap();
@@ -83,9 +83,9 @@ async fn duplicates_are_counted_and_an_event_counts_once() {
     drop(store);
     let mut store = open(dir.path()).await;
     store.append(object("d", &events(0..26))).await.unwrap();
-    assert_eq!(store.flush().await.unwrap().unwrap().kept, 6);
+    assert_eq!(store.flush().await.unwrap().commit.unwrap().kept, 6);
     store.append(object("e", &events(0..26))).await.unwrap();
-    assert!(store.flush().await.unwrap().is_none(), "no row, no commit");
+    assert!(store.flush().await.unwrap().commit.is_none(), "no row, no commit");
     holds(&store).await;
     let objects = table(&store, "SELECT key, received, kept, duplicate FROM objects ORDER BY key").await;
     assert_eq!(objects, ["a|10|10|0", "b|10|5|5", "c|10|5|5", "d|26|6|20", "e|26|0|26"]);
@@ -129,14 +129,14 @@ async fn an_object_is_in_a_commit_whole_or_not_at_all() {
         open,
         source: 1,
     };
-    assert!(store.append(part(0, 30, true)).await.unwrap().is_none());
+    assert!(store.append(part(0, 30, true)).await.unwrap().commit.is_none());
     let small = object("small", &events(25..35));
-    assert!(store.append(small).await.unwrap().is_none(), "another source is within an object");
-    assert!(store.flush().await.unwrap().is_none());
+    assert!(store.append(small).await.unwrap().commit.is_none(), "another source is within an object");
+    assert!(store.flush().await.unwrap().commit.is_none());
     assert_eq!(table(&store, "SELECT count(*) FROM events").await, ["0"]);
-    assert!(store.append(part(30, 60, true)).await.unwrap().is_none());
+    assert!(store.append(part(30, 60, true)).await.unwrap().commit.is_none());
     let last = Batch { objects: vec![report("large", 90)], ..part(60, 90, false) };
-    let commit = store.append(last).await.unwrap().expect("whole, so it is committed");
+    let commit = store.append(last).await.unwrap().commit.expect("whole, so it is committed");
     assert_eq!((commit.kept, commit.batches.len()), (90, 0), "rows that were written out are not in memory");
     holds(&store).await;
     let objects = table(&store, "SELECT key, received, kept, duplicate FROM objects ORDER BY key").await;

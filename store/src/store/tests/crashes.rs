@@ -116,7 +116,7 @@ async fn many_commits_pass_checkpoints() {
     let mut store = open(dir.path()).await;
     assert_eq!(store.version().await.unwrap(), 55);
     store.append(object("again", &events(0..120))).await.unwrap();
-    assert_eq!(store.flush().await.unwrap().unwrap().kept, 9);
+    assert_eq!(store.flush().await.unwrap().commit.unwrap().kept, 9);
     let accounting = store.accounting().await.unwrap();
     assert_eq!((accounting.table_rows, accounting.records.kept), (120, 120));
 }

@@ -13,7 +13,7 @@ async fn the_slower_writer_yields() {
     two.append(object("b", &mixed)).await.unwrap();
     two.append(object("c", &events(100..103))).await.unwrap();
     one.flush().await.unwrap();
-    let commit = two.flush().await.unwrap().unwrap();
+    let commit = two.flush().await.unwrap().commit.unwrap();
     assert_eq!(commit.kept, 5);
     assert_eq!(commit.batches.iter().map(|b| b.num_rows()).sum::<usize>(), 5);
     holds(&two).await;
@@ -21,12 +21,12 @@ async fn the_slower_writer_yields() {
     assert_eq!(objects, ["a|10|10|0|0", "b|6|2|3|1", "c|3|3|0|0"]);
     // Each sees the other's rows from now on.
     one.append(object("d", &events(20..24))).await.unwrap();
-    assert_eq!(one.flush().await.unwrap().unwrap().kept, 2);
+    assert_eq!(one.flush().await.unwrap().commit.unwrap().kept, 2);
     // And a copy that would leave nothing to commit.
     two.append(object("e", &events(50..53))).await.unwrap();
     one.append(object("f", &events(50..53))).await.unwrap();
     one.flush().await.unwrap();
-    assert!(two.flush().await.unwrap().is_none());
+    assert!(two.flush().await.unwrap().commit.is_none());
     holds(&two).await;
     let reopened = open(dir.path()).await;
     holds(&reopened).await;

@@ -1,0 +1,223 @@
+//! `trailhound.toml`: what the service is told. Every key is checked before anything starts; unknown ones are refused.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use trailhound_alert::{AlertsConfig, RouteConfig, Secret, SinkConfig};
+use trailhound_ingest::queue::QueueConfig;
+use trailhound_ingest::source::BucketConfig;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub store: StoreConfig,
+    #[serde(default)]
+    pub rules: RulesConfig,
+    #[serde(default)]
+    pub geoip: GeoConfig,
+    #[serde(default, rename = "queue")]
+    pub queues: Vec<QueueConfig>,
+    #[serde(default, rename = "bucket")]
+    pub buckets: Vec<BucketConfig>,
+    #[serde(default)]
+    pub intake: IntakeConfig,
+    /// Account names by account id.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, String>,
+    #[serde(default)]
+    pub http: HttpConfig,
+    #[serde(default)]
+    pub shutdown: ShutdownConfig,
+    #[serde(default)]
+    pub alerts: AlertsConfig,
+    #[serde(default, rename = "sink")]
+    pub sinks: Vec<SinkConfig>,
+    #[serde(default, rename = "route")]
+    pub routes: Vec<RouteConfig>,
+}
+
+/// Where events and findings are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// A folder, or `s3://bucket/prefix`.
+    pub location: String,
+    /// The ledger: a file, or a secret that holds `postgres://…`. By default `ledger.sqlite` in the folder.
+    pub ledger: Option<LedgerConfig>,
+    /// Whether a SQLite ledger keeps a write-ahead log; network file systems (EFS, NFS) do not carry one.
+    #[serde(default = "yes")]
+    pub ledger_wal: bool,
+    /// Rows wait at most this long for their commit.
+    #[serde(default = "StoreConfig::flush_seconds")]
+    pub flush_seconds: u64,
+    #[serde(default = "StoreConfig::flush_mib")]
+    pub flush_mib: usize,
+    #[serde(default = "StoreConfig::dedup_mib")]
+    pub dedup_mib: usize,
+    #[serde(default = "StoreConfig::query_mib")]
+    pub query_mib: usize,
+}
+
+/// A file's path, or a secret that holds a database URL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum LedgerConfig {
+    File(PathBuf),
+    Url(Secret),
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesConfig {
+    /// Folders of rules beside the shipped ones.
+    pub folders: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GeoConfig {
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// Bytes of objects between being fetched and being decoded, at most.
+    pub in_flight_mib: usize,
+    /// Objects that are fetched at once.
+    pub fetches: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Where `/livez`, `/readyz`, `/metrics` and the operators' requests are answered.
+    pub bind: SocketAddr,
+    /// What operators' requests (backfill) must carry as a bearer token. Without it they are refused.
+    pub token: Option<Secret>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownConfig {
+    /// After SIGTERM work begun is finished within this time; what is left then is handed back and named.
+    pub grace_seconds: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl StoreConfig {
+    fn flush_seconds() -> u64 {
+        10
+    }
+    fn flush_mib() -> usize {
+        64
+    }
+    fn dedup_mib() -> usize {
+        256
+    }
+    fn query_mib() -> usize {
+        1024
+    }
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self { in_flight_mib: 64, fetches: 64 }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { bind: SocketAddr::from(([127, 0, 0, 1], 9187)), token: None }
+    }
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { grace_seconds: 25 }
+    }
+}
+
+/// What is wrong with a configuration, all of it at once.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path}: cannot be read")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path}: {detail}")]
+    Syntax { path: String, detail: String },
+    #[error("{path}:\n  {}", problems.join("\n  "))]
+    Wrong { path: String, problems: Vec<String> },
+}
+
+impl Config {
+    /// Reads and checks a file. Nothing is contacted.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+        Self::parse(&text, &shown)
+    }
+
+    /// Understands and checks a file's text.
+    pub fn parse(text: &str, path: &str) -> Result<Self, ConfigError> {
+        let config: Config = toml::from_str(text)
+            .map_err(|error| ConfigError::Syntax { path: path.into(), detail: told(&error, text) })?;
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong { path: path.into(), problems }) }
+    }
+
+    /// Everything that is wrong beyond syntax, each with its key.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut positive = |key: &str, value: u64| {
+            if value == 0 {
+                problems.push(format!("{key} must be more than 0"));
+            }
+        };
+        positive("store.flush_seconds", self.store.flush_seconds);
+        positive("store.flush_mib", self.store.flush_mib as u64);
+        positive("store.dedup_mib", self.store.dedup_mib as u64);
+        positive("store.query_mib", self.store.query_mib as u64);
+        positive("intake.in_flight_mib", self.intake.in_flight_mib as u64);
+        positive("intake.fetches", self.intake.fetches as u64);
+        if self.store.location.starts_with("s3://") && self.store.ledger.is_none() {
+            problems.push("store.ledger is missing: a store on S3 needs a file or postgres://… for its ledger".into());
+        }
+        if self.queues.is_empty() {
+            problems.push("there is no [[queue]]: nothing would ever come in".into());
+        }
+        for (at, queue) in self.queues.iter().enumerate() {
+            if self.queues[..at].iter().any(|other| other.url == queue.url) {
+                problems.push(format!("queue {}: {} is there twice", at + 1, queue.url));
+            }
+        }
+        for id in self.accounts.keys() {
+            if id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()) {
+                problems.push(format!("accounts.{id:?} is not an account id of 12 digits"));
+            }
+        }
+        problems.extend(trailhound_alert::problems(&self.alerts, &self.sinks, &self.routes));
+        problems
+    }
+}
+
+/// A syntax error by line, without the line's text, which may hold a secret.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("line {line}: {}", error.message()),
+        None => error.message().to_string(),
+    }
+}
+
+/// A commented example that `config example` prints and a test reads.
+pub const EXAMPLE: &str = include_str!("config/example.toml");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! The one that owns the store: takes fetched objects, hands them to the decoders, keeps what they make, and lets go
+//! of each object's ticket once its commit is durable.
+//!
+//! ```text
+//! Work ─► known? ─► decoders ─► append ─► commit ─► tickets done (the message may go) ─► detect
+//!            └─ yes, durable: done at once; yes, on its way: waits for that commit
+//! ```
+//! An error of the store closes it. Then all tickets are dropped, so that the messages come again, intake is halted,
+//! and the store is opened anew until that succeeds: opening finds all of a commit or none of it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use trailhound_detect::{Detector, RuleSet};
+use trailhound_ingest::{Batch, Geo, Limits, ObjectId};
+use trailhound_store::{Accounting, Commit, Kept, ParkedMessage, Store, StoreOptions, crash};
+
+use super::delivery::Ticket;
+use super::halt::Halt;
+use super::metrics::Metrics;
+use crate::clock::now_micros;
+use crate::decoders::{Decoders, Job};
+
+/// Objects that are looked up in the ledger at once.
+const LOOKUP_OBJECTS_MAX: usize = 128;
+/// How often it is looked whether something is due.
+const TICK: Duration = Duration::from_millis(200);
+/// GeoIP files are looked at for changes this often.
+const GEO_CHECK: Duration = Duration::from_secs(10);
+/// Pauses before the store is opened again, from the first to the longest.
+const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The place that [`Halt`] knows the store by.
+const STORE: &str = "store";
+
+/// What the keeper is given to do.
+pub enum Work {
+    /// A fetched object.
+    Object { job: Job, ticket: Ticket },
+    /// An object that cannot be had: only its account is kept.
+    Parked { batch: Batch, ticket: Ticket },
+    /// A message that nobody can make sense of.
+    Message { message: ParkedMessage, ticket: Ticket },
+}
+
+/// What others ask of the keeper. Each is answered between two steps.
+pub enum Request {
+    /// Puts another rule set in place; answered when what it changes is evaluated over the whole table.
+    Rules(Box<RuleSet>, oneshot::Sender<Result<(), String>>),
+    /// The accounting identity, from durable state.
+    Accounting(oneshot::Sender<Result<Accounting, String>>),
+}
+
+/// What the keeper needs to open a store with a detector over it.
+pub struct KeeperOptions {
+    pub store: StoreOptions,
+    pub flush_every: Duration,
+    pub geoip: Vec<PathBuf>,
+    pub limits: Limits,
+}
+
+/// Makes the detector over a freshly opened store: rules and who follows their findings are not the keeper's business.
+pub type OpenDetector =
+    Box<dyn Fn(&Store, RuleSet) -> futures::future::BoxFuture<'_, anyhow::Result<Detector>> + Send + Sync>;
+
+pub struct Keeper {
+    pub options: KeeperOptions,
+    pub rules: Box<dyn Fn() -> anyhow::Result<RuleSet> + Send + Sync>,
+    pub open_detector: OpenDetector,
+    pub halt: Arc<Halt>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A store at work, and what waits for its commits.
+struct Bench {
+    store: Store,
+    detector: Detector,
+    decoders: Decoders,
+    waiting: HashMap<ObjectId, Vec<Ticket>>,
+    /// When the oldest thing that waits for a commit came.
+    pending_since: Option<Instant>,
+    /// The detector failed and has to catch up from the table.
+    behind: bool,
+}
+
+impl Keeper {
+    /// Keeps what comes until no more work can come and all of it is durable.
+    pub async fn run(self, mut work: mpsc::Receiver<Work>, mut requests: mpsc::Receiver<Request>) {
+        let mut pause = REOPEN.0;
+        loop {
+            let begun = Instant::now();
+            match self.keep(&mut work, &mut requests).await {
+                Ok(()) => return,
+                Err(error) => self.halt.set(STORE, format!("{error:#}")),
+            }
+            if begun.elapsed() > REOPEN.1 {
+                pause = REOPEN.0;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(REOPEN.1);
+        }
+    }
+
+    async fn keep(&self, work: &mut mpsc::Receiver<Work>, requests: &mut mpsc::Receiver<Request>) -> anyhow::Result<()> {
+        let geo = Geo::open(&self.options.geoip)?;
+        let store = Store::open(self.options.store.clone()).await?;
+        let detector = (self.open_detector)(&store, (self.rules)()?).await?;
+        let (decoders, mut decoded) = Decoders::start(geo, self.options.limits);
+        let mut bench =
+            Bench { store, detector, decoders, waiting: HashMap::new(), pending_since: None, behind: false };
+        self.catch_up(&mut bench).await;
+        self.halt.lift(STORE);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut geo_looked = Instant::now();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                biased;
+                batch = decoded.recv() => match batch {
+                    Some(batch) => self.append(&mut bench, batch).await?,
+                    None => break,
+                },
+                first = work.recv(), if open => match first {
+                    Some(first) => self.take(&mut bench, first, work).await?,
+                    None => {
+                        open = false;
+                        bench.decoders.close();
+                    }
+                },
+                Some(request) = requests.recv() => self.answer(&mut bench, request).await,
+                _ = tick.tick() => {
+                    if bench.pending_since.is_some_and(|since| since.elapsed() >= self.options.flush_every) {
+                        self.flush(&mut bench).await?;
+                    }
+                    if bench.behind {
+                        self.catch_up(&mut bench).await;
+                    }
+                    if geo_looked.elapsed() > GEO_CHECK {
+                        geo_looked = Instant::now();
+                        bench.decoders.refresh_geo();
+                    }
+                },
+            }
+        }
+        bench.decoders.join().await?;
+        let kept = bench.store.flush().await?;
+        let mut rest = bench.waiting;
+        self.settle(&mut rest, &kept);
+        if let Some(commit) = &kept.commit {
+            bench.detector.commit(&bench.store, commit).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks up what has been fetched, and sends to the decoders what is new.
+    async fn take(&self, bench: &mut Bench, first: Work, work: &mut mpsc::Receiver<Work>) -> anyhow::Result<()> {
+        let mut objects = Vec::new();
+        let mut next = Some(first);
+        while let Some(work_unit) = next {
+            match work_unit {
+                Work::Object { job, ticket } => objects.push((job, ticket)),
+                Work::Parked { batch, ticket } => self.park(bench, batch, ticket).await?,
+                Work::Message { message, ticket } => {
+                    bench.store.park_message(&message).await?;
+                    ticket.done();
+                }
+            }
+            next = if objects.len() < LOOKUP_OBJECTS_MAX { work.try_recv().ok() } else { None };
+        }
+        let ids: Vec<&ObjectId> = objects.iter().map(|(job, _)| &job.fetched.id).collect();
+        let known = bench.store.known_among(&ids).await?;
+        for (job, ticket) in objects {
+            match bench.waiting.entry(job.fetched.id.clone()) {
+                // On its way already: both deliveries end with the one commit.
+                Entry::Occupied(mut waiting) => {
+                    bench.store.note_duplicate(&job.fetched.id);
+                    self.metrics.object("duplicate", "");
+                    waiting.get_mut().push(ticket);
+                }
+                Entry::Vacant(_) if known.contains_key(&job.fetched.id) => {
+                    bench.store.note_duplicate(&job.fetched.id);
+                    self.metrics.object("duplicate", "");
+                    bench.pending_since.get_or_insert_with(Instant::now);
+                    ticket.done();
+                }
+                Entry::Vacant(waiting) => {
+                    waiting.insert(vec![ticket]);
+                    bench.decoders.send(job)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the account of an object that cannot be had. One that was read before stays as it was read.
+    async fn park(&self, bench: &mut Bench, batch: Batch, ticket: Ticket) -> anyhow::Result<()> {
+        let Some(id) = batch.objects.first().map(|report| report.id.clone()) else { return Ok(()) };
+        if bench.store.known(&id).await?.is_some() && !bench.waiting.contains_key(&id) {
+            ticket.done();
+            return Ok(());
+        }
+        bench.waiting.entry(id).or_default().push(ticket);
+        self.append(bench, batch).await
+    }
+
+    async fn append(&self, bench: &mut Bench, batch: Batch) -> anyhow::Result<()> {
+        for report in &batch.objects {
+            self.metrics.read(report);
+        }
+        let kept = bench.store.append(batch).await?;
+        bench.pending_since.get_or_insert_with(Instant::now);
+        self.kept(bench, kept).await
+    }
+
+    async fn flush(&self, bench: &mut Bench) -> anyhow::Result<()> {
+        let kept = bench.store.flush().await?;
+        self.kept(bench, kept).await
+    }
+
+    /// After a commit: the messages may go, the rules see what is new.
+    async fn kept(&self, bench: &mut Bench, kept: Kept) -> anyhow::Result<()> {
+        if !bench.store.is_pending() {
+            bench.pending_since = None;
+        }
+        self.settle(&mut bench.waiting, &kept);
+        if let Some(commit) = &kept.commit {
+            self.metrics.committed(commit);
+            self.detect(bench, commit).await;
+        }
+        Ok(())
+    }
+
+    fn settle(&self, waiting: &mut HashMap<ObjectId, Vec<Ticket>>, kept: &Kept) {
+        if kept.objects.is_empty() {
+            return;
+        }
+        crash::point("serve.kept");
+        let now = now_micros();
+        for id in &kept.objects {
+            for ticket in waiting.remove(id).unwrap_or_default() {
+                self.metrics.kept_lag(id, now, ticket.received_time);
+                ticket.done();
+            }
+        }
+        crash::point("serve.settled");
+    }
+
+    /// Evaluates a commit. A failure costs nothing but time: the table is the stream, and the cursor stands before it.
+    async fn detect(&self, bench: &mut Bench, commit: &Commit) {
+        if bench.behind {
+            return;
+        }
+        let begun = Instant::now();
+        match bench.detector.commit(&bench.store, commit).await {
+            Ok(_) => self.metrics.found(begun.elapsed()),
+            Err(error) => {
+                tracing::error!("findings wait, the rules could not be evaluated: {:#}", anyhow::Error::from(error));
+                bench.behind = true;
+            }
+        }
+    }
+
+    async fn catch_up(&self, bench: &mut Bench) {
+        match bench.detector.catch_up(&bench.store).await {
+            Ok(_) => bench.behind = false,
+            Err(error) => {
+                if !bench.behind {
+                    tracing::error!("findings wait, catching up failed: {:#}", anyhow::Error::from(error));
+                }
+                bench.behind = true;
+            }
+        }
+    }
+
+    async fn answer(&self, bench: &mut Bench, request: Request) {
+        match request {
+            Request::Rules(rules, answer) => {
+                bench.detector.swap(*rules);
+                let caught_up = bench.detector.catch_up(&bench.store).await;
+                bench.behind = caught_up.is_err();
+                let told = caught_up.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)));
+                // Whoever asked may have gone; the rules are in place all the same.
+                let _ = answer.send(told);
+            }
+            Request::Accounting(answer) => {
+                let accounting = bench.store.accounting().await;
+                let _ = answer.send(accounting.map_err(|error| format!("{:#}", anyhow::Error::from(error))));
+            }
+        }
+    }
+}

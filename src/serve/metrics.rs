@@ -1,0 +1,200 @@
+//! What the service counts of itself, beside what queue, buckets and alerts register on their own.
+//!
+//! One place emits a thing's metric. Lags are by account and region, which keys of log objects tell.
+
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+use trailhound_ingest::key::{self, Key};
+use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport};
+use trailhound_store::Commit;
+
+/// Seconds from a tenth to a day: commits are fast, a backlog is not.
+const STAGE_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0];
+const COMMIT_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+const MICROS: f64 = 1e6;
+
+pub struct Metrics {
+    objects: IntCounterVec,
+    records: IntCounterVec,
+    pub bytes_in_flight: IntGauge,
+    pub objects_in_flight: IntGauge,
+    lag: GaugeVec,
+    stage: HistogramVec,
+    commits: IntCounter,
+    pub commit_seconds: Histogram,
+    table_version: IntGauge,
+    pub ledger_bytes: IntGauge,
+    pub accounting_holds: IntGauge,
+    findings: IntCounterVec,
+    rule_matches: IntCounterVec,
+    rule_seconds: prometheus::CounterVec,
+    rule_failures: IntCounterVec,
+    pub rules: IntGauge,
+    reloads: IntCounterVec,
+    pub watch: IntGaugeVec,
+    pub halted: IntGauge,
+    pub started: Gauge,
+}
+
+impl Metrics {
+    /// Registers all of them.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
+            let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let made = IntGauge::new(name, help)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
+        let lag = GaugeVec::new(
+            Opts::new("trailhound_lag_seconds", "How long the newest object took to this stage, by source"),
+            &["stage", "account", "region"],
+        )?;
+        registry.register(Box::new(lag.clone()))?;
+        let stage = HistogramVec::new(
+            HistogramOpts::new("trailhound_stage_seconds", "How long objects took to this stage from the one before")
+                .buckets(STAGE_BUCKETS.to_vec()),
+            &["stage"],
+        )?;
+        registry.register(Box::new(stage.clone()))?;
+        let commit_seconds = Histogram::with_opts(
+            HistogramOpts::new("trailhound_commit_seconds", "Time of a commit: data files, table and ledger")
+                .buckets(COMMIT_BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(commit_seconds.clone()))?;
+        let commits = IntCounter::new("trailhound_commits_total", "Commits of the table by this process")?;
+        registry.register(Box::new(commits.clone()))?;
+        let rule_seconds = prometheus::CounterVec::new(
+            Opts::new("trailhound_rule_seconds_total", "Time spent evaluating a rule"),
+            &["rule"],
+        )?;
+        registry.register(Box::new(rule_seconds.clone()))?;
+        let watch = IntGaugeVec::new(
+            Opts::new("trailhound_watch", "Open warnings of the service's watch over itself"),
+            &["kind"],
+        )?;
+        registry.register(Box::new(watch.clone()))?;
+        let build = IntGaugeVec::new(Opts::new("trailhound_build_info", "The version that runs"), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        let started = Gauge::new("trailhound_start_time_seconds", "When this process began to serve")?;
+        registry.register(Box::new(started.clone()))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self {
+            objects: counter("trailhound_objects_total", "Objects by what became of them", &["outcome", "reason"])?,
+            records: counter("trailhound_records_total", "Records by what became of them", &["outcome"])?,
+            bytes_in_flight: gauge("trailhound_bytes_in_flight", "Bytes of objects that are fetched, not yet decoded")?,
+            objects_in_flight: gauge("trailhound_objects_in_flight", "Objects between message and commit")?,
+            lag,
+            stage,
+            commits,
+            commit_seconds,
+            table_version: gauge("trailhound_table_version", "The table's version as this process knows it")?,
+            ledger_bytes: gauge("trailhound_ledger_bytes", "Size of the ledger")?,
+            accounting_holds: gauge("trailhound_accounting_holds", "1 while everything received is accounted for")?,
+            findings: counter(
+                "trailhound_findings_total",
+                "Changes of findings",
+                &["rule", "severity", "change"],
+            )?,
+            rule_matches: counter("trailhound_rule_matches_total", "Events that a rule chose", &["rule"])?,
+            rule_seconds,
+            rule_failures: counter("trailhound_rule_failures_total", "Rows that a rule failed on", &["rule"])?,
+            rules: gauge("trailhound_rules", "Rules at work")?,
+            reloads: counter("trailhound_reloads_total", "Reloads while running", &["what", "result"])?,
+            watch,
+            halted: gauge("trailhound_intake_halted", "1 while intake stands still because of an error")?,
+            started,
+        })
+    }
+
+    /// An object that was not read here: known already, or without content.
+    pub fn object(&self, outcome: &str, reason: &str) {
+        self.objects.with_label_values(&[outcome, reason]).inc();
+    }
+
+    /// An object that was read.
+    pub fn read(&self, report: &ObjectReport) {
+        let outcome = match report.outcome {
+            ObjectOutcome::Decoded => "kept",
+            ObjectOutcome::Skipped => "skipped",
+            ObjectOutcome::Parked => "parked",
+        };
+        self.object(outcome, report.reason.as_deref().unwrap_or(""));
+        self.records.with_label_values(&["received"]).inc_by(report.records_received);
+        self.records.with_label_values(&["skipped"]).inc_by(report.records_skipped.values().sum());
+        self.records.with_label_values(&["parked"]).inc_by(report.parked.len() as u64);
+    }
+
+    /// A commit is durable; `rows_decoded` of them were handed to the store for it.
+    pub fn committed(&self, commit: &Commit) {
+        self.commits.inc();
+        self.table_version.set(commit.version);
+        self.records.with_label_values(&["kept"]).inc_by(commit.kept);
+    }
+
+    /// Rows that turned out to be copies.
+    pub fn duplicates(&self, rows: u64) {
+        self.records.with_label_values(&["duplicate"]).inc_by(rows);
+    }
+
+    /// A message came that announces this object: from the object's stamp to the sending of its message, and on to us.
+    pub fn received_lag(&self, key: &str, sent_time: i64, received_time: i64) {
+        self.stage_lag(key, "received", received_time - sent_time);
+        if let Key::Log(log) = key::parse(key)
+            && let Some(stamp) = log.stamp.and_then(trailhound_ingest::source::stamp_micros)
+        {
+            self.lag_of(log.account_id, log.region, "delivered", sent_time - stamp);
+        }
+    }
+
+    /// An object is durable.
+    pub fn kept_lag(&self, id: &ObjectId, now: i64, received_time: i64) {
+        self.stage_lag(&id.key, "kept", now - received_time);
+    }
+
+    /// The rules saw a commit.
+    pub fn found(&self, took: Duration) {
+        self.stage.with_label_values(&["found"]).observe(took.as_secs_f64());
+    }
+
+    fn stage_lag(&self, key: &str, stage: &str, micros: i64) {
+        match key::parse(key) {
+            Key::Log(log) => self.lag_of(log.account_id, log.region, stage, micros),
+            _ => self.stage.with_label_values(&[stage]).observe(micros as f64 / MICROS),
+        }
+    }
+
+    fn lag_of(&self, account: &str, region: &str, stage: &str, micros: i64) {
+        let seconds = micros as f64 / MICROS;
+        self.stage.with_label_values(&[stage]).observe(seconds);
+        self.lag.with_label_values(&[stage, account, region]).set(seconds);
+    }
+
+    /// Something was loaded anew while running, or refused.
+    pub fn reloaded(&self, what: &str, accepted: bool) {
+        self.reloads.with_label_values(&[what, if accepted { "ok" } else { "refused" }]).inc();
+    }
+
+    /// A finding was raised, amended or retracted.
+    pub fn finding(&self, rule: &str, severity: &str, change: &str) {
+        self.findings.with_label_values(&[rule, severity, change]).inc();
+    }
+
+    /// What evaluating a rule has cost since it was last told.
+    pub fn rule(&self, rule: &str, matches: u64, seconds: f64, failures: u64) {
+        self.rule_matches.with_label_values(&[rule]).inc_by(matches);
+        self.rule_seconds.with_label_values(&[rule]).inc_by(seconds);
+        if failures > 0 {
+            self.rule_failures.with_label_values(&[rule]).inc_by(failures);
+        }
+    }
+}
