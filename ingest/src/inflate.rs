@@ -28,6 +28,20 @@ pub enum InflateError {
     TooLarge { max: u64 },
 }
 
+/// Reads little at a time. Where gzip data is damaged, what was inflated in the same call as the damage is lost; so that
+/// is less than a record.
+struct Sips<R>(R);
+
+/// The most that is read in one call.
+const SIP_BYTES: usize = 1 << 10;
+
+impl<R: Read> Read for Sips<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let sip = into.len().min(SIP_BYTES);
+        self.0.read(&mut into[..sip])
+    }
+}
+
 /// What a window holds.
 enum Held {
     Text(String),
@@ -61,7 +75,7 @@ impl<'a> Window<'a> {
             if inflate_whole(bytes, &mut buffer, limits.whole_bytes_max) {
                 return Self::whole(buffer);
             }
-            return Self::pieces(Box::new(MultiGzDecoder::new(bytes)), buffer, limits);
+            return Self::stream(Box::new(bytes), buffer, limits);
         }
         if bytes.len() <= limits.whole_bytes_max {
             buffer.clear();
@@ -76,7 +90,7 @@ impl<'a> Window<'a> {
         let mut stream = io::BufReader::with_capacity(1 << 16, stream);
         let gzip = stream.fill_buf().is_ok_and(is_gzip);
         if gzip {
-            Self::pieces(Box::new(MultiGzDecoder::new(stream)), buffer, limits)
+            Self::pieces(Box::new(Sips(MultiGzDecoder::new(stream))), buffer, limits)
         } else {
             Self::pieces(Box::new(stream), buffer, limits)
         }
@@ -260,6 +274,18 @@ mod tests {
         bytes.extend(gz(b"two "));
         bytes.extend(gz(b"one "));
         assert_eq!(read(&bytes, &Limits::default()), (b"one two one ".to_vec(), None));
+    }
+
+    #[test]
+    fn what_stands_before_damage_is_read() {
+        let text: Vec<u8> = (0..200_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut bytes = gz(&text);
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 2_000].fill(0);
+        let (read, error) = read(&bytes, &Limits::default());
+        assert!(error.is_some());
+        assert!(read.len() > text.len() / 2 - 200_000, "{} of {} bytes", read.len(), text.len());
+        assert!(text.starts_with(&read[..text.len() / 4]));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Service {
     pub halt: Arc<Halt>,
     /// Set once everything runs; unset when draining begins.
     pub ready: AtomicBool,
-    pub beat: Beat,
+    pub beat: Arc<Beat>,
     pub backfills: Arc<Backfills>,
     pub token: Option<Hidden>,
 }

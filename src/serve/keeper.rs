@@ -21,7 +21,9 @@ use trailhound_store::{Accounting, Commit, Kept, ParkedMessage, Store, StoreOpti
 
 use super::delivery::Ticket;
 use super::halt::Halt;
+use super::http::Beat;
 use super::metrics::Metrics;
+use super::sources::Sources;
 use crate::clock::now_micros;
 use crate::decoders::{Decoders, Job};
 
@@ -33,6 +35,8 @@ const TICK: Duration = Duration::from_millis(200);
 const GEO_CHECK: Duration = Duration::from_secs(10);
 /// Pauses before the store is opened again, from the first to the longest.
 const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A detector that failed tries to catch up this often.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(5);
 /// The place that [`Halt`] knows the store by.
 const STORE: &str = "store";
 
@@ -50,8 +54,8 @@ pub enum Work {
 pub enum Request {
     /// Puts another rule set in place; answered when what it changes is evaluated over the whole table.
     Rules(Box<RuleSet>, oneshot::Sender<Result<(), String>>),
-    /// The accounting identity, from durable state.
-    Accounting(oneshot::Sender<Result<Accounting, String>>),
+    /// The accounting identity, from durable state, and the bytes of the ledger.
+    Accounting(oneshot::Sender<Result<(Accounting, u64), String>>),
 }
 
 /// What the keeper needs to open a store with a detector over it.
@@ -63,13 +67,13 @@ pub struct KeeperOptions {
 }
 
 /// Makes the detector over a freshly opened store: rules and who follows their findings are not the keeper's business.
-pub type OpenDetector =
-    Box<dyn Fn(&Store, RuleSet) -> futures::future::BoxFuture<'_, anyhow::Result<Detector>> + Send + Sync>;
+pub type OpenDetector = Box<dyn Fn(&Store) -> futures::future::BoxFuture<'_, anyhow::Result<Detector>> + Send + Sync>;
 
 pub struct Keeper {
     pub options: KeeperOptions,
-    pub rules: Box<dyn Fn() -> anyhow::Result<RuleSet> + Send + Sync>,
     pub open_detector: OpenDetector,
+    pub sources: Arc<Sources>,
+    pub beat: Arc<Beat>,
     pub halt: Arc<Halt>,
     pub metrics: Arc<Metrics>,
 }
@@ -82,17 +86,19 @@ struct Bench {
     waiting: HashMap<ObjectId, Vec<Ticket>>,
     /// When the oldest thing that waits for a commit came.
     pending_since: Option<Instant>,
-    /// The detector failed and has to catch up from the table.
-    behind: bool,
+    /// The detector failed and has to catch up from the table; when that was last tried.
+    behind: Option<Instant>,
 }
 
 impl Keeper {
     /// Keeps what comes until no more work can come and all of it is durable.
-    pub async fn run(self, mut work: mpsc::Receiver<Work>, mut requests: mpsc::Receiver<Request>) {
+    /// The store comes open, so that what is wrong with it is known before anything is received.
+    pub async fn run(self, store: Store, mut work: mpsc::Receiver<Work>, mut requests: mpsc::Receiver<Request>) {
         let mut pause = REOPEN.0;
+        let mut store = Some(store);
         loop {
             let begun = Instant::now();
-            match self.keep(&mut work, &mut requests).await {
+            match self.keep(store.take(), &mut work, &mut requests).await {
                 Ok(()) => return,
                 Err(error) => self.halt.set(STORE, format!("{error:#}")),
             }
@@ -104,13 +110,21 @@ impl Keeper {
         }
     }
 
-    async fn keep(&self, work: &mut mpsc::Receiver<Work>, requests: &mut mpsc::Receiver<Request>) -> anyhow::Result<()> {
+    async fn keep(
+        &self,
+        store: Option<Store>,
+        work: &mut mpsc::Receiver<Work>,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> anyhow::Result<()> {
         let geo = Geo::open(&self.options.geoip)?;
-        let store = Store::open(self.options.store.clone()).await?;
-        let detector = (self.open_detector)(&store, (self.rules)()?).await?;
+        let store = match store {
+            Some(store) => store,
+            None => Store::open(self.options.store.clone()).await?,
+        };
+        let detector = (self.open_detector)(&store).await?;
         let (decoders, mut decoded) = Decoders::start(geo, self.options.limits);
         let mut bench =
-            Bench { store, detector, decoders, waiting: HashMap::new(), pending_since: None, behind: false };
+            Bench { store, detector, decoders, waiting: HashMap::new(), pending_since: None, behind: None };
         self.catch_up(&mut bench).await;
         self.halt.lift(STORE);
         let mut tick = tokio::time::interval(TICK);
@@ -136,9 +150,10 @@ impl Keeper {
                     if bench.pending_since.is_some_and(|since| since.elapsed() >= self.options.flush_every) {
                         self.flush(&mut bench).await?;
                     }
-                    if bench.behind {
+                    if bench.behind.is_some_and(|tried| tried.elapsed() >= CATCH_UP_EVERY) {
                         self.catch_up(&mut bench).await;
                     }
+                    self.beat.alive();
                     if geo_looked.elapsed() > GEO_CHECK {
                         geo_looked = Instant::now();
                         bench.decoders.refresh_geo();
@@ -149,7 +164,7 @@ impl Keeper {
         bench.decoders.join().await?;
         let kept = bench.store.flush().await?;
         let mut rest = bench.waiting;
-        self.settle(&mut rest, &kept);
+        self.settle(&mut rest, &kept).await;
         if let Some(commit) = &kept.commit {
             bench.detector.commit(&bench.store, commit).await?;
         }
@@ -226,7 +241,7 @@ impl Keeper {
         if !bench.store.is_pending() {
             bench.pending_since = None;
         }
-        self.settle(&mut bench.waiting, &kept);
+        self.settle(&mut bench.waiting, &kept).await;
         if let Some(commit) = &kept.commit {
             self.metrics.committed(commit);
             self.detect(bench, commit).await;
@@ -234,7 +249,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn settle(&self, waiting: &mut HashMap<ObjectId, Vec<Ticket>>, kept: &Kept) {
+    async fn settle(&self, waiting: &mut HashMap<ObjectId, Vec<Ticket>>, kept: &Kept) {
         if kept.objects.is_empty() {
             return;
         }
@@ -247,11 +262,14 @@ impl Keeper {
             }
         }
         crash::point("serve.settled");
+        if let Err(error) = self.sources.delivered(&kept.objects, now).await {
+            tracing::warn!("which sources deliver was not noted: {error:#}");
+        }
     }
 
     /// Evaluates a commit. A failure costs nothing but time: the table is the stream, and the cursor stands before it.
     async fn detect(&self, bench: &mut Bench, commit: &Commit) {
-        if bench.behind {
+        if bench.behind.is_some() {
             return;
         }
         let begun = Instant::now();
@@ -259,19 +277,19 @@ impl Keeper {
             Ok(_) => self.metrics.found(begun.elapsed()),
             Err(error) => {
                 tracing::error!("findings wait, the rules could not be evaluated: {:#}", anyhow::Error::from(error));
-                bench.behind = true;
+                bench.behind = Some(Instant::now());
             }
         }
     }
 
     async fn catch_up(&self, bench: &mut Bench) {
         match bench.detector.catch_up(&bench.store).await {
-            Ok(_) => bench.behind = false,
+            Ok(_) => bench.behind = None,
             Err(error) => {
-                if !bench.behind {
+                if bench.behind.is_none() {
                     tracing::error!("findings wait, catching up failed: {:#}", anyhow::Error::from(error));
                 }
-                bench.behind = true;
+                bench.behind = Some(Instant::now());
             }
         }
     }
@@ -281,14 +299,15 @@ impl Keeper {
             Request::Rules(rules, answer) => {
                 bench.detector.swap(*rules);
                 let caught_up = bench.detector.catch_up(&bench.store).await;
-                bench.behind = caught_up.is_err();
+                bench.behind = caught_up.is_err().then(Instant::now);
                 let told = caught_up.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)));
                 // Whoever asked may have gone; the rules are in place all the same.
                 let _ = answer.send(told);
             }
             Request::Accounting(answer) => {
-                let accounting = bench.store.accounting().await;
-                let _ = answer.send(accounting.map_err(|error| format!("{:#}", anyhow::Error::from(error))));
+                let asked = async { Ok((bench.store.accounting().await?, bench.store.ledger().bytes().await?)) };
+                let told = asked.await.map_err(|error: trailhound_store::StoreError| format!("{:#}", anyhow::Error::from(error)));
+                let _ = answer.send(told);
             }
         }
     }
