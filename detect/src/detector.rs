@@ -11,11 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
+use sqlx::Transaction;
+use sqlx::any::Any;
 use trailhound_store::{Commit, Store, crash};
 
 use crate::error::{DetectError, Result};
 use crate::evaluate::Failure;
 use crate::finding::{Folded, fold};
+use crate::follow::{Change, ChangeKind, Follower};
 use crate::ledger::{Changes, Cursor, FindingsLedger};
 use crate::ruleset::RuleSet;
 
@@ -26,6 +29,8 @@ pub struct Detector {
     ledger: FindingsLedger,
     /// Locked while findings are written, so that commits are applied one after the other.
     position: tokio::sync::Mutex<Option<Position>>,
+    /// Told of every finding that changes, in the transaction in which it does.
+    follower: Option<Arc<dyn Follower>>,
     /// Rules that failed on rows since the detector was opened.
     failures: Mutex<BTreeMap<String, Failure>>,
 }
@@ -45,8 +50,15 @@ impl Detector {
             rules: RwLock::new(Arc::new(rules)),
             ledger: FindingsLedger::open(store.ledger()).await?,
             position: tokio::sync::Mutex::new(None),
+            follower: None,
             failures: Mutex::default(),
         })
+    }
+
+    /// The same detector with somebody who is told of every finding that changes.
+    #[must_use]
+    pub fn with_follower(self, follower: Arc<dyn Follower>) -> Self {
+        Detector { follower: Some(follower), ..self }
     }
 
     /// The findings.
@@ -118,9 +130,7 @@ impl Detector {
                 }
             }
         }
-        let mut transaction = self.ledger.begin().await?;
-        changes.retracted += self.ledger.retract(&mut transaction, version).await?;
-        self.ledger.commit(transaction).await?;
+        changes.retracted += self.retract(version).await?;
         *position = Some(Position { set, generations, version });
         Ok(changes)
     }
@@ -146,12 +156,50 @@ impl Detector {
         let mut transaction = self.ledger.begin().await?;
         let findings =
             found.into_values().map(|(place, finding)| (finding, set.rules[place].rule.clone(), generations[place]));
-        let changes = self.ledger.save(&mut transaction, version, findings).await?;
+        let mut told = self.follower.as_ref().map(|_| Vec::new());
+        let changes = self.ledger.save(&mut transaction, version, findings, told.as_mut()).await?;
+        self.tell(&mut transaction, told.unwrap_or_default()).await?;
         self.ledger.advance(&mut transaction, version).await?;
         crash::point("detect.ledger_open");
         self.ledger.commit(transaction).await?;
         crash::point("detect.saved");
+        self.told();
         Ok(changes)
+    }
+
+    /// Retracts what no rule stands behind any more.
+    async fn retract(&self, version: i64) -> Result<u64> {
+        let mut transaction = self.ledger.begin().await?;
+        let mut after = String::new();
+        while self.follower.is_some() {
+            let orphans = self.ledger.orphans(&mut transaction, &after).await?;
+            let Some(last) = orphans.last() else { break };
+            after.clone_from(&last.id);
+            let changes = orphans
+                .into_iter()
+                .map(|finding| Change { kind: ChangeKind::Retracted, finding, rule: None })
+                .collect();
+            self.tell(&mut transaction, changes).await?;
+        }
+        let retracted = self.ledger.retract(&mut transaction, version).await?;
+        self.ledger.commit(transaction).await?;
+        self.told();
+        Ok(retracted)
+    }
+
+    async fn tell(&self, transaction: &mut Transaction<'static, Any>, changes: Vec<Change>) -> Result<()> {
+        match &self.follower {
+            Some(follower) if !changes.is_empty() => {
+                follower.changed(transaction, &changes).await.map_err(DetectError::Follow)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn told(&self) {
+        if let Some(follower) = &self.follower {
+            follower.committed();
+        }
     }
 
     fn note_failures(&self, failures: Vec<Failure>) {

@@ -26,6 +26,9 @@ pub enum DetectError {
         source: Box<DataFusionError>,
     },
 
+    #[error("findings were not kept, because what follows them failed")]
+    Follow(#[source] Box<dyn std::error::Error + Send + Sync>),
+
     #[error("the finding {id} cannot be read from the ledger: {detail}; use the version that wrote it")]
     Row { id: String, detail: String },
 }

@@ -21,6 +21,7 @@ use trailhound_store::Ledger;
 
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, time};
+use crate::follow::{Change, ChangeKind, RuleFacts};
 use crate::rule::Rule;
 
 /// The tables of this crate; only ever added to.
@@ -41,6 +42,9 @@ const TABLES: &[&str] = &[
     "CREATE TABLE rule_cursors (
         rule TEXT PRIMARY KEY, rule_version TEXT NOT NULL, generation BIGINT NOT NULL, applied_to BIGINT NOT NULL)",
 ];
+
+/// Findings that are handed to a follower at once before they are retracted.
+pub(crate) const ORPHANS_MAX: i64 = 500;
 
 /// How far a rule has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +174,13 @@ impl FindingsLedger {
     }
 
     /// Puts the findings of one version of the table to those that are there: a finding of the rule's generation gets
-    /// the new events folded in, all others are made anew.
+    /// the new events folded in, all others are made anew. Each finding that changed is put to `told`, if there is one.
     pub(crate) async fn save(
         &self,
         transaction: &mut Transaction<'static, Any>,
         version: i64,
         findings: impl IntoIterator<Item = (Finding, Arc<Rule>, i64)>,
+        mut told: Option<&mut Vec<Change>>,
     ) -> Result<Changes> {
         let fail = self.fail("write findings");
         let mut changes = Changes::default();
@@ -187,25 +192,44 @@ impl FindingsLedger {
                 .map_err(&fail)?;
             let before = found.map(|row| row::stored(&row)).transpose()?;
             let change = match before {
-                None => "raised",
-                Some(before) if !before.current => "raised",
+                None => Some(ChangeKind::Raised),
+                Some(before) if !before.current => Some(ChangeKind::Raised),
                 Some(before) if before.generation == generation => {
                     finding.fold(before.finding);
                     finding.word(&rule);
-                    "amended"
+                    Some(ChangeKind::Amended)
                 }
-                Some(before) if before.finding == finding => "",
-                Some(_) => "amended",
+                Some(before) if before.finding == finding => None,
+                Some(_) => Some(ChangeKind::Amended),
             };
             row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
-            match change {
-                "raised" => changes.raised += 1,
-                "amended" => changes.amended += 1,
-                _ => continue,
+            let Some(kind) = change else { continue };
+            match kind {
+                ChangeKind::Raised => changes.raised += 1,
+                _ => changes.amended += 1,
             }
-            row::note(&finding, change, version, transaction).await.map_err(&fail)?;
+            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
+            if let Some(told) = told.as_deref_mut() {
+                told.push(Change { kind, finding, rule: Some(RuleFacts::of(&rule)) });
+            }
         }
         Ok(changes)
+    }
+
+    /// The next findings, by id behind `after`, that [`FindingsLedger::retract`] is going to retract; at most
+    /// [`ORPHANS_MAX`].
+    pub(crate) async fn orphans(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        after: &str,
+    ) -> Result<Vec<Finding>> {
+        let rows = sqlx::query(row::SELECT_ORPHANED)
+            .bind(after.to_owned())
+            .bind(ORPHANS_MAX)
+            .fetch_all(&mut **transaction)
+            .await
+            .map_err(self.fail("read findings to retract"))?;
+        rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
     }
 
     /// Retracts the findings that no current rule stands behind any more. Only right when every rule has seen the
@@ -239,6 +263,17 @@ impl FindingsLedger {
             [row] => row::stored(row).map(|s| Some((s.finding, !s.current))),
             _ => Ok(None),
         }
+    }
+
+    /// The finding with this very id, unless it is retracted or was never there.
+    pub async fn get(&self, id: &str) -> Result<Option<Finding>> {
+        let row = sqlx::query(row::SELECT_BY_ID)
+            .bind(id.to_owned())
+            .fetch_optional(self.ledger.pool())
+            .await
+            .map_err(self.fail("read a finding"))?;
+        let stored = row.map(|row| row::stored(&row)).transpose()?;
+        Ok(stored.filter(|s| s.current).map(|s| s.finding))
     }
 
     /// What became of a finding, oldest first.

@@ -15,7 +15,9 @@ use std::sync::{LazyLock, Mutex};
 /// - `store.noted`: table and ledger agree, nobody was told;
 /// - `store.checkpointed`: a checkpoint of the table's log was written;
 /// - `detect.ledger_open`: the transaction with findings and cursors is filled but not committed;
-/// - `detect.saved`: findings and cursors are durable, nobody was told.
+/// - `detect.saved`: findings and cursors are durable, nobody was told;
+/// - `alert.sending`: an attempt to tell is noted, the request has not gone out;
+/// - `alert.sent`: a sink has answered, its answer is not noted.
 pub const POINTS: &[&str] = &[
     "store.files_written",
     "store.committed",
@@ -24,6 +26,8 @@ pub const POINTS: &[&str] = &[
     "store.checkpointed",
     "detect.ledger_open",
     "detect.saved",
+    "alert.sending",
+    "alert.sent",
 ];
 
 /// Dies here if the environment says so.

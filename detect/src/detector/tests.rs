@@ -154,3 +154,64 @@ async fn findings_are_a_table_for_sql() {
     let text = datafusion::arrow::util::pretty::pretty_format_batches(&answer).unwrap().to_string();
     assert!(text.contains("account/one | high") && text.contains("alice"), "{text}");
 }
+
+/// Writes down what it is told, into the ledger and beside it; refuses everything while `fails` is set.
+#[derive(Debug, Default)]
+struct Witness {
+    fails: std::sync::atomic::AtomicBool,
+    seen: Mutex<Vec<(ChangeKind, u64, bool)>>,
+}
+
+impl Follower for Witness {
+    fn changed<'a>(
+        &'a self,
+        transaction: &'a mut Transaction<'static, Any>,
+        changes: &'a [Change],
+    ) -> futures::future::BoxFuture<'a, std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+        Box::pin(async move {
+            sqlx::query("CREATE TABLE IF NOT EXISTS witness (id TEXT)").execute(&mut **transaction).await?;
+            for change in changes {
+                sqlx::query("INSERT INTO witness (id) VALUES ($1)")
+                    .bind(change.finding.id.clone())
+                    .execute(&mut **transaction)
+                    .await?;
+            }
+            if self.fails.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err("the witness fails".into());
+            }
+            let mut seen = self.seen.lock().unwrap();
+            seen.extend(changes.iter().map(|c| (c.kind, c.finding.count, c.rule.is_some())));
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_follower_is_in_the_transaction_and_a_failing_one_rolls_everything_back() {
+    let mut s = Scratch::new("follower").await;
+    let witness = Arc::new(Witness::default());
+    let creates = || rule("creates", HOURLY, "event_name = 'CreateUser'");
+    let detector = Detector::open(&s.store, rules(vec![creates()])).await.unwrap().with_follower(witness.clone());
+    detector.catch_up(&s.store).await.unwrap();
+
+    witness.fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    let commit = s.keep("a", &["CreateUser", "CreateUser"]).await;
+    let error = detector.commit(&s.store, &commit).await.unwrap_err();
+    assert!(matches!(error, DetectError::Follow(_)), "{error}");
+    assert_eq!(counts(&detector).await, []);
+    let rows = sqlx::query("SELECT name FROM sqlite_master WHERE name = 'witness'").fetch_all(s.store.ledger().pool());
+    assert!(rows.await.unwrap().is_empty(), "the follower's own writes are rolled back too");
+
+    // The same commit again, handed over or read from the table, brings the same changes once.
+    witness.fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(detector.commit(&s.store, &commit).await.unwrap(), changes(1, 0, 0));
+    let commit = s.keep("b", &["CreateUser"]).await;
+    detector.commit(&s.store, &commit).await.unwrap();
+    detector.swap(rules(Vec::new()));
+    assert_eq!(detector.catch_up(&s.store).await.unwrap(), changes(0, 0, 1));
+    let seen = witness.seen.lock().unwrap().clone();
+    assert_eq!(
+        seen,
+        [(ChangeKind::Raised, 2, true), (ChangeKind::Amended, 3, true), (ChangeKind::Retracted, 3, false)]
+    );
+}

@@ -47,6 +47,8 @@ pub(super) const NOTE_RETRACTED: &str = concat!(
      f.rule_version, f.count, f.first_time, f.last_time FROM findings f WHERE ",
     orphaned!()
 );
+pub(super) const SELECT_ORPHANED: &str =
+    concat!("SELECT ", columns!(), " FROM findings f WHERE f.id > $1 AND ", orphaned!(), " ORDER BY id LIMIT $2");
 pub(super) const RETRACT: &str = concat!("UPDATE findings AS f SET state = 'retracted' WHERE ", orphaned!());
 
 /// `findings` as SQL sees it.
