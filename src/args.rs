@@ -30,6 +30,16 @@ pub enum Command {
     Investigate(InvestigateArgs),
     /// Reads parked input again, after the cause is mended
     Replay(ReplayArgs),
+    /// Runs as a service: from queues to people, for months
+    Serve(ServeArgs),
+    /// Reads history of a bucket into a running service, at a lower priority than its queues
+    Backfill(BackfillArgs),
+    /// Tries a sink
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
+    /// Checks a configuration, or prints an example
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Writes a made-up organisation's CloudTrail logs with labelled attacks
     Simulate(SimulateArgs),
 }
@@ -240,6 +250,96 @@ pub struct SimulateArgs {
     /// Plant no attacks
     #[arg(long)]
     pub no_attacks: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// The configuration; `trailhound config example` prints one
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
+    pub config: PathBuf,
+    /// In place of [store] location
+    #[arg(long, value_name = "DIR", env = "TRAILHOUND_STORE")]
+    pub store: Option<String>,
+    /// In place of [http] bind
+    #[arg(long, value_name = "ADDRESS")]
+    pub bind: Option<std::net::SocketAddr>,
+    /// How the log is written
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+impl ServeArgs {
+    /// The configuration with what flags override in it.
+    pub fn read(&self) -> Result<crate::config::Config, crate::config::ConfigError> {
+        let mut config = crate::config::Config::read(&self.config)?;
+        if let Some(store) = &self.store {
+            config.store.location = store.clone();
+        }
+        if let Some(bind) = self.bind {
+            config.http.bind = bind;
+        }
+        Ok(config)
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One object a line
+    Json,
+    Text,
+}
+
+#[derive(clap::Args)]
+pub struct BackfillArgs {
+    /// The bucket, as s3://bucket or s3://bucket/what/stands/before/AWSLogs
+    #[arg(value_name = "BUCKET")]
+    pub bucket: String,
+    /// First day
+    #[arg(long, value_name = "DAY")]
+    pub since: String,
+    /// Last day
+    #[arg(long, value_name = "DAY")]
+    pub until: String,
+    /// Only this account; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub account: Vec<String>,
+    /// Only this region; may be given several times
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// The organisation's id, of an organisation's trail; by default found out
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<String>,
+    /// The running service
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9187")]
+    pub server: String,
+    /// The service's token, as [http] token in its configuration
+    #[arg(long, value_name = "TOKEN", env = "TRAILHOUND_TOKEN", hide_env_values = true)]
+    pub token: String,
+    /// Return at once instead of showing the progress
+    #[arg(long)]
+    pub detach: bool,
+}
+
+#[derive(Subcommand)]
+pub enum AlertsCommand {
+    /// Sends a message that says that it is a test, and tells what came of it
+    Test {
+        /// The sink's name
+        sink: String,
+        #[arg(long, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Reads a configuration and tells everything that is wrong with it; nothing is contacted
+    Check {
+        #[arg(long, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
+        config: PathBuf,
+    },
+    /// Prints an example with every key
+    Example,
 }
 
 /// A time on the command line: a day or a time in UTC, in microseconds.

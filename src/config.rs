@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use trailhound_alert::{AlertsConfig, RouteConfig, Secret, SinkConfig};
-use trailhound_ingest::queue::QueueConfig;
+use trailhound_alert::{Alerting, AlertsConfig, RouteConfig, Secret, Secrets, SinkConfig};
+use trailhound_ingest::QueueConfig;
 use trailhound_ingest::source::BucketConfig;
+use trailhound_store::StoreOptions;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -159,8 +160,7 @@ impl Config {
     /// Reads and checks a file. Nothing is contacted.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
         Self::parse(&text, &shown)
     }
 
@@ -170,6 +170,51 @@ impl Config {
             .map_err(|error| ConfigError::Syntax { path: path.into(), detail: told(&error, text) })?;
         let problems = config.problems();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong { path: path.into(), problems }) }
+    }
+
+    /// What the alerts are told.
+    pub fn alerting(&self) -> Alerting {
+        Alerting {
+            alerts: self.alerts.clone(),
+            sinks: self.sinks.clone(),
+            routes: self.routes.clone(),
+            accounts: self.accounts.clone(),
+        }
+    }
+
+    /// The store as it is configured; its ledger's URL may be a secret.
+    pub async fn store_options(&self, secrets: &dyn Secrets) -> anyhow::Result<StoreOptions> {
+        let ledger = match &self.store.ledger {
+            None => None,
+            Some(LedgerConfig::File(path)) => Some(path.display().to_string()),
+            Some(LedgerConfig::Url(secret)) => {
+                let url = secret.resolve(secrets).await.map_err(|error| anyhow::anyhow!("store.ledger: {error}"))?;
+                Some(url.reveal().to_string())
+            }
+        };
+        Ok(StoreOptions {
+            ledger,
+            ledger_wal: self.store.ledger_wal,
+            flush_bytes: self.store.flush_mib << 20,
+            dedup_bytes_max: self.store.dedup_mib << 20,
+            query_bytes_max: self.store.query_mib << 20,
+            ..StoreOptions::new(self.store.location.clone())
+        })
+    }
+
+    /// Sections that differ and cannot change while the service runs.
+    pub fn differs_beyond_reload(&self, other: &Config) -> Vec<&'static str> {
+        let sections = [
+            ("store", format!("{:?}", self.store) != format!("{:?}", other.store)),
+            ("rules.folders", self.rules.folders != other.rules.folders),
+            ("geoip.files", self.geoip.files != other.geoip.files),
+            ("queue", self.queues != other.queues),
+            ("bucket", format!("{:?}", self.buckets) != format!("{:?}", other.buckets)),
+            ("intake", format!("{:?}", self.intake) != format!("{:?}", other.intake)),
+            ("http", format!("{:?}", self.http) != format!("{:?}", other.http)),
+            ("shutdown", self.shutdown.grace_seconds != other.shutdown.grace_seconds),
+        ];
+        sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
 
     /// Everything that is wrong beyond syntax, each with its key.
@@ -202,6 +247,8 @@ impl Config {
                 problems.push(format!("accounts.{id:?} is not an account id of 12 digits"));
             }
         }
+        problems.extend(self.queues.iter().filter_map(|queue| queue.check().err()).map(|error| error.to_string()));
+        problems.extend(self.buckets.iter().filter_map(|bucket| bucket.check().err()).map(|error| error.to_string()));
         problems.extend(trailhound_alert::problems(&self.alerts, &self.sinks, &self.routes));
         problems
     }

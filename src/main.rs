@@ -1,7 +1,11 @@
 //! `trailhound`: arguments in, the right command out.
 
+mod alerts_command;
 mod args;
+mod backfill_command;
 mod clock;
+mod config;
+mod config_command;
 mod decoders;
 mod demo;
 mod findings;
@@ -11,6 +15,7 @@ mod output;
 mod replay;
 mod rules_command;
 mod scan;
+mod serve;
 mod session;
 mod shipped;
 mod simulate_command;
@@ -34,12 +39,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG").unwrap_or_else(|_| "warn".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    start_log(&args.command);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -58,6 +58,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// The log goes to standard error. A service tells a little more, and by default as JSON, for machines that collect it.
+fn start_log(command: &Command) {
+    let (usual, json) = match command {
+        Command::Serve(options) => ("warn,trailhound=info", options.log_format == args::LogFormat::Json),
+        _ => ("warn", false),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG").unwrap_or_else(|_| usual.into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { log.json().flatten_event(true).init() } else { log.init() }
+}
+
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(options) => demo::run(options).await,
@@ -67,6 +78,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rules(command) => rules_command::run(command),
         Command::Findings(command) => findings::run(command).await,
         Command::Investigate(options) => investigate::run(options).await,
+        Command::Serve(options) => serve::run(options).await,
+        Command::Backfill(options) => backfill_command::run(options).await,
+        Command::Alerts(command) => alerts_command::run(command).await,
+        Command::Config(command) => config_command::run(command),
         Command::Simulate(options) => simulate_command::run(options),
     }
 }

@@ -43,8 +43,8 @@ use trailhound_ingest::source::Clients;
 use trailhound_ingest::{Aws, Limits, Queue};
 use trailhound_store::{Store, StoreOptions};
 
-pub use self::backfill::{Backfill, Wanted};
 use self::backfill::Backfills;
+pub use self::backfill::{Backfill, Wanted};
 use self::fetch::{FetchLimits, Fetcher};
 use self::halt::Halt;
 use self::http::{Beat, Service};
@@ -66,6 +66,8 @@ const WORK_WAITING_MAX: usize = 256;
 const REQUESTS_WAITING_MAX: usize = 8;
 /// A queue that cannot be read is tried again after this time.
 const QUEUE_RETRY: Duration = Duration::from_secs(60);
+/// Alerts that are due when the service stops are told within this time; the rest is told by the next start.
+const ALERTS_DRAIN: Duration = Duration::from_secs(5);
 /// Of the grace period this much is kept for handing back what could not be finished.
 const HAND_BACK: Duration = Duration::from_secs(3);
 
@@ -178,9 +180,7 @@ impl Running {
         let telling = tokio::spawn({
             let (alerts, end) = (Arc::clone(&alerts), end.clone());
             async move {
-                if let Err(error) = alerts.run(end).await {
-                    tracing::error!("alerts stopped: {:#}", anyhow::Error::from(error));
-                }
+                alerts.run(end, ALERTS_DRAIN).await;
             }
         });
         let watch = Watch {
@@ -192,8 +192,14 @@ impl Running {
             metrics: Arc::clone(&metrics),
             clock_skew,
         };
-        let reloader =
-            Reloader { config_path: args.config.clone(), rules: rule_args, keeper: requests, alerts, metrics: Arc::clone(&metrics), config: config.clone() };
+        let reloader = Reloader {
+            config_path: args.config.clone(),
+            rules: rule_args,
+            keeper: requests,
+            alerts,
+            metrics: Arc::clone(&metrics),
+            config: config.clone(),
+        };
         let answering = {
             let (service, end) = (Arc::clone(&service), end.clone());
             async move {
@@ -252,9 +258,13 @@ impl Running {
             clean &= in_time(part, hand_back, task).await;
         }
         let fetcher = self.fetcher;
-        clean &= in_time("fetches", hand_back, tokio::spawn(async move {
-            fetcher.finish().await;
-        }))
+        clean &= in_time(
+            "fetches",
+            hand_back,
+            tokio::spawn(async move {
+                fetcher.finish().await;
+            }),
+        )
         .await;
         // The last sender of work is gone with the fetcher, so the keeper commits what it has and ends.
         let keeper = self.keeping.abort_handle();

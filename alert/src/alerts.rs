@@ -52,6 +52,21 @@ pub struct Alerts {
     bell: watch::Sender<u64>,
 }
 
+/// Sends a message that says that it is a test to a sink of a configuration, without a ledger.
+pub async fn test_sink(config: &Alerting, name: &str, secrets: &dyn Secrets) -> Result<Verdict> {
+    let setup = Setup::new(config, secrets, &Client::new()?).await?;
+    test(&setup, name, Clock::system().now()).await
+}
+
+async fn test(setup: &Setup, name: &str, now: i64) -> Result<Verdict> {
+    let Some(sink) = setup.sinks.get(name) else {
+        let known = Vec::from_iter(setup.sinks.keys().map(String::as_str)).join(", ");
+        return Err(AlertError::UnknownSink { name: name.to_owned(), known });
+    };
+    let id = incident_id(&["test", name, &now.to_string()]);
+    Ok(sink.test(Message::test(&id, now), now).await)
+}
+
 impl fmt::Debug for Alerts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alerts").field("sinks", &self.setup().sinks.keys()).finish_non_exhaustive()
@@ -117,14 +132,7 @@ impl Alerts {
 
     /// Sends a message that says that it is a test, now and past the outbox.
     pub async fn test_sink(&self, name: &str) -> Result<Verdict> {
-        let setup = self.setup();
-        let Some(sink) = setup.sinks.get(name) else {
-            let known = Vec::from_iter(setup.sinks.keys().map(String::as_str)).join(", ");
-            return Err(AlertError::UnknownSink { name: name.to_owned(), known });
-        };
-        let now = self.clock.now();
-        let id = incident_id(&["test", name, &now.to_string()]);
-        Ok(sink.test(Message::test(&id, now), now).await)
+        test(&self.setup(), name, self.clock.now()).await
     }
 
     /// The service's watch over itself: opens or updates the warning of this kind about `key`, or closes it where there

@@ -28,17 +28,34 @@ pub enum InflateError {
     TooLarge { max: u64 },
 }
 
-/// Reads little at a time. Where gzip data is damaged, what was inflated in the same call as the damage is lost; so that
-/// is less than a record.
-struct Sips<R>(R);
+/// Reads little at a time, and always the same, however much is asked for. Where gzip data is damaged, what was inflated
+/// in the same call as the damage is lost; so that is less than a record, and the same in every run.
+struct Sips<R> {
+    inner: R,
+    sip: [u8; SIP_BYTES],
+    at: usize,
+    end: usize,
+}
 
-/// The most that is read in one call.
+/// What is read in one call.
 const SIP_BYTES: usize = 1 << 10;
+
+impl<R: Read> Sips<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, sip: [0; SIP_BYTES], at: 0, end: 0 }
+    }
+}
 
 impl<R: Read> Read for Sips<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let sip = into.len().min(SIP_BYTES);
-        self.0.read(&mut into[..sip])
+        if self.at == self.end {
+            self.end = self.inner.read(&mut self.sip)?;
+            self.at = 0;
+        }
+        let count = into.len().min(self.end - self.at);
+        into[..count].copy_from_slice(&self.sip[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
     }
 }
 
@@ -90,7 +107,7 @@ impl<'a> Window<'a> {
         let mut stream = io::BufReader::with_capacity(1 << 16, stream);
         let gzip = stream.fill_buf().is_ok_and(is_gzip);
         if gzip {
-            Self::pieces(Box::new(Sips(MultiGzDecoder::new(stream))), buffer, limits)
+            Self::pieces(Box::new(Sips::new(MultiGzDecoder::new(stream))), buffer, limits)
         } else {
             Self::pieces(Box::new(stream), buffer, limits)
         }

@@ -97,7 +97,10 @@ impl Backfills {
         let regions = listing.regions().await?;
         let prefixes: Vec<String> = listing.prefixes(regions).take(UNITS_MAX + 1).collect();
         anyhow::ensure!(!prefixes.is_empty(), "there is nothing to list: no account's logs are below that prefix");
-        anyhow::ensure!(prefixes.len() <= UNITS_MAX, "these are more than {UNITS_MAX} days of regions: ask for fewer days");
+        anyhow::ensure!(
+            prefixes.len() <= UNITS_MAX,
+            "these are more than {UNITS_MAX} days of regions: ask for fewer days"
+        );
         let id = id_of(&wanted)?;
         let fail = |e| self.ledger.fail("begin a backfill", e);
         let mut transaction = self.ledger.begin().await?;
@@ -195,7 +198,9 @@ impl Backfills {
 
     async fn work_on(&self, unit: &Unit, fetcher: &Arc<Fetcher>, cancel: &CancellationToken) -> anyhow::Result<()> {
         let (ended, end) = oneshot::channel();
-        let first = Ticket::first(now_micros(), move |all| drop(ended.send(all)));
+        let first = Ticket::first(now_micros(), move |all| {
+            let _ = ended.send(all);
+        });
         let objects = AtomicU64::new(0);
         let mut token = None;
         loop {

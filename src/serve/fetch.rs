@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use trailhound_ingest::source::{Clients, FetchOutcome};
 use trailhound_ingest::notification::Announced;
+use trailhound_ingest::source::{Clients, FetchOutcome};
 use trailhound_ingest::{Batch, Limits};
 
 use super::delivery::Ticket;
@@ -123,7 +123,13 @@ impl Fetcher {
         }
     }
 
-    async fn bring(&self, announced: Announced, ticket: Ticket, permit: OwnedSemaphorePermit, cancel: &CancellationToken) {
+    async fn bring(
+        &self,
+        announced: Announced,
+        ticket: Ticket,
+        permit: OwnedSemaphorePermit,
+        cancel: &CancellationToken,
+    ) {
         loop {
             let error = match self.clients.fetch(&announced, self.limits.whole_bytes_max as u64).await {
                 Ok(fetched) => {

@@ -120,12 +120,7 @@ async fn list_backfills(State(service): State<Arc<Service>>) -> Response {
 
 /// Lets a request through that carries the operators' token. Digests are compared, so that the time it takes tells
 /// nothing of the token.
-async fn authorised(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn authorised(State(service): State<Arc<Service>>, headers: HeaderMap, request: Request, next: Next) -> Response {
     let Some(token) = &service.token else {
         return (StatusCode::FORBIDDEN, "operators' requests need [http] token in the configuration\n").into_response();
     };

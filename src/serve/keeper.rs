@@ -123,8 +123,7 @@ impl Keeper {
         };
         let detector = (self.open_detector)(&store).await?;
         let (decoders, mut decoded) = Decoders::start(geo, self.options.limits);
-        let mut bench =
-            Bench { store, detector, decoders, waiting: HashMap::new(), pending_since: None, behind: None };
+        let mut bench = Bench { store, detector, decoders, waiting: HashMap::new(), pending_since: None, behind: None };
         self.catch_up(&mut bench).await;
         self.halt.lift(STORE);
         let mut tick = tokio::time::interval(TICK);
@@ -306,7 +305,9 @@ impl Keeper {
             }
             Request::Accounting(answer) => {
                 let asked = async { Ok((bench.store.accounting().await?, bench.store.ledger().bytes().await?)) };
-                let told = asked.await.map_err(|error: trailhound_store::StoreError| format!("{:#}", anyhow::Error::from(error)));
+                let told = asked
+                    .await
+                    .map_err(|error: trailhound_store::StoreError| format!("{:#}", anyhow::Error::from(error)));
                 let _ = answer.send(told);
             }
         }

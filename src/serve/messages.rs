@@ -13,6 +13,7 @@ use super::delivery::Ticket;
 use super::fetch::Fetcher;
 use super::keeper::Work;
 use super::metrics::Metrics;
+use super::watch::ClockSkew;
 
 pub struct Messages {
     pub fetcher: Arc<Fetcher>,
@@ -20,6 +21,7 @@ pub struct Messages {
     pub metrics: Arc<Metrics>,
     /// What the queue side counts.
     pub received: trailhound_ingest::Metrics,
+    pub clock_skew: Arc<ClockSkew>,
 }
 
 impl Messages {
@@ -52,6 +54,9 @@ impl Messages {
             Err(unknown) => (Vec::new(), Some(unknown)),
         };
         let Message { id, body, sent_time, received_time, queue, lease, .. } = message;
+        if let Some(sent_time) = sent_time {
+            self.clock_skew.seen(sent_time, received_time);
+        }
         // Not all durable: the lease is dropped and the message comes again; when we are stopping, at once.
         let stopping = cancel.clone();
         let first = Ticket::first(received_time, move |all| match (all, stopping.is_cancelled()) {

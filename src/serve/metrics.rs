@@ -17,6 +17,7 @@ const STAGE_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0,
 const COMMIT_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 const MICROS: f64 = 1e6;
 
+#[derive(Debug)]
 pub struct Metrics {
     objects: IntCounterVec,
     records: IntCounterVec,
@@ -100,11 +101,7 @@ impl Metrics {
             table_version: gauge("trailhound_table_version", "The table's version as this process knows it")?,
             ledger_bytes: gauge("trailhound_ledger_bytes", "Size of the ledger")?,
             accounting_holds: gauge("trailhound_accounting_holds", "1 while everything received is accounted for")?,
-            findings: counter(
-                "trailhound_findings_total",
-                "Changes of findings",
-                &["rule", "severity", "change"],
-            )?,
+            findings: counter("trailhound_findings_total", "Changes of findings", &["rule", "severity", "change"])?,
             rule_matches: counter("trailhound_rule_matches_total", "Events that a rule chose", &["rule"])?,
             rule_seconds,
             rule_failures: counter("trailhound_rule_failures_total", "Rows that a rule failed on", &["rule"])?,

@@ -120,10 +120,7 @@ impl Reloader {
     }
 
     async fn take_over(&mut self, new: Config) -> Result<Vec<&'static str>, String> {
-        self.alerts
-            .reload(new.alerting())
-            .await
-            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        self.alerts.reload(new.alerting()).await.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
         let needs_restart = self.config.differs_beyond_reload(&new);
         self.config = new;
         Ok(needs_restart)

@@ -84,7 +84,9 @@ impl Watch {
         for (account, region, silent) in self.sources.silence(now) {
             if let Some(since) = silent {
                 let hours = (now - since) / 3_600_000_000;
-                let text = format!("account {account} in {region} has sent no logs for {hours} hours, which is unusual for it");
+                let text = format!(
+                    "account {account} in {region} has sent no logs for {hours} hours, which is unusual for it"
+                );
                 warnings.push(("silent_source", format!("{account}/{region}"), text));
             }
         }
@@ -100,7 +102,7 @@ impl Watch {
                     warnings.push(("queue_age", queue.name().to_string(), text));
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(queue = %queue.name(), "its depth cannot be read: {error}"),
+                Err(error) => tracing::warn!(queue = %queue.name(), "its depth cannot be read: {}", error.words()),
             }
         }
         if let Some(seconds) = self.clock_skew.take() {
@@ -108,7 +110,11 @@ impl Watch {
             warnings.push(("clock_skew", "clock".into(), text));
         }
         for reason in self.halt.reasons() {
-            warnings.push(("intake", reason.split(':').next().unwrap_or("").to_string(), format!("intake stands still: {reason}")));
+            warnings.push((
+                "intake",
+                reason.split(':').next().unwrap_or("").to_string(),
+                format!("intake stands still: {reason}"),
+            ));
         }
         self.metrics.halted.set(i64::from(!self.halt.reasons().is_empty()));
         warnings
@@ -130,7 +136,8 @@ impl Watch {
                 }
                 for (what, sums) in [("objects", &accounting.objects), ("records", &accounting.records)] {
                     for (reason, count) in &sums.parked {
-                        let text = format!("{count} {what} are parked: {reason}; `trailhound replay` once that is mended");
+                        let text =
+                            format!("{count} {what} are parked: {reason}; `trailhound replay` once that is mended");
                         warnings.push(("parked", format!("{what}/{reason}"), text));
                     }
                 }

@@ -26,6 +26,8 @@ pub const POINTS: &[&str] = &[
     "store.checkpointed",
     "detect.ledger_open",
     "detect.saved",
+    "serve.kept",
+    "serve.settled",
     "alert.sending",
     "alert.sent",
 ];

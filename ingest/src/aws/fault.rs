@@ -117,7 +117,8 @@ impl Fault {
     }
 
     /// The fault in words, with the code where there is one.
-    pub(crate) fn words(&self) -> String {
+    /// What the service or the connection said.
+    pub fn words(&self) -> String {
         match (self.code.is_empty(), self.detail.is_empty()) {
             (true, _) => self.detail.clone(),
             (false, true) => self.code.clone(),
