@@ -89,12 +89,7 @@ impl Incidents<'_> {
 }
 
 /// Whether a warning says already what it should.
-pub(crate) async fn watch_stands(
-    pool: &sqlx::Pool<Any>,
-    kind: &str,
-    key: &str,
-    text: Option<&str>,
-) -> Result<bool> {
+pub(crate) async fn watch_stands(pool: &sqlx::Pool<Any>, kind: &str, key: &str, text: Option<&str>) -> Result<bool> {
     let row = read_row(pool, &incident_id(&["watch", kind, key])).await?;
     Ok(match (row, text) {
         (None, text) => text.is_none(),
