@@ -66,7 +66,9 @@ async fn opened(store: &Store, config: &Alerting, time: &Arc<AtomicI64>) -> Arc<
 impl Scene {
     async fn new(text: &str) -> Scene {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(StoreOptions::new(folder.path().display().to_string())).await.unwrap();
+        let mut options = StoreOptions::new(folder.path().display().to_string());
+        options.ledger = postgres().await;
+        let store = Store::open(options).await.unwrap();
         let receiver = Receiver::start().await;
         let time = Arc::new(AtomicI64::new(NOW));
         let alerts = opened(&store, &config(text, &receiver), &time).await;
@@ -125,6 +127,18 @@ impl Scene {
     fn bodies(&self) -> Vec<Value> {
         self.receiver.take().into_iter().map(|request| serde_json::from_str(&request.body).unwrap()).collect()
     }
+}
+
+/// A database of its own in the PostgreSQL server that `TRAILHOUND_TEST_POSTGRES` names
+/// (`postgres://user@127.0.0.1:5432`): the same tests for the other kind of ledger. Without it, SQLite.
+async fn postgres() -> Option<String> {
+    static COUNT: AtomicI64 = AtomicI64::new(0);
+    let server = std::env::var("TRAILHOUND_TEST_POSTGRES").ok()?;
+    let name = format!("alert_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::any::AnyPoolOptions::new().connect(&format!("{server}/postgres")).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&pool).await.unwrap();
+    Some(format!("{server}/{name}"))
 }
 
 /// A row of detect's table as detect writes it.
