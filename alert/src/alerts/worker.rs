@@ -7,8 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use trailhound_store::crash;
 
@@ -65,32 +64,26 @@ impl Alerts {
     /// Tells what is due until cancelled; then what is due by then, for no longer than `drain`.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken, drain: Duration) {
         let mut bell = self.bell.subscribe();
-        let mut workers = FuturesUnordered::new();
+        let mut workers = JoinSet::new();
         let mut working = Vec::new();
         let mut measure = tokio::time::interval(MEASURE_EVERY);
         measure.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !cancel.is_cancelled() {
             for name in self.setup().sinks.keys().filter(|name| !working.contains(*name)).cloned().collect::<Vec<_>>() {
                 working.push(name.clone());
-                workers.push(tokio::spawn(self.clone().work(name, cancel.clone())));
+                workers.spawn(self.clone().work(name, cancel.clone()));
             }
             tokio::select! {
                 () = cancel.cancelled() => break,
                 _ = bell.changed() => {}
                 _ = measure.tick() => self.measure().await,
-                Some(ended) = workers.next() => match ended {
-                    // Its sink is gone; it may come back.
-                    Ok(name) => working.retain(|other| *other != name),
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                },
+                // Its sink is gone; it may come back.
+                Some(name) = workers.join_next() => ended(name, &mut working),
             }
         }
         let drained = tokio::time::timeout(drain, async {
-            while let Some(ended) = workers.next().await {
-                match ended {
-                    Ok(name) => working.retain(|other| *other != name),
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                }
+            while let Some(name) = workers.join_next().await {
+                ended(name, &mut working);
             }
         });
         if drained.await.is_err() {
@@ -98,7 +91,7 @@ impl Alerts {
                 sinks = working.join(", "),
                 "alerts are still being told; they are told after the next start"
             );
-            workers.iter().for_each(tokio::task::JoinHandle::abort);
+            workers.shutdown().await;
         }
         self.measure().await;
     }
@@ -219,6 +212,17 @@ impl Alerts {
             let error = self.fail("measure the outbox", error);
             tracing::warn!(error = chain(&error), "the outbox cannot be measured");
         }
+    }
+}
+
+/// A worker has ended. One that panicked takes the service with it: nobody would be told any more.
+fn ended(name: std::result::Result<String, JoinError>, working: &mut Vec<String>) {
+    match name {
+        Ok(name) => working.retain(|other| *other != name),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => tracing::error!(%error, "a worker was stopped"),
+        },
     }
 }
 

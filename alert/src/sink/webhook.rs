@@ -40,13 +40,22 @@ const FUEL: u64 = 200_000;
 /// The largest body that a template may make.
 const BODY_BYTES_MAX: usize = 512 << 10;
 
-#[derive(Debug)]
 pub(crate) struct Webhook {
     client: Client,
     url: Url,
     hmac_key: Option<Hidden>,
     headers: HeaderMap,
     template: Option<Template>,
+}
+
+impl std::fmt::Debug for Webhook {
+    /// Without the URL, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook")
+            .field("headers", &self.headers)
+            .field("template", &self.template)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Webhook {

@@ -45,7 +45,7 @@ pub(super) fn news(message: &Message) -> Option<String> {
     if lines.is_empty() {
         return None;
     }
-    Some(within(&lines, "new findings", PART_CHARS_MAX))
+    Some(within(&lines, 0, "new findings", PART_CHARS_MAX))
 }
 
 /// The message.
@@ -58,11 +58,8 @@ pub(super) fn blocks(message: &Message) -> Value {
         blocks.push(json!({"type": "section", "fields": fields}));
     }
     if message.findings_total > 1 {
-        let mut lines: Vec<String> = message.findings.iter().map(finding).collect();
-        if message.unlisted() > 0 {
-            lines.push(format!("… and {} more", message.unlisted()));
-        }
-        blocks.push(section(&within(&lines, "findings", PART_CHARS_MAX)));
+        let lines: Vec<String> = message.findings.iter().map(finding).collect();
+        blocks.push(section(&within(&lines, message.unlisted(), "findings", PART_CHARS_MAX)));
     }
     // From what people need first to what they can look up.
     let mut more = Vec::new();
@@ -78,7 +75,7 @@ pub(super) fn blocks(message: &Message) -> Value {
         })
         .collect();
     if !evidence.is_empty() {
-        more.push(section(&within(&evidence, "pieces of evidence", PART_CHARS_MAX)));
+        more.push(section(&within(&evidence, 0, "pieces of evidence", PART_CHARS_MAX)));
     }
     if !message.runbook.is_empty() {
         more.push(plain(&message.runbook));
@@ -136,7 +133,7 @@ fn fields(message: &Message) -> Vec<Value> {
     .map(|(name, values)| {
         let lines: Vec<String> =
             values.iter().take(FIELD_VALUES_MAX).map(|value| code(value, FIELD_VALUE_CHARS_MAX)).collect();
-        let text = format!("*{name}*\n{}", within(&lines, "others", FIELD_CHARS_MAX - 50));
+        let text = format!("*{name}*\n{}", within(&lines, 0, "others", FIELD_CHARS_MAX - 50));
         json!({"type": "mrkdwn", "text": text, "verbatim": true})
     })
     .collect()
@@ -159,18 +156,22 @@ fn finding(line: &crate::message::Line) -> String {
     format!("• *{}* {}{count} · {}", line.severity, code(&line.title, TITLE_CHARS_MAX), line.first_time)
 }
 
-/// As many lines as fit, whole, and how many do not.
-fn within(lines: &[String], what: &str, max: usize) -> String {
+/// As many lines as fit, whole, and how many do not; `more` are not among them in the first place.
+fn within(lines: &[String], more: u64, what: &str, max: usize) -> String {
     let mut text = String::new();
     let mut used = 0;
-    for (at, line) in lines.iter().enumerate() {
+    let mut left = lines.len() as u64 + more;
+    for line in lines {
         used += line.chars().count() + 1;
         if used > max {
-            text.push_str(&format!("… and {} more {what}", lines.len() - at));
             break;
         }
         text.push_str(line);
         text.push('\n');
+        left -= 1;
+    }
+    if left > 0 {
+        text.push_str(&format!("… and {left} more {what}"));
     }
     text.truncate(text.trim_end().len());
     text
@@ -287,7 +288,10 @@ mod tests {
             }
             assert!(block["fields"].as_array().map_or(0, Vec::len) <= 10);
         }
-        assert!(blocks.to_string().contains("… and 17 more"), "{blocks}");
+        // Every finding is listed or counted.
+        let text = blocks.to_string();
+        let listed = text.matches("• *medium*").count();
+        assert!(text.contains(&format!("… and {} more findings", 27 - listed)), "{listed} in {text}");
         assert!(news(&message).unwrap().chars().count() <= 3_000);
     }
 
