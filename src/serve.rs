@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trailhound_alert::Alerts;
-use trailhound_detect::{Change, Detector, Follower};
+use trailhound_detect::{Change, Detector, Follower, RuleSet, Seen};
 use trailhound_ingest::source::Clients;
 use trailhound_ingest::{Aws, Limits, Queue};
 use trailhound_store::{Store, StoreOptions};
@@ -122,6 +122,10 @@ impl Running {
         let options = config.store_options(secrets.as_ref()).await?;
         let store = Store::open(options.clone()).await?;
         let alerts = Alerts::open(store.ledger(), &config.alerting(), secrets.clone(), &registry).await?;
+        alerts.on_told({
+            let metrics = Arc::clone(&metrics);
+            move |told| metrics.told(told)
+        });
         let sources = Arc::new(Sources::open(store.ledger()).await?);
         let backfills = Arc::new(Backfills::open(store.ledger(), &clients).await?);
 
@@ -348,12 +352,7 @@ fn keeper_options(config: &Config, store: StoreOptions) -> KeeperOptions {
 
 /// Opens a detector whose findings are followed. The first one gets the rules that were checked at the start; after that
 /// they are loaded anew.
-fn open_detector(
-    rules: trailhound_detect::RuleSet,
-    args: &RuleArgs,
-    alerts: Arc<Alerts>,
-    metrics: Arc<Metrics>,
-) -> keeper::OpenDetector {
+fn open_detector(rules: RuleSet, args: &RuleArgs, alerts: Arc<Alerts>, metrics: Arc<Metrics>) -> keeper::OpenDetector {
     let first = std::sync::Mutex::new(Some(rules));
     let follower = Arc::new(Counted { alerts, metrics });
     let args = args.clone();
@@ -387,6 +386,15 @@ impl Follower for Counted {
             self.metrics.finding(&change.finding.rule, change.finding.severity.as_str(), change.kind.as_str());
         }
         self.alerts.changed(transaction, changes)
+    }
+
+    fn evaluated(&self, set: &RuleSet, seen: &Seen) {
+        for cost in &seen.costs {
+            self.metrics.rule(&set.at(cost.rule).id, cost.matches, cost.time);
+        }
+        for failure in &seen.failures {
+            self.metrics.rule_failed(&failure.rule, failure.rows);
+        }
     }
 
     fn committed(&self) {

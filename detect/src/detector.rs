@@ -146,6 +146,9 @@ impl Detector {
     ) -> Result<()> {
         let seen =
             set.evaluate_some(batch, active).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+        if let Some(follower) = &self.follower {
+            follower.evaluated(set, &seen);
+        }
         self.note_failures(seen.failures);
         fold(set, seen.sightings, found);
         Ok(())

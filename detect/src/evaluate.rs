@@ -1,6 +1,7 @@
 //! A rule set on a batch: which events match which rules, and what the finding needs to know of them.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{
     Array, AsArray, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt32Array,
@@ -45,6 +46,18 @@ pub struct Seen {
     pub sightings: Vec<Sighting>,
     /// Rules that failed on rows; the other rules, and these rules' other rows, are not touched by it.
     pub failures: Vec<Failure>,
+    /// What evaluating the rules took, for those that had anything to evaluate.
+    pub costs: Vec<Cost>,
+}
+
+/// What a rule took in a batch. A condition that several rules share counts for the one that asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// The rule's place in the set.
+    pub rule: usize,
+    /// Events that it chose.
+    pub matches: u64,
+    pub time: Duration,
 }
 
 impl RuleSet {
@@ -65,12 +78,15 @@ impl RuleSet {
             active: &active,
             events: &events,
             matched: vec![Vec::new(); self.rules.len()],
+            times: vec![Duration::ZERO; self.rules.len()],
             failures: HashMap::new(),
         };
         pass.anywhere()?;
         pass.by_name()?;
         let mut seen = Seen::default();
         let matched = std::mem::take(&mut pass.matched);
+        let times = pass.times.iter().zip(&matched).enumerate().filter(|(_, (time, _))| !time.is_zero());
+        seen.costs = times.map(|(rule, (time, rows))| Cost { rule, matches: rows.len() as u64, time: *time }).collect();
         for (rule, rows) in matched.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
             pass.shape(rule, rows, &mut seen.sightings)?;
         }
@@ -90,6 +106,8 @@ struct Pass<'s, F> {
     events: &'s Events,
     /// Rows of the batch by rule.
     matched: Vec<Vec<u32>>,
+    /// Time by rule.
+    times: Vec<Duration>,
     failures: HashMap<usize, (u64, String)>,
 }
 
@@ -131,7 +149,12 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         let mut masks: HashMap<usize, BooleanBuffer> = HashMap::new();
         let mut answers: HashMap<usize, Answers> = HashMap::new();
         for entry in entries.filter(|e| (self.active)(e.rule)) {
-            let Some(passed) = self.shared(entry, rows, &mut masks)? else { continue };
+            let begun = Instant::now();
+            let passed = self.shared(entry, rows, &mut masks)?;
+            let Some(passed) = passed else {
+                self.times[entry.rule] += begun.elapsed();
+                continue;
+            };
             let mut picked: Vec<u32> = match &passed {
                 Some(mask) => mask.set_indices_u32().collect(),
                 None => (0..rows.len() as u32).collect(),
@@ -146,6 +169,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
                 }
             }
             self.matched[entry.rule].extend(picked.into_iter().map(&origin));
+            self.times[entry.rule] += begun.elapsed();
         }
         Ok(())
     }

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::Transaction;
 use sqlx::any::Any;
 
+use crate::evaluate::Seen;
 use crate::finding::Finding;
 use crate::rule::Rule;
+use crate::ruleset::RuleSet;
 
 /// What became of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,9 @@ pub trait Follower: Send + Sync + Debug {
         transaction: &'a mut Transaction<'static, Any>,
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<(), Box<dyn Error + Send + Sync>>>;
+
+    /// Called with what a rule set saw in a batch, before it is written anywhere: for who counts what rules cost.
+    fn evaluated(&self, _set: &RuleSet, _seen: &Seen) {}
 
     /// Called when such a transaction is durable: work that it left may begin.
     fn committed(&self) {}

@@ -38,7 +38,7 @@ pub mod window;
 pub use check::{Checked, Tested, check, test};
 pub use detector::Detector;
 pub use error::DetectError;
-pub use evaluate::{Failure, Seen, Sighting};
+pub use evaluate::{Cost, Failure, Seen, Sighting};
 pub use finding::Finding;
 pub use follow::{Change, ChangeKind, Follower, RuleFacts};
 pub use ledger::{Changes, FindingsLedger};

@@ -86,6 +86,11 @@ impl RuleSet {
         self.rules.iter().map(|r| &r.rule)
     }
 
+    /// The rule at a place in the set.
+    pub fn at(&self, place: usize) -> &Arc<Rule> {
+        &self.rules[place].rule
+    }
+
     /// The rule with this id.
     pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules().find(|r| r.id == id)

@@ -69,10 +69,6 @@ impl Fetcher {
         }
     }
 
-    pub fn clients(&self) -> &Clients {
-        &self.clients
-    }
-
     /// Returns once there is room beside what the queue brings.
     pub async fn idle(&self) {
         loop {

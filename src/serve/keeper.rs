@@ -225,24 +225,27 @@ impl Keeper {
         for report in &batch.objects {
             self.metrics.read(report);
         }
+        let begun = Instant::now();
         let kept = bench.store.append(batch).await?;
         bench.pending_since.get_or_insert_with(Instant::now);
-        self.kept(bench, kept).await
+        self.kept(bench, kept, begun.elapsed()).await
     }
 
     async fn flush(&self, bench: &mut Bench) -> anyhow::Result<()> {
+        let begun = Instant::now();
         let kept = bench.store.flush().await?;
-        self.kept(bench, kept).await
+        self.kept(bench, kept, begun.elapsed()).await
     }
 
     /// After a commit: the messages may go, the rules see what is new.
-    async fn kept(&self, bench: &mut Bench, kept: Kept) -> anyhow::Result<()> {
+    async fn kept(&self, bench: &mut Bench, kept: Kept, took: Duration) -> anyhow::Result<()> {
         if !bench.store.is_pending() {
             bench.pending_since = None;
         }
+        self.metrics.duplicates(kept.duplicates);
         self.settle(&mut bench.waiting, &kept).await;
         if let Some(commit) = &kept.commit {
-            self.metrics.committed(commit);
+            self.metrics.committed(commit, took);
             self.detect(bench, commit).await;
         }
         Ok(())

@@ -26,7 +26,7 @@ pub struct Metrics {
     lag: GaugeVec,
     stage: HistogramVec,
     commits: IntCounter,
-    pub commit_seconds: Histogram,
+    commit_seconds: Histogram,
     table_version: IntGauge,
     pub ledger_bytes: IntGauge,
     pub accounting_holds: IntGauge,
@@ -131,9 +131,10 @@ impl Metrics {
         self.records.with_label_values(&["parked"]).inc_by(report.parked.len() as u64);
     }
 
-    /// A commit is durable; `rows_decoded` of them were handed to the store for it.
-    pub fn committed(&self, commit: &Commit) {
+    /// A commit is durable.
+    pub fn committed(&self, commit: &Commit, took: Duration) {
         self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
         self.table_version.set(commit.version);
         self.records.with_label_values(&["kept"]).inc_by(commit.kept);
     }
@@ -186,12 +187,23 @@ impl Metrics {
         self.findings.with_label_values(&[rule, severity, change]).inc();
     }
 
-    /// What evaluating a rule has cost since it was last told.
-    pub fn rule(&self, rule: &str, matches: u64, seconds: f64, failures: u64) {
+    /// What evaluating a rule took in a batch.
+    pub fn rule(&self, rule: &str, matches: u64, time: Duration) {
         self.rule_matches.with_label_values(&[rule]).inc_by(matches);
-        self.rule_seconds.with_label_values(&[rule]).inc_by(seconds);
-        if failures > 0 {
-            self.rule_failures.with_label_values(&[rule]).inc_by(failures);
+        self.rule_seconds.with_label_values(&[rule]).inc_by(time.as_secs_f64());
+    }
+
+    /// A rule failed on rows.
+    pub fn rule_failed(&self, rule: &str, rows: u64) {
+        self.rule_failures.with_label_values(&[rule]).inc_by(rows);
+    }
+
+    /// A sink was told of an incident for the first time.
+    pub fn told(&self, told: &trailhound_alert::Told) {
+        let seconds = (told.told_time - told.found_time) as f64 / MICROS;
+        self.stage.with_label_values(&["told"]).observe(seconds);
+        if let (Some(account), Some(region)) = (&told.account_id, &told.region) {
+            self.lag.with_label_values(&["told", account, region]).set(seconds);
         }
     }
 }

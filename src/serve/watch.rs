@@ -65,16 +65,16 @@ impl Watch {
         let mut open: BTreeSet<(&'static str, String)> = BTreeSet::new();
         let mut account: Option<(Instant, Warnings)> = None;
         loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
             let mut warnings = self.quick().await;
             if account.as_ref().is_none_or(|(looked, _)| looked.elapsed() >= ACCOUNT_EVERY) {
                 account = Some((Instant::now(), self.account().await));
             }
             warnings.extend(account.iter().flat_map(|(_, warnings)| warnings.iter().cloned()));
             self.tell(&mut open, warnings).await;
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
         }
     }
 

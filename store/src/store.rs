@@ -81,6 +81,8 @@ pub struct Commit {
 pub struct Kept {
     /// Objects whose account is durable now: what announced them may be acknowledged.
     pub objects: Vec<ObjectId>,
+    /// Records of these objects that were there already.
+    pub duplicates: u64,
     /// The commit, where the step brought rows to the table.
     pub commit: Option<Commit>,
 }
@@ -254,6 +256,7 @@ impl Store {
             self.pending.slots.iter().filter_map(|s| Some(s.report.as_ref()?.id.clone())).collect();
         let known = self.ledger.known(&ids.iter().collect::<Vec<_>>()).await?;
         let (version, accounts) = self.commit_table(&known).await?;
+        let duplicates = accounts.iter().filter(|a| !known.contains_key(&a.id)).map(|a| a.duplicate).sum();
         let pending = std::mem::take(&mut self.pending);
         let mut transaction = self.ledger.begin().await?;
         self.note(&mut transaction, version, &accounts, &known).await?;
@@ -262,10 +265,14 @@ impl Store {
         transaction.commit().await.map_err(|e| self.ledger.fail("note a commit", e))?;
         crash::point("store.noted");
         self.table.checkpoint_when_due().await?;
-        let Some(version) = version else { return Ok(Kept { objects: ids, commit: None }) };
+        let Some(version) = version else { return Ok(Kept { objects: ids, duplicates, commit: None }) };
         let kept = pending.files.iter().map(|f| f.slots.len() as u64).sum();
         let batches: Option<Vec<_>> = pending.files.into_iter().map(|f| f.rows).collect();
-        Ok(Kept { objects: ids, commit: Some(Commit { version, batches: batches.unwrap_or_default(), kept }) })
+        Ok(Kept {
+            objects: ids,
+            duplicates,
+            commit: Some(Commit { version, batches: batches.unwrap_or_default(), kept }),
+        })
     }
 
     /// Commits the written files, if there are any, against whatever other writers do meanwhile.

@@ -59,7 +59,8 @@ const CHECKPOINTED: &str = "store.checkpointed";
 
 #[test]
 fn every_point_is_tested() {
-    assert_eq!(TESTED.iter().collect::<std::collections::BTreeSet<_>>(), POINTS.iter().collect());
+    let tested = TESTED.iter().chain(crate::serve::TESTED);
+    assert_eq!(tested.collect::<std::collections::BTreeSet<_>>(), POINTS.iter().collect());
 }
 
 /// The table's log gets a checkpoint once in many commits, so this takes as many runs, of one object each.

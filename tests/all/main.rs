@@ -7,6 +7,7 @@ mod logs;
 mod world;
 
 mod crash;
+mod fake_aws;
 mod hostile;
 mod order;
 mod readers;
@@ -15,5 +16,6 @@ mod rules;
 mod s3;
 mod samples;
 mod secrets;
+mod serve;
 mod simulate;
 mod sql;
