@@ -111,7 +111,7 @@ impl Wanted {
 }
 
 /// `20250309T1255Z` in microseconds.
-fn stamp_micros(stamp: &str) -> Option<i64> {
+pub fn stamp_micros(stamp: &str) -> Option<i64> {
     let (date, time) = stamp.trim_end_matches('Z').split_once('T')?;
     crate::time::parse(&format!(
         "{}-{}-{}T{}:{}:00Z",
