@@ -3,7 +3,8 @@
 use crate::aws::{Fault, FaultKind};
 use crate::object::{ObjectId, ObjectReport};
 
-/// What is to be done with an object that was not fetched. Nobody but the error decides it.
+/// What is to be done with an object that was not fetched. Nobody but the error decides it. There is no "skip": what is
+/// not for us is told by keys and content, and never by a failure to fetch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchOutcome {
     /// It may succeed later, all by itself: try again after a while, or hand the message back.
