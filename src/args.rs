@@ -34,6 +34,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Reads history of a bucket into a running service, at a lower priority than its queues
     Backfill(BackfillArgs),
+    /// Tries what the service needs, one by one, and says what mends what is missing
+    Doctor(DoctorArgs),
     /// Tries a sink
     #[command(subcommand)]
     Alerts(AlertsCommand),
@@ -320,15 +322,29 @@ pub struct BackfillArgs {
     pub detach: bool,
 }
 
+#[derive(clap::Args)]
+pub struct DoctorArgs {
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
+    pub config: PathBuf,
+    /// A bucket of logs to try beside those of the configuration, as bucket or bucket/prefix; may be given several times
+    #[arg(long, value_name = "BUCKET")]
+    pub bucket: Vec<String>,
+}
+
 #[derive(Subcommand)]
 pub enum AlertsCommand {
     /// Sends a message that says that it is a test, and tells what came of it
-    Test {
-        /// The sink's name
-        sink: String,
-        #[arg(long, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
-        config: PathBuf,
-    },
+    Test(SinkArgs),
+    /// Puts a sink's dead letters back into the outbox, after the cause is mended; a running service sends them
+    Replay(SinkArgs),
+}
+
+#[derive(clap::Args)]
+pub struct SinkArgs {
+    /// The sink's name
+    pub sink: String,
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
+    pub config: PathBuf,
 }
 
 #[derive(Subcommand)]

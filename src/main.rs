@@ -8,6 +8,7 @@ mod config;
 mod config_command;
 mod decoders;
 mod demo;
+mod doctor;
 mod findings;
 mod intake;
 mod investigate;
@@ -65,7 +66,10 @@ fn start_log(command: &Command) {
         _ => ("warn", false),
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG").unwrap_or_else(|_| usual.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     if json { log.json().flatten_event(true).init() } else { log.init() }
 }
 
@@ -80,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Investigate(options) => investigate::run(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Backfill(options) => backfill_command::run(options).await,
+        Command::Doctor(options) => doctor::run(options).await,
         Command::Alerts(command) => alerts_command::run(command).await,
         Command::Config(command) => config_command::run(command),
         Command::Simulate(options) => simulate_command::run(options),

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prometheus::Registry;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -74,8 +74,29 @@ const HAND_BACK: Duration = Duration::from_secs(3);
 /// Runs the service until it is told to stop.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = args.read()?;
-    let service = Running::start(&args, config).await?;
-    service.until_stopped().await
+    // Listened for from the beginning: a service that is told to stop while it starts stops as well as any other.
+    let mut signals =
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let service = tokio::select! {
+        service = Running::start(&args, config) => service?,
+        () = signals.any() => return Ok(ExitCode::SUCCESS),
+    };
+    service.until_stopped(signals).await
+}
+
+/// What tells the service to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Everything that runs, in the order in which it is stopped.
@@ -157,6 +178,7 @@ impl Running {
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let service = Arc::new(Service {
             registry,
+            metrics: Arc::clone(&metrics),
             halt: Arc::clone(&halt),
             ready: AtomicBool::new(true),
             beat,
@@ -217,18 +239,15 @@ impl Running {
             tokio::spawn(reloader.run(stop.clone())),
             tokio::spawn(answering),
         ];
-        metrics.started.set(now_micros() as f64 / 1e6);
         tracing::info!(queues = queues.len(), http = %config.http.bind, store = config.store.location, "serving");
         let grace = Duration::from_secs(config.shutdown.grace_seconds);
         Ok(Self { stop, end, service, queues, fetcher, intake, keeping, telling, aside, heavy: Some(heavy), grace })
     }
 
     /// Waits for a signal, or for a part that ends by itself, which only a fault can make it do.
-    async fn until_stopped(mut self) -> anyhow::Result<ExitCode> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    async fn until_stopped(mut self, mut signals: Signals) -> anyhow::Result<ExitCode> {
         let ended = tokio::select! {
-            _ = terminate.recv() => None,
-            _ = interrupt.recv() => None,
+            () = signals.any() => None,
             ended = &mut self.keeping => Some(("keeper", ended)),
             ended = &mut self.telling => Some(("alerts", ended)),
         };
@@ -239,10 +258,7 @@ impl Running {
         }
         tracing::info!(grace_seconds = self.grace.as_secs(), "stopping");
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            signals.any().await;
             tracing::error!("stopped by a second signal");
             std::process::exit(2);
         });

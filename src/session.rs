@@ -38,6 +38,7 @@ impl Asked {
     pub async fn session(&self) -> anyhow::Result<SessionContext> {
         let session = self.store.session().await?;
         self.findings.register(&session).context("cannot ask about findings")?;
+        trailhound_alert::register(self.store.ledger(), &session).await.context("cannot ask about incidents")?;
         Ok(session)
     }
 }

@@ -52,6 +52,11 @@ pub struct Alerts {
     bell: watch::Sender<u64>,
 }
 
+/// Whether every sink of a configuration can be made ready: it is sound, and its secrets can be read. None is contacted.
+pub async fn check_secrets(config: &Alerting, secrets: &dyn Secrets) -> Result<()> {
+    Setup::new(config, secrets, &Client::new()?).await.map(drop)
+}
+
 /// Sends a message that says that it is a test to a sink of a configuration, without a ledger.
 pub async fn test_sink(config: &Alerting, name: &str, secrets: &dyn Secrets) -> Result<Verdict> {
     let setup = Setup::new(config, secrets, &Client::new()?).await?;

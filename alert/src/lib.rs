@@ -28,7 +28,7 @@ mod setup;
 mod sink;
 mod tables;
 
-pub use alerts::{Alerts, test_sink};
+pub use alerts::{Alerts, check_secrets, test_sink};
 pub use clock::Clock;
 pub use config::{Alerting, AlertsConfig, RouteConfig, SinkConfig, problems};
 pub use error::{AlertError, Result};

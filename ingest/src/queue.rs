@@ -30,12 +30,14 @@ mod error;
 mod keeper;
 mod lease;
 mod poll;
+mod probe;
 mod settler;
 #[cfg(test)]
 mod tests;
 
 pub use error::QueueError;
 pub use lease::Lease;
+pub use probe::Probed;
 
 use address::Address;
 use lease::Leases;
@@ -190,7 +192,7 @@ impl Shared {
     where
         E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let result = aws::call(&self.metrics, ("sqs", operation), time_max, send).await;
+        let result = self.try_call(operation, time_max, send).await;
         if let Err(fault) = &result
             && let Some(error) = QueueError::of(&self.url, operation, fault)
         {
@@ -198,6 +200,19 @@ impl Shared {
             self.broke.notify_one();
         }
         result
+    }
+
+    /// Makes a call of SQS whose faults mean nothing for others.
+    async fn try_call<T, E>(
+        &self,
+        operation: &'static str,
+        time_max: Duration,
+        send: impl Future<Output = Result<T, aws_sdk_sqs::error::SdkError<E, aws_sdk_sqs::config::http::HttpResponse>>>,
+    ) -> Result<T, Fault>
+    where
+        E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        aws::call(&self.metrics, ("sqs", operation), time_max, send).await
     }
 
     fn broken(&self) -> Option<QueueError> {

@@ -18,6 +18,7 @@ use trailhound_alert::Hidden;
 
 use super::backfill::{Backfill, Backfills, Wanted};
 use super::halt::Halt;
+use super::metrics::Metrics;
 
 /// A request's body, at most.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -28,12 +29,24 @@ const BEAT_MAX: Duration = Duration::from_secs(600);
 /// What the answers are made of.
 pub struct Service {
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub halt: Arc<Halt>,
     /// Set once everything runs; unset when draining begins.
     pub ready: AtomicBool,
     pub beat: Arc<Beat>,
     pub backfills: Arc<Backfills>,
     pub token: Option<Hidden>,
+}
+
+impl Service {
+    /// Why it is not ready; empty when it is.
+    fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.halt.reasons();
+        if !self.ready.load(Ordering::Acquire) {
+            reasons.push("starting or stopping".into());
+        }
+        reasons
+    }
 }
 
 /// The last sign of life of the loop that keeps events.
@@ -86,10 +99,7 @@ async fn livez(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn readyz(State(service): State<Arc<Service>>) -> Response {
-    let mut reasons = service.halt.reasons();
-    if !service.ready.load(Ordering::Acquire) {
-        reasons.push("starting or stopping".into());
-    }
+    let reasons = service.not_ready();
     if reasons.is_empty() {
         "ready\n".into_response()
     } else {
@@ -98,6 +108,8 @@ async fn readyz(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    service.metrics.ready.set(i64::from(service.not_ready().is_empty()));
+    service.metrics.halted.set(i64::from(!service.halt.reasons().is_empty()));
     match TextEncoder::new().encode_to_string(&service.registry.gather()) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

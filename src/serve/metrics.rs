@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport};
@@ -38,7 +37,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     pub watch: IntGaugeVec,
     pub halted: IntGauge,
-    pub started: Gauge,
+    pub ready: IntGauge,
 }
 
 impl Metrics {
@@ -85,8 +84,6 @@ impl Metrics {
         let build = IntGaugeVec::new(Opts::new("trailhound_build_info", "The version that runs"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
-        let started = Gauge::new("trailhound_start_time_seconds", "When this process began to serve")?;
-        registry.register(Box::new(started.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
@@ -109,7 +106,7 @@ impl Metrics {
             reloads: counter("trailhound_reloads_total", "Reloads while running", &["what", "result"])?,
             watch,
             halted: gauge("trailhound_intake_halted", "1 while intake stands still because of an error")?,
-            started,
+            ready: gauge("trailhound_ready", "1 while messages are received and kept")?,
         })
     }
 

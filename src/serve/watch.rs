@@ -116,7 +116,6 @@ impl Watch {
                 format!("intake stands still: {reason}"),
             ));
         }
-        self.metrics.halted.set(i64::from(!self.halt.reasons().is_empty()));
         warnings
     }
 

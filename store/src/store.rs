@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
+use object_store::ObjectStoreExt;
 use sqlx::any::Any;
 use trailhound_ingest::{Batch, ObjectId, ParkedRecord};
 
@@ -197,6 +198,19 @@ impl Store {
             self.ledger.identify(id, identity).await?;
         }
         Ok(())
+    }
+
+    /// Tries what a store needs of the place where it lies, with an object of its own that is removed again: each action
+    /// with why it does not work.
+    pub async fn probe(&self) -> Vec<(&'static str, Option<String>)> {
+        // Delta's readers pass over names that begin with an underscore.
+        let path = object_store::path::Path::from(format!("_doctor/{}", uuid::Uuid::new_v4().simple()));
+        let store = self.table.store();
+        let said = |error: object_store::Error| Some(error.to_string());
+        let put = store.put(&path, "doctor".into()).await.err().and_then(said);
+        let got = store.get(&path).await.err().and_then(said);
+        let deleted = store.delete(&path).await.err().and_then(said);
+        vec![("s3:PutObject", put), ("s3:GetObject", got), ("s3:DeleteObject", deleted)]
     }
 
     /// Whether something waits for a commit.

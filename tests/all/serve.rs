@@ -183,6 +183,7 @@ severity = "high"
     #[track_caller]
     fn serve_all(&self) -> Service {
         let mut service = self.serve(None);
+        service.until_ready();
         until("the queue is empty", || self.aws.remaining(QUEUE) == 0);
         service.stop();
         service
@@ -371,7 +372,11 @@ fn survives(point: &str) {
     let objects = logs::objects();
     stage.announce(&objects);
     stage.serve(Some(point)).dies(point);
-    let service = stage.serve_all();
+    let mut service = stage.serve(None);
+    until("the queue is empty", || stage.aws.remaining(QUEUE) == 0);
+    let waiting = || stage.store().number("SELECT count(*) AS n FROM outbox");
+    until("everybody is told", || waiting() == 0 && !stage.people.got("enqueue").is_empty());
+    service.stop();
     stage.assert_as_scanned(&objects, point);
     let mut open: Vec<_> = stage.people.got("enqueue").iter().map(|page| page["dedup_key"].to_string()).collect();
     open.sort();
@@ -420,14 +425,14 @@ fn rules_are_loaded_anew_while_it_runs() {
     trailhound(["rules", "new", "iam/users_listed", "--rules", rules.to_str().unwrap()]).ok();
     let file = rules.join("iam/users_listed.sql");
     let skeleton = std::fs::read_to_string(&file).unwrap();
-    let select = skeleton.find("SELECT").unwrap();
+    let select = skeleton.find("\nSELECT").unwrap() + 1;
     let rule = format!(
-        "{}SELECT event_id, event_time, principal_key FROM events WHERE event_source = 'iam.amazonaws.com' AND event_name = 'ListUsers'\n",
+        "{}SELECT event_id, account_id, principal_key, principal_name, event_name FROM events WHERE event_source = 'iam.amazonaws.com' AND event_name = 'ListUsers'\n",
         &skeleton[..select]
     );
     std::fs::write(&file, rule).unwrap();
     let found = || stage.store().number("SELECT count(*) AS n FROM findings WHERE rule = 'iam/users_listed'");
-    until(&format!("the new rule's finding\n{}", service.log()), || found() == 1);
+    until("the new rule's finding", || found() == 1);
     std::fs::write(&file, "no rule").unwrap();
     until("it is refused", || {
         let (_, metrics) = service.get("/metrics").unwrap();
@@ -465,6 +470,37 @@ fn history_is_read_on_demand() {
     assert!(done.stderr.contains("done: 5 objects"), "{}", done.stderr);
     service.stop();
     stage.assert_as_scanned(&objects, "a backfill");
+}
+
+#[test]
+fn the_doctor_names_each_permission_that_is_missing() {
+    let stage = Stage::new("serve_doctor", QueueOptions::default());
+    stage.put(&[(key("AAAAAAAAAAAAAAAA"), logs::gzip(&log(&[record("one")])))]);
+    let config = stage.world.path("trailhound.toml");
+    std::fs::write(&config, stage.configuration()).unwrap();
+    let doctor = || {
+        let command = trailhound(["doctor", "--config", config.to_str().unwrap(), "--bucket", BUCKET]);
+        let secrets = [("HOOK", "http://127.0.0.1:1/services/x"), ("ROUTING_KEY", "0123456789abcdef0123456789abcdef")];
+        let command =
+            secrets.into_iter().fold(command.env("TOKEN", "t"), |command, (name, value)| command.env(name, value));
+        stage.aws.env().iter().fold(command, |command, (name, value)| command.env(name, value))
+    };
+    doctor().ok();
+    for (operation, action) in [
+        ("GetQueueAttributes", "sqs:GetQueueAttributes"),
+        ("ReceiveMessage", "sqs:ReceiveMessage"),
+        ("ChangeMessageVisibility", "sqs:ChangeMessageVisibility"),
+        ("DeleteMessage", "sqs:DeleteMessage"),
+        ("ListObjectsV2", "s3:ListBucket"),
+        ("GetObject", "s3:GetObject"),
+    ] {
+        stage.aws.fail(Rule::new(operation, Fault::denied()));
+        let told = doctor().exits(1).text();
+        let failed: Vec<_> = told.lines().filter(|line| line.starts_with("FAIL")).collect();
+        assert!(!failed.is_empty(), "{operation}: {told}");
+        assert!(told.contains(&format!("\"Action\": \"{action}\"")), "{operation}: {told}");
+        stage.aws.mend();
+    }
 }
 
 #[test]

@@ -116,8 +116,7 @@ impl Fault {
         Self { kind, code: String::new(), detail, region: None }
     }
 
-    /// The fault in words, with the code where there is one.
-    /// What the service or the connection said.
+    /// What the service or the connection said, with the code where there is one.
     pub fn words(&self) -> String {
         match (self.code.is_empty(), self.detail.is_empty()) {
             (true, _) => self.detail.clone(),

@@ -391,7 +391,9 @@ proptest! {
         if cut { body.truncate(at) } else { body[at] = byte }
         for bytes in [body.clone(), gz(&body)] {
             let (batches, report) = decode_with(KEY, &bytes, Limits::default());
-            if !cut && report.outcome == ObjectOutcome::Decoded && report.parked.len() == 1 {
+            // Where the name of the list is damaged, nothing tells that its elements are records: it is parked as one.
+            let named = at >= r#"{"Records":["#.len();
+            if !cut && named && report.outcome == ObjectOutcome::Decoded && report.parked.len() == 1 {
                 prop_assert!(batches[0].num_rows() >= 6);
             }
         }
