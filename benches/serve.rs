@@ -1,0 +1,205 @@
+//! `cargo bench --bench serve`: what the service does in a second, and how long people wait.
+//!
+//! An S3 and an SQS of our own run in this process (`tests/all/fake_aws.rs`), with 30 ms before every answer. *Load*: tiny
+//! objects as CloudTrail delivers them in a small account, every message delivered twice and in no order. *Latency*: a
+//! root key made in one account after the other, from its message on the queue to the request at the receiver.
+
+#[path = "../tests/all/fake_aws.rs"]
+mod fake_aws;
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fake_aws::{FakeAws, QueueOptions};
+use serde_json::json;
+use trailhound_ingest::source::{Body, Folder};
+use trailhound_simulate::{Options, generate};
+
+const ANSWER_AFTER: Duration = Duration::from_millis(30);
+const PATIENCE: Duration = Duration::from_secs(120);
+const FLUSH_SECONDS: u64 = 1;
+const INCIDENTS: usize = 200;
+
+fn main() {
+    // `cargo test --benches` would otherwise measure for nothing.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let work = tempfile::tempdir().expect("a temporary folder");
+    load(work.path());
+    latency(work.path());
+}
+
+fn load(work: &Path) {
+    let logs = work.join("logs");
+    let options = Options { period_minutes: 5, ..Options::new(&logs).seed(7).accounts(2).days(6).events(80_000) };
+    generate(&options, &|_| ()).expect("the options are sound");
+    let aws = FakeAws::start();
+    aws.bucket("trail");
+    let url = aws.queue("load", QueueOptions { copies: 2, reorder: true, ..QueueOptions::default() });
+    let source = Folder::open(&logs.display().to_string()).expect("the folder is there");
+    let mut objects = 0;
+    for listed in source.list().expect("the folder can be listed") {
+        if !listed.key.ends_with(".json.gz") {
+            continue;
+        }
+        let Body::Bytes(bytes) = source.fetch(&listed, u64::MAX).expect("the file can be read").body else { continue };
+        aws.put("trail", &listed.key, bytes);
+        aws.send("load", &json!({"s3Bucket": "trail", "s3ObjectKey": [listed.key]}).to_string());
+        objects += 1;
+    }
+    aws.set_latency(ANSWER_AFTER);
+    let begun = Instant::now();
+    let mut service = serve(work, "load", &aws, &url, "");
+    wait("the queue is empty", || aws.remaining("load") == 0);
+    let seconds = begun.elapsed().as_secs_f64();
+    let (cpu, peak) = (cpu_seconds(service.id()), peak_mib(service.id()));
+    println!(
+        "load     {objects} objects, announced twice each: {seconds:.1} s from the start, {:.0} objects/s, {:.0} messages/s, {cpu:.1} s of CPU, at most {peak} MiB",
+        objects as f64 / seconds,
+        2.0 * objects as f64 / seconds
+    );
+    stop(&mut service);
+}
+
+fn latency(work: &Path) {
+    let aws = FakeAws::start();
+    aws.bucket("trail");
+    let url = aws.queue("latency", QueueOptions::default());
+    aws.set_latency(ANSWER_AFTER);
+    let told: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
+    let receiver = receive(Arc::clone(&told));
+    let sink = format!(
+        "[[sink]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{receiver}/\"\n[[route]]\nsinks = [\"hook\"]\nseverity = \"high\"\n"
+    );
+    let mut service = serve(work, "latency", &aws, &url, &sink);
+    let mut sent = HashMap::new();
+    for number in 0..INCIDENTS {
+        let account = format!("{:012}", 111_111_000_000_u64 + number as u64);
+        let key = format!(
+            "AWSLogs/{account}/CloudTrail/us-east-1/2025/03/09/{account}_CloudTrail_us-east-1_20250309T1255Z_{number:016}.json.gz"
+        );
+        let record = json!({
+            "eventVersion": "1.09", "eventTime": "2025-03-09T12:51:00Z", "eventSource": "iam.amazonaws.com",
+            "userIdentity": {"type": "Root", "principalId": account, "arn": format!("arn:aws:iam::{account}:root"), "accountId": account},
+            "eventName": "CreateAccessKey", "awsRegion": "us-east-1", "sourceIPAddress": "198.51.100.7",
+            "userAgent": "aws-cli/2.15.0", "eventID": format!("latency-{number}"), "eventType": "AwsApiCall",
+            "readOnly": false, "managementEvent": true, "recipientAccountId": account, "eventCategory": "Management",
+            "responseElements": {"accessKey": {"userName": "root", "status": "Active"}}
+        });
+        aws.put("trail", &key, json!({"Records": [record]}).to_string().into_bytes());
+        sent.insert(account, Instant::now());
+        aws.send("latency", &json!({"s3Bucket": "trail", "s3ObjectKey": [key]}).to_string());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    wait("everybody is told", || told.lock().expect("no holder panics").len() >= INCIDENTS);
+    let told = told.lock().expect("no holder panics");
+    let mut waits: Vec<f64> = sent
+        .iter()
+        .filter_map(|(account, sent)| Some(told.get(account)?.duration_since(*sent).as_secs_f64()))
+        .collect();
+    waits.sort_by(f64::total_cmp);
+    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize];
+    println!(
+        "latency  {} incidents, committed every {FLUSH_SECONDS} s: from the message to the receiver p50 {:.2} s, p99 {:.2} s, at most {:.2} s",
+        waits.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    drop(told);
+    stop(&mut service);
+}
+
+fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, more: &str) -> Child {
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port();
+    let text = format!(
+        "[store]\nlocation = \"{}\"\nflush_seconds = {FLUSH_SECONDS}\n[[queue]]\nurl = \"{queue}\"\npolls = 16\n\
+         [intake]\nfetches = 128\n[http]\nbind = \"127.0.0.1:{port}\"\n[alerts]\nhistory_hours = 800000\nper_minute_max = 100000\n{more}",
+        work.join(format!("{name}-store")).display()
+    );
+    let config = work.join(format!("{name}.toml"));
+    std::fs::write(&config, text).expect("the folder can be written");
+    let child = Command::new(env!("CARGO_BIN_EXE_trailhound"))
+        .arg("serve")
+        .arg("--config")
+        .arg(config)
+        .envs(aws.env())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    wait("the service is ready", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    child
+}
+
+fn stop(service: &mut Child) {
+    let _ = Command::new("kill").args(["-TERM", &service.id().to_string()]).status();
+    let status = service.wait().expect("the child can be waited for");
+    assert!(status.success(), "the service ended with {status}");
+}
+
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: waited {PATIENCE:?} in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A webhook's receiver, which notes when it first heard of an account.
+fn receive(told: Arc<Mutex<HashMap<String, Instant>>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let told = Arc::clone(&told);
+            std::thread::spawn(move || {
+                let body = request(stream);
+                let mut told = told.lock().expect("no holder panics");
+                for account in body.split(|c: char| !c.is_ascii_digit()).filter(|part| part.len() == 12) {
+                    told.entry(account.to_string()).or_insert_with(Instant::now);
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Reads one request and answers it; gives its body.
+fn request(mut stream: TcpStream) -> String {
+    let (mut text, mut piece) = (String::new(), [0; 16 << 10]);
+    loop {
+        let read = stream.read(&mut piece).unwrap_or(0);
+        text.push_str(&String::from_utf8_lossy(&piece[..read]));
+        let head = text.to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        let whole = text.find("\r\n\r\n").is_some_and(|at| text.len() >= at + 4 + length.unwrap_or(0));
+        if whole || read == 0 {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            return text;
+        }
+    }
+}
+
+/// Processor time of a process so far.
+fn cpu_seconds(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    // Linux counts in hundredths of a second for programs.
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// The most memory that a process has had.
+fn peak_mib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
