@@ -20,7 +20,7 @@ FOLDER = ROOT / "dashboards"
 DASHBOARDS = ["service.json", "findings.json"]
 VARIABLE = {"$__rate_interval": "5m", "$__range": "6h", "$__interval": "1m"}
 COLUMNS = 24
-NAME = re.compile(r"(?<![\w:.$\"])((?:trailhound|process)_\w+|up|probe_success|\w+:\w+:\w+)\b")
+NAME = re.compile(r"(?<![\w:.$\"])((?:trailhound|process)_\w+|up|\w+:\w+:\w+)\b")
 SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\s*\{([^{}]*)\}")
 MATCHER = re.compile(r"\s*(\w+)\s*(=~|!~|!=|=)\s*\"((?:[^\"\\]|\\.)*)\"\s*")
 GROUPING = re.compile(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)")
@@ -213,7 +213,7 @@ def check_rules(metrics):
 def main():
     metrics = listed()
     own = {n for n in metrics if n.startswith("trailhound_")}
-    found = queries({n: m for n, m in metrics.items() if n not in ("up", "probe_success")})
+    found = queries({n: m for n, m in metrics.items() if n not in ("up",)})
     check_syntax(found)
     check_rules(metrics | recorded())
     shown = " ".join(query for _, query in found)

@@ -1,7 +1,7 @@
 //! What rules cost: 25 and 2,000 generated rules on made-up batches of 8,192 rows.
 //!
 //! ```text
-//! cargo run --release -p trailhound -p trailhound-detect --example rules_bench
+//! cargo build --release --workspace --examples && target/release/examples/rules_bench
 //! ```
 //! Names come by a skewed distribution, as in real trails where a few read calls make most of the traffic, and rules
 //! draw their names by the same distribution. Conditions are those that shipped rules use.

@@ -1,9 +1,10 @@
 //! Is deduplication exact over many events, and within which memory?
 //!
 //! ```text
-//! cargo run --release -p trailhound-store --example dedup_scale -- [EVENTS] [DEDUP_MB] [HOURS]
+//! cargo build --release --workspace --examples
+//! target/release/examples/dedup_scale [EVENTS] [DEDUP_MB] [HOURS]
 //! ```
-//! Appends EVENTS events (20,000,000) over HOURS hours (240), every fourth one once more at another time of the run
+//! Appends EVENTS events (20,000,000) over HOURS hours (240), every sixth one once more at another time of the run
 //! (at once, later, much later), and compares what is kept with what was made. Prints time and peak memory.
 
 use std::sync::Arc;
