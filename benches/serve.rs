@@ -97,7 +97,10 @@ fn latency(work: &Path) {
         aws.send("latency", &json!({"s3Bucket": "trail", "s3ObjectKey": [key]}).to_string());
         std::thread::sleep(Duration::from_millis(50));
     }
-    wait("everybody is told", || told.lock().expect("no holder panics").len() >= INCIDENTS);
+    wait("everybody is told", || {
+        let told = told.lock().expect("no holder panics");
+        sent.keys().all(|account| told.contains_key(account))
+    });
     let told = told.lock().expect("no holder panics");
     let mut waits: Vec<f64> = sent
         .iter()
