@@ -338,9 +338,9 @@ fn bad_messages_and_objects_cost_the_good_ones_nothing() {
 #[test]
 fn a_slow_object_is_delivered_once() {
     let stage =
-        Stage::new("serve_slow", QueueOptions { visibility: Duration::from_secs(1), ..QueueOptions::default() });
+        Stage::new("serve_slow", QueueOptions { visibility: Duration::from_secs(2), ..QueueOptions::default() });
     let objects = [(key("AAAAAAAAAAAAAAAA"), logs::gzip(&log(&[record("one")])))];
-    stage.aws.fail(Rule::new("GetObject", Fault::Slow(Duration::from_millis(3_500))).times(1));
+    stage.aws.fail(Rule::new("GetObject", Fault::Slow(Duration::from_millis(6_500))).times(1));
     stage.announce(&objects);
     stage.serve_all();
     assert_eq!(stage.store().events(), 1);
