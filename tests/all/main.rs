@@ -11,6 +11,7 @@ mod fake_aws;
 mod hostile;
 mod order;
 mod readers;
+mod receiver;
 mod replay;
 mod rules;
 mod s3;

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::fake_aws::{FakeAws, Fault, QueueOptions, Rule};
 use crate::logs::{self, Object, key, log, record, root_key};
+use crate::receiver::Receiver;
 use crate::world::{Store, World, trailhound};
 
 /// What takes longer than this will not come.
@@ -27,66 +27,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(began.elapsed() < PATIENCE, "{what}: waited {PATIENCE:?} in vain");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// What people would have got: every request's path and body.
-struct Receiver {
-    address: String,
-    got: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-impl Receiver {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let got: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
-        let heard = Arc::clone(&got);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let heard = Arc::clone(&heard);
-                std::thread::spawn(move || answer(stream.unwrap(), &heard));
-            }
-        });
-        Self { address, got }
-    }
-
-    /// Bodies of the requests whose path contains this.
-    fn got(&self, path: &str) -> Vec<Value> {
-        let got = self.got.lock().unwrap();
-        got.iter().filter(|(to, _)| to.contains(path)).map(|(_, body)| body.clone()).collect()
-    }
-}
-
-/// One request a connection, which the answer says.
-fn answer(mut stream: TcpStream, heard: &Mutex<Vec<(String, Value)>>) {
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    let head_end = loop {
-        let read = stream.read(&mut piece).unwrap_or(0);
-        if read == 0 {
-            return;
-        }
-        bytes.extend_from_slice(&piece[..read]);
-        if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at;
-        }
-    };
-    let head = String::from_utf8_lossy(&bytes[..head_end]).to_ascii_lowercase();
-    let length: usize =
-        head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
-    let mut body = bytes.split_off(head_end + 4);
-    while body.len() < length {
-        let read = stream.read(&mut piece).unwrap();
-        body.extend_from_slice(&piece[..read]);
-    }
-    let path = head.split(' ').nth(1).unwrap_or("").to_string();
-    let (status, text) = if path.contains("enqueue") {
-        ("202 Accepted", r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#)
-    } else {
-        ("200 OK", "ok")
-    };
-    heard.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap_or(Value::Null)));
-    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
 }
 
 /// An AWS, people, a store and a configuration.
