@@ -10,8 +10,11 @@ use datafusion::arrow::array::RecordBatch;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::finding::{self, Finding, Folded};
+use crate::evaluate::Sighting;
+use crate::finding::Finding;
 use crate::problem::Report;
+use crate::repeat;
+use crate::revise::findings_of;
 use crate::rule::File;
 use crate::ruleset::RuleSet;
 use crate::value::plain;
@@ -23,7 +26,7 @@ pub struct Cases {
     pub cases: Vec<Case>,
 }
 
-/// One case.
+/// One case. In its lists, `{"record": {…}, "times": 300, "every": "1h"}` stands for so many copies of a record.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -65,7 +68,7 @@ const WHOLE: &[&str] = &[
 
 /// Reads a cases file and refuses what would test nothing.
 pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
-    let cases: Cases = serde_json::from_str(&file.text)
+    let mut cases: Cases = serde_json::from_str(&file.text)
         .map_err(|e| {
             let text = e.to_string();
             let what = text.split(" at line ").next().unwrap_or(&text);
@@ -78,8 +81,15 @@ pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
         .ok()?;
     let line = |case: &Case| 1 + file.text.lines().position(|l| l.contains(&format!("\"{}\"", case.name))).unwrap_or(0);
     let mut names = BTreeSet::new();
-    for case in &cases.cases {
-        if !names.insert(&case.name) {
+    for case in &mut cases.cases {
+        let place = line(case);
+        for records in [&mut case.history, &mut case.events] {
+            match repeat::spread(std::mem::take(records)) {
+                Ok(spread) => *records = spread,
+                Err(what) => report.add(place, format!("the case \"{}\": {what}", case.name), repeat::FORM),
+            }
+        }
+        if !names.insert(case.name.clone()) {
             report.add(line(case), format!("two cases are called \"{}\"", case.name), "");
         }
         if case.events.is_empty() {
@@ -188,24 +198,21 @@ impl ReadyCase {
         if met { Ok(()) } else { Err(fail(found_text(&found))) }
     }
 
+    /// The findings that `events` raise or change.
     fn findings(&self, set: &RuleSet) -> Result<BTreeMap<String, Finding>, String> {
-        let see = |batch: &RecordBatch| -> Result<BTreeMap<String, Finding>, String> {
+        let see = |batch: &RecordBatch| -> Result<Vec<Sighting>, String> {
             let seen = set.evaluate(batch).map_err(|e| e.strip_backtrace())?;
-            if let Some(failure) = seen.failures.first() {
-                return Err(format!("an error on {} of the rows: {}", failure.rows, failure.error));
+            match seen.failures.first() {
+                Some(failure) => Err(format!("an error on {} of the rows: {}", failure.rows, failure.error)),
+                None => Ok(seen.sightings),
             }
-            let mut found = Folded::new();
-            finding::fold(set, seen.sightings, &mut found);
-            Ok(found.into_iter().map(|(id, (_, finding))| (id, finding)).collect())
         };
-        let mut before = self.history.as_ref().map(see).transpose()?.unwrap_or_default();
-        let mut found = see(&self.events)?;
-        for (id, finding) in &mut found {
-            if let Some(before) = before.remove(id) {
-                finding.fold(before);
-            }
-        }
-        Ok(found)
+        let found = |sightings| findings_of(set, sightings).map_err(|e| e.to_string());
+        let history = self.history.as_ref().map(see).transpose()?.unwrap_or_default();
+        let all = history.iter().cloned().chain(see(&self.events)?).collect();
+        let before = found(history)?;
+        let changed = found(all)?.into_iter().filter(|(id, finding)| before.get(id) != Some(finding));
+        Ok(changed.map(|(id, (_, finding))| (id, finding)).collect())
     }
 }
 

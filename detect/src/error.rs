@@ -26,9 +26,21 @@ pub enum DetectError {
         source: Box<DataFusionError>,
     },
 
+    #[error("cannot read the events of a finding again")]
+    Recall(#[source] Box<DataFusionError>),
+
+    #[error("cannot {operation} what the rules remember, {path}: {detail}; TMPDIR names another folder")]
+    Memory { operation: &'static str, path: std::path::PathBuf, detail: String },
+
     #[error("findings were not kept, because what follows them failed")]
     Follow(#[source] Box<dyn std::error::Error + Send + Sync>),
 
     #[error("the finding {id} cannot be read from the ledger: {detail}; use the version that wrote it")]
     Row { id: String, detail: String },
+}
+
+impl DetectError {
+    pub(crate) fn recall(error: DataFusionError) -> Self {
+        DetectError::Recall(Box::new(error))
+    }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::evaluate::Sighting;
+use crate::judgement::Judgement;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::severity::{Kind, Severity, Status};
@@ -62,19 +63,25 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The finding of one event.
+    /// The finding of one event, of a rule that looks at each event alone.
     pub fn of(rule: &Rule, sighting: Sighting) -> Finding {
+        let what = match rule.header.judgement {
+            Judgement::Match { fold: Some(window) } => Value::from(window.start(sighting.event_time)),
+            _ => Value::from(sighting.event_id.as_str()),
+        };
+        let mut finding = Finding::begin(rule, &what, sighting);
+        finding.word(rule, None);
+        finding
+    }
+
+    /// A finding with its first event. Its texts are empty until [`Finding::word`].
+    pub(crate) fn begin(rule: &Rule, what: &Value, sighting: Sighting) -> Finding {
         let names = rule.select.columns.iter().map(|(name, _)| name.clone());
         let evidence: BTreeMap<String, Value> = names.zip(sighting.evidence).collect();
         let entity: BTreeMap<String, Value> =
             rule.header.entity.iter().map(|c| (c.clone(), evidence.get(c).cloned().unwrap_or(Value::Null))).collect();
-        let what = match rule.header.fold {
-            Some(window) => Value::from(window.start(sighting.event_time)),
-            None => Value::from(sighting.event_id.as_str()),
-        };
-        let values: Vec<&Value> = rule.header.entity.iter().map(|c| &entity[c]).collect();
-        let mut finding = Finding {
-            id: finding_id(&rule.id, &values, &what),
+        Finding {
+            id: id(rule, &entity, what),
             rule: rule.id.clone(),
             title: String::new(),
             severity: rule.header.severity,
@@ -95,9 +102,12 @@ impl Finding {
             evidence,
             varies: BTreeSet::new(),
             event_times: vec![sighting.event_time],
-        };
-        finding.word(rule);
-        finding
+        }
+    }
+
+    /// The entity as the ledger writes it.
+    pub(crate) fn entity_text(&self) -> String {
+        serde_json::to_string(&self.entity).expect("JSON values are written as JSON")
     }
 
     /// Folds another finding with the same id into this one. No event may be in both. The texts are stale until
@@ -142,10 +152,10 @@ impl Finding {
         }
     }
 
-    /// Writes title and explanation from what the finding holds now.
-    pub fn word(&mut self, rule: &Rule) {
+    /// Writes title and explanation from what the finding holds now and, for a rule with memory, from what it claims.
+    pub fn word(&mut self, rule: &Rule, note: Option<&str>) {
         self.title = rule.header.title.fill(|column| self.value(column));
-        self.explanation = self.explain(rule);
+        self.explanation = self.explain(rule, note);
     }
 
     fn value(&self, column: &str) -> String {
@@ -157,7 +167,7 @@ impl Finding {
     }
 
     /// One sentence on what was seen and one on why it matters, short enough for a chat message.
-    fn explain(&self, rule: &Rule) -> String {
+    fn explain(&self, rule: &Rule, note: Option<&str>) -> String {
         let mut text = match self.count {
             1 => format!("Seen at {}", time(self.first_time)),
             n => format!("{n} events from {} to {}", time(self.first_time), time(self.last_time)),
@@ -192,7 +202,8 @@ impl Finding {
             }
             evidence.push_str(&part);
         }
-        format!("{text}{evidence}. {}", rule.header.why)
+        let note = note.map_or(String::new(), |note| format!("{note}. "));
+        format!("{text}{evidence}. {note}{}", rule.header.why)
     }
 }
 
@@ -212,13 +223,19 @@ pub fn fold(set: &RuleSet, sightings: Vec<Sighting>, found: &mut Folded) {
     }
     for id in stale {
         if let Some((place, finding)) = found.get_mut(&id) {
-            finding.word(&set.rules[*place].rule);
+            finding.word(&set.rules[*place].rule, None);
         }
     }
 }
 
 /// Findings by id, each with its rule's place in the set.
 pub type Folded = BTreeMap<String, (usize, Finding)>;
+
+/// The id of a rule's finding: `what` is the event, the window or whatever else tells findings of one entity apart.
+pub(crate) fn id(rule: &Rule, entity: &BTreeMap<String, Value>, what: &Value) -> String {
+    let values: Vec<&Value> = rule.header.entity.iter().map(|c| entity.get(c).unwrap_or(&Value::Null)).collect();
+    finding_id(&rule.id, &values, what)
+}
 
 /// The first 16 bytes of the SHA-256 of the JSON list `[rule, entity values…, event id or window start]`.
 fn finding_id(rule: &str, entity: &[&Value], what: &Value) -> String {

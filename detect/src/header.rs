@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeTable, DeValue};
 
+use crate::judgement::{FirstSeen, Having, Judgement, Measure, Sequence, Spike, Travel};
 use crate::problem::{Report, line_at, nearest};
 use crate::severity::{Kind, Severity, Status};
 use crate::template::Template;
@@ -26,15 +27,27 @@ pub struct Header {
     pub false_positives: Vec<String>,
     pub runbook: String,
     pub refs: Vec<String>,
-    /// Fold an entity's events of one aligned window into one finding.
-    pub fold: Option<Window>,
+    /// The kind with its own keys.
+    pub judgement: Judgement,
     /// The line of each key in the file.
     pub lines: BTreeMap<String, usize>,
 }
 
 const REQUIRED: &[&str] =
     &["title", "severity", "status", "kind", "entity", "attack", "why", "false_positives", "runbook"];
-const OPTIONAL: &[&str] = &["cis", "refs", "fold"];
+const OPTIONAL: &[&str] = &["cis", "refs"];
+/// The keys that a kind has of its own: those that it must have and those that it may have.
+fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
+    match kind {
+        Kind::Match => (&[], &["fold"]),
+        Kind::Threshold => (&["window", "having"], &[]),
+        Kind::Sequence => (&["steps", "within"], &["ordered", "same", "unless"]),
+        Kind::FirstSeen => (&["value", "learn", "min_events"], &["forget", "max_new_rate"]),
+        Kind::Spike => (&["bucket", "measure", "history", "p_below", "at_least"], &["season", "ratio"]),
+        Kind::Travel => (&["place", "speed_kmh", "distance_km"], &[]),
+        Kind::Rare | Kind::Query => (&[], &[]),
+    }
+}
 /// Marks the beginning and the end of the header, behind `--`.
 const FENCE: &str = "+++";
 
@@ -101,24 +114,24 @@ impl<'a> Keys<'a, '_, '_> {
         let before = self.report.problems.len();
         let lines: BTreeMap<String, usize> =
             self.table.keys().map(|k| (k.get_ref().to_string(), line_at(self.toml, k.span().start))).collect();
-        let kind: Option<Kind> = self.word("kind");
-        if let Some(kind) = kind.filter(|k| *k != Kind::Match) {
+        let kind: Kind = self.word("kind").unwrap_or(Kind::Match);
+        if matches!(kind, Kind::Rare | Kind::Query) {
             self.report.add(
                 lines["kind"],
                 format!("kind \"{kind}\" is not evaluated by this version of Trailhound"),
-                "only \"match\" is; move the file out of the rules folder until then",
+                "move the file out of the rules folder until then",
             );
             return None;
         }
-        self.refuse_unknown(&lines);
-        for key in REQUIRED.iter().filter(|k| !lines.contains_key(**k)) {
+        self.refuse_unknown(kind, &lines);
+        for key in REQUIRED.iter().chain(own_keys(kind).0).filter(|k| !lines.contains_key(**k)) {
             self.report.add(1, format!("the header key `{key}` is missing"), format!("add `-- {key} = …`"));
         }
         let header = Header {
             title: self.parsed("title", Template::parse).unwrap_or(Template::parse("").ok()?),
             severity: self.word("severity").unwrap_or(Severity::Info),
             status: self.word("status").unwrap_or(Status::Trial),
-            kind: Kind::Match,
+            kind,
             entity: self.list("entity"),
             attack: self.list("attack"),
             cis: self.list("cis"),
@@ -126,19 +139,90 @@ impl<'a> Keys<'a, '_, '_> {
             false_positives: self.list("false_positives"),
             runbook: self.text("runbook").unwrap_or_default(),
             refs: self.list("refs"),
-            fold: self.parsed("fold", Window::parse),
+            judgement: self.judgement(kind)?,
             lines,
         };
         self.check_values(&header);
         (self.report.problems.len() == before).then_some(header)
     }
 
-    fn refuse_unknown(&mut self, lines: &BTreeMap<String, usize>) {
-        let known: BTreeSet<&str> = REQUIRED.iter().chain(OPTIONAL).copied().collect();
+    /// The kind's own keys; those that are missing or wrong are reported.
+    fn judgement(&mut self, kind: Kind) -> Option<Judgement> {
+        Some(match kind {
+            Kind::Match | Kind::Rare | Kind::Query => Judgement::Match { fold: self.parsed("fold", Window::parse) },
+            Kind::Threshold => {
+                let having = self.list("having");
+                if having.is_empty() && self.table.contains_key("having") {
+                    let line = self.line("having");
+                    self.report.add(line, "`having` is empty", "write bounds like [\"count >= 12\"]");
+                }
+                let having = having.iter().filter_map(|text| self.noted("having", Having::parse(text))).collect();
+                Judgement::Threshold { window: self.parsed("window", Window::parse)?, having }
+            }
+            Kind::Sequence => Judgement::Sequence(self.sequence()?),
+            Kind::FirstSeen => Judgement::FirstSeen(FirstSeen {
+                value: self.list("value"),
+                learn: self.parsed("learn", Window::parse_history)?,
+                min_events: self.whole("min_events")?,
+                forget: self.parsed_or("forget", "60d", Window::parse_history)?,
+                max_new_rate: self.number_or("max_new_rate", 0.01)?,
+            }),
+            Kind::Spike => Judgement::Spike(Spike {
+                bucket: self.parsed("bucket", Window::parse)?,
+                measure: self.parsed("measure", Measure::parse)?,
+                seasonal: self.parsed_or("season", "hour_of_week", |word| match word {
+                    "hour_of_week" => Ok(true),
+                    "none" => Ok(false),
+                    _ => Err(format!("`{word}` is not one of hour_of_week, none")),
+                })?,
+                history: self.parsed("history", Window::parse_history)?,
+                p_below: self.number("p_below")?,
+                at_least: self.whole("at_least")?,
+                ratio: self.number_or("ratio", 3.0)?,
+            }),
+            Kind::Travel => {
+                let place = <[String; 2]>::try_from(self.list("place")).map_err(|_| {
+                    let line = self.line("place");
+                    let remedy = "write [\"source_lat\", \"source_lon\"]";
+                    self.report.add(line, "`place` does not name two columns", remedy);
+                });
+                Judgement::Travel(Travel {
+                    place: place.ok()?,
+                    speed_kmh: self.number("speed_kmh")?,
+                    distance_km: self.number("distance_km")?,
+                })
+            }
+        })
+    }
+
+    fn sequence(&mut self) -> Option<Sequence> {
+        let steps = self.list("steps");
+        if steps.len() < 2 && self.table.contains_key("steps") {
+            let line = self.line("steps");
+            self.report.add(line, "`steps` names fewer than two", "one step alone is a rule of kind \"match\"");
+        }
+        let unless = if self.table.contains_key("unless") { Some(self.text("unless")?) } else { None };
+        if let Some(step) = unless.as_ref().filter(|u| steps.contains(u)) {
+            let line = self.line("unless");
+            self.report.add(line, format!("`unless` names `{step}`, which is one of `steps`"), "give it its own word");
+        }
+        Some(Sequence {
+            steps,
+            within: self.parsed("within", Window::parse)?,
+            ordered: self.flag_or("ordered", true)?,
+            same: self.list("same"),
+            unless,
+        })
+    }
+
+    fn refuse_unknown(&mut self, kind: Kind, lines: &BTreeMap<String, usize>) {
+        let (own, own_optional) = own_keys(kind);
+        let known: BTreeSet<&str> =
+            REQUIRED.iter().chain(OPTIONAL).chain(own).chain(own_optional).copied().collect();
         for (key, line) in lines.iter().filter(|(k, _)| !known.contains(k.as_str())) {
             let remedy = match nearest(key, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("a rule of kind \"match\" has {}", Vec::from_iter(known.iter().copied()).join(", ")),
+                None => format!("a rule of kind \"{kind}\" has {}", Vec::from_iter(known.iter().copied()).join(", ")),
             };
             self.report.add(*line, format!("unknown header key `{key}`"), remedy);
         }
@@ -188,12 +272,67 @@ impl<'a> Keys<'a, '_, '_> {
 
     fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(key)?;
-        parse(&text)
-            .map_err(|what| {
-                let line = self.line(key);
-                self.report.add(line, format!("`{key}`: {what}"), "");
-            })
-            .ok()
+        self.noted(key, parse(&text))
+    }
+
+    fn parsed_or<T>(
+        &mut self,
+        key: &str,
+        otherwise: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.table.contains_key(key) { self.parsed(key, parse) } else { parse(otherwise).ok() }
+    }
+
+    /// Reports what is wrong with a part of a key's value.
+    fn noted<T>(&mut self, key: &str, read: Result<T, String>) -> Option<T> {
+        read.map_err(|what| {
+            let line = self.line(key);
+            self.report.add(line, format!("`{key}`: {what}"), "");
+        })
+        .ok()
+    }
+
+    /// A number above zero.
+    fn number(&mut self, key: &str) -> Option<f64> {
+        let value = self.table.get(key)?.get_ref();
+        let number = match value {
+            DeValue::Integer(n) => n.as_str().replace('_', "").parse::<f64>().ok(),
+            DeValue::Float(n) => n.as_str().replace('_', "").parse::<f64>().ok(),
+            _ => None,
+        };
+        if let Some(number) = number.filter(|n| n.is_finite() && *n > 0.0) {
+            return Some(number);
+        }
+        self.wrong_type(key, value, "a number above zero");
+        None
+    }
+
+    fn number_or(&mut self, key: &str, otherwise: f64) -> Option<f64> {
+        if self.table.contains_key(key) { self.number(key) } else { Some(otherwise) }
+    }
+
+    /// A whole number above zero.
+    fn whole(&mut self, key: &str) -> Option<u64> {
+        let value = self.table.get(key)?.get_ref();
+        let number = match value {
+            DeValue::Integer(n) if n.radix() == 10 => n.as_str().replace('_', "").parse::<u64>().ok(),
+            _ => None,
+        };
+        if let Some(number) = number.filter(|n| *n > 0) {
+            return Some(number);
+        }
+        self.wrong_type(key, value, "a whole number above zero");
+        None
+    }
+
+    fn flag_or(&mut self, key: &str, otherwise: bool) -> Option<bool> {
+        let Some(value) = self.table.get(key).map(|v| v.get_ref()) else { return Some(otherwise) };
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.wrong_type(key, value, "true or false");
+        }
+        flag
     }
 
     fn word<T: std::str::FromStr<Err = String>>(&mut self, key: &str) -> Option<T> {

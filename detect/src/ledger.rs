@@ -9,7 +9,7 @@
 
 mod row;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -41,6 +41,7 @@ const TABLES: &[&str] = &[
         PRIMARY KEY (finding_id, seq))",
     "CREATE TABLE rule_cursors (
         rule TEXT PRIMARY KEY, rule_version TEXT NOT NULL, generation BIGINT NOT NULL, applied_to BIGINT NOT NULL)",
+    "CREATE INDEX findings_by_entity ON findings (rule, entity, last_time)",
 ];
 
 /// Findings that are handed to a follower at once before they are retracted.
@@ -196,7 +197,7 @@ impl FindingsLedger {
                 Some(before) if !before.current => Some(ChangeKind::Raised),
                 Some(before) if before.generation == generation => {
                     finding.fold(before.finding);
-                    finding.word(&rule);
+                    finding.word(&rule, None);
                     Some(ChangeKind::Amended)
                 }
                 Some(before) if before.finding == finding => None,
@@ -214,6 +215,90 @@ impl FindingsLedger {
             }
         }
         Ok(changes)
+    }
+
+    /// Writes findings of rules with memory, which are whole, over what is there under their ids.
+    pub(crate) async fn replace(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        version: i64,
+        findings: impl IntoIterator<Item = (Finding, Arc<Rule>, i64)>,
+        mut told: Option<&mut Vec<Change>>,
+    ) -> Result<Changes> {
+        let fail = self.fail("write findings");
+        let mut changes = Changes::default();
+        for (finding, rule, generation) in findings {
+            let found = sqlx::query(row::SELECT_BY_ID)
+                .bind(finding.id.clone())
+                .fetch_optional(&mut **transaction)
+                .await
+                .map_err(&fail)?;
+            let before = found.map(|row| row::stored(&row)).transpose()?;
+            row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
+            let kind = match before {
+                Some(before) if before.current && before.finding == finding => continue,
+                Some(before) if before.current => ChangeKind::Amended,
+                _ => ChangeKind::Raised,
+            };
+            match kind {
+                ChangeKind::Raised => changes.raised += 1,
+                _ => changes.amended += 1,
+            }
+            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
+            if let Some(told) = told.as_deref_mut() {
+                told.push(Change { kind, finding, rule: Some(RuleFacts::of(&rule)) });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Retracts single findings: more events showed that there was nothing, or that it is another finding.
+    pub(crate) async fn withdraw(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        version: i64,
+        findings: Vec<Finding>,
+        mut told: Option<&mut Vec<Change>>,
+    ) -> Result<Changes> {
+        let fail = self.fail("retract findings");
+        let mut changes = Changes::default();
+        for finding in findings {
+            sqlx::query("UPDATE findings SET state = 'retracted' WHERE id = $1")
+                .bind(finding.id.clone())
+                .execute(&mut **transaction)
+                .await
+                .map_err(&fail)?;
+            let kind = ChangeKind::Retracted;
+            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
+            changes.retracted += 1;
+            if let Some(told) = told.as_deref_mut() {
+                told.push(Change { kind, finding, rule: None });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The current findings of a rule's generation and an entity (as the ledger writes it) that end at `from` or later.
+    pub(crate) async fn of_entity(&self, rule: &str, generation: i64, entity: &str, from: i64) -> Result<Vec<Finding>> {
+        let rows = sqlx::query(row::SELECT_OF_ENTITY)
+            .bind(rule.to_owned())
+            .bind(entity.to_owned())
+            .bind(from)
+            .bind(generation)
+            .fetch_all(self.ledger.pool())
+            .await
+            .map_err(self.fail("read an entity's findings"))?;
+        rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
+    }
+
+    /// The rules (by id) and entities that have current findings of a rule with memory.
+    pub(crate) async fn remembered_entities(&self) -> Result<HashSet<(String, String)>> {
+        let fail = self.fail("read entities with findings");
+        let rows = sqlx::query("SELECT DISTINCT rule, entity FROM findings WHERE state = 'current' AND kind <> 'match'")
+            .fetch_all(self.ledger.pool())
+            .await
+            .map_err(&fail)?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<std::result::Result<_, _>>().map_err(&fail)
     }
 
     /// The next findings, by id behind `after`, that [`FindingsLedger::retract`] is going to retract; at most

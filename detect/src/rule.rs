@@ -9,6 +9,7 @@ use crate::header::Header;
 use crate::needs;
 use crate::problem::{Problem, Problems, Report};
 use crate::select::{Planner, Select};
+use crate::state::Plan;
 
 /// A file of the rules folder: the embedded ones and those of `--rules` folders alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Rule {
     pub version: String,
     pub header: Header,
     pub select: Select,
+    /// How its memory works; none for a rule that looks at each event alone.
+    pub(crate) plan: Option<Plan>,
     /// The event sources it requires; none if it takes events of any.
     pub sources: Option<BTreeSet<String>>,
     /// The event names it requires; none if it takes events of any.
@@ -157,6 +160,7 @@ impl Rule {
             version: version(&file.text),
             sources: required("event_source"),
             names,
+            plan: Plan::of(&header.judgement, &header.entity, &select),
             header,
             select,
             file: file.clone(),
@@ -186,6 +190,9 @@ fn check_columns(header: &Header, select: &Select, report: &mut Report<'_>) {
     };
     for column in header.entity.iter().filter(|c| !named(c)) {
         report.add(line("entity"), format!("`entity` names `{column}`, which the SELECT does not"), remedy(column));
+    }
+    for (key, column) in header.judgement.columns().into_iter().filter(|(_, c)| !named(c)) {
+        report.add(line(key), format!("`{key}` needs `{column}`, which the SELECT does not name"), remedy(column));
     }
     for column in header.title.columns().filter(|c| !named(c)) {
         report.add(line("title"), format!("`title` uses {{{column}}}, which the SELECT does not name"), remedy(column));

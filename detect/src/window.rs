@@ -11,11 +11,22 @@ pub struct Window {
 
 const SECOND: i64 = 1_000_000;
 /// Longer windows say nothing about an event any more, and would never be told in time.
-const LONGEST: i64 = 31 * 86_400 * SECOND;
+const LONGEST_DAYS: i64 = 31;
+/// What is usual is learnt from a year and a month at most.
+const LONGEST_HISTORY_DAYS: i64 = 400;
 
 impl Window {
-    /// Reads `90s`, `15m`, `1h` or `1d`; the error is a phrase that says what is wrong.
+    /// Reads `90s`, `15m`, `1h` or `1d`, at most 31 days; the error is a phrase that says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::parse_up_to(text, LONGEST_DAYS)
+    }
+
+    /// Reads how long something is learnt or remembered: at most 400 days.
+    pub fn parse_history(text: &str) -> Result<Self, String> {
+        Self::parse_up_to(text, LONGEST_HISTORY_DAYS)
+    }
+
+    fn parse_up_to(text: &str, days_max: i64) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a length of time; write it like \"15m\", \"1h\" or \"1d\"");
         let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
         let seconds: i64 = match unit {
@@ -27,10 +38,20 @@ impl Window {
         };
         let number: u32 = number.parse().map_err(|_| wrong())?;
         let micros = i64::from(number) * seconds * SECOND;
-        if micros == 0 || micros > LONGEST {
-            return Err(format!("`{text}` must be longer than nothing and at most 31 days"));
+        if micros == 0 || micros > days_max * 86_400 * SECOND {
+            return Err(format!("`{text}` must be longer than nothing and at most {days_max} days"));
         }
         Ok(Window { micros })
+    }
+
+    /// Its length in µs.
+    pub fn micros(self) -> i64 {
+        self.micros
+    }
+
+    /// Its length in whole days, rounded up.
+    pub fn days(self) -> i64 {
+        (self.micros + 86_400 * SECOND - 1) / (86_400 * SECOND)
     }
 
     /// The start of the window that a time (µs since the epoch) falls into.

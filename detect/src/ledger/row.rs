@@ -18,6 +18,11 @@ macro_rules! columns {
 
 pub(super) const SELECT_BY_ID: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id = $1");
 pub(super) const SELECT_LIKE: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id LIKE $1 LIMIT 2");
+pub(super) const SELECT_OF_ENTITY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM findings WHERE rule = $1 AND entity = $2 AND last_time >= $3 AND generation = $4 AND state = 'current'"
+);
 pub(super) const SELECT_CURRENT: &str =
     concat!("SELECT ", columns!(), " FROM findings WHERE state = 'current' ORDER BY first_time, id");
 

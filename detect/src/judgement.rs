@@ -1,0 +1,182 @@
+//! How a kind judges the events that a rule's SELECT chooses: the header keys that only this kind has.
+
+use std::fmt;
+
+use crate::window::Window;
+
+/// A kind with its keys.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Judgement {
+    /// Every event is a finding; with `fold`, an entity's events of one aligned window are one.
+    Match { fold: Option<Window> },
+    /// An entity over all bounds in a window; windows of `window` hop by half of it.
+    Threshold { window: Window, having: Vec<Having> },
+    /// Steps in event time.
+    Sequence(Sequence),
+    /// A value new for the entity after its learning period.
+    FirstSeen(FirstSeen),
+    /// A bucket improbable against the entity's own seasonal history.
+    Spike(Spike),
+    /// Two neighbouring events too far apart for the time between.
+    Travel(Travel),
+}
+
+/// One bound of a threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Having {
+    pub measure: Measure,
+    pub at_least: u64,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    Count,
+    /// Different values of a column; null is none.
+    Distinct(String),
+    /// The sum of a column's whole numbers; what is no number counts nothing.
+    Sum(String),
+}
+
+/// The keys of a sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequence {
+    /// The words of the column `step`, in order; a word may stand several times.
+    pub steps: Vec<String>,
+    /// From the first step to the last, at most.
+    pub within: Window,
+    pub ordered: bool,
+    /// Columns that are equal in all steps.
+    pub same: Vec<String>,
+    /// A step that must not follow within `within`.
+    pub unless: Option<String>,
+}
+
+/// The keys of a value that is new.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FirstSeen {
+    pub value: Vec<String>,
+    /// How long the entity must have been known.
+    pub learn: Window,
+    /// How many events of it must be known.
+    pub min_events: u64,
+    /// A value not seen for so long is new again.
+    pub forget: Window,
+    /// The most new values an event, of the thirty days before, that an entity may have for one more to be news.
+    pub max_new_rate: f64,
+}
+
+/// The keys of a spike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spike {
+    pub bucket: Window,
+    pub measure: Measure,
+    /// Whether the hours of the week are told apart.
+    pub seasonal: bool,
+    pub history: Window,
+    pub p_below: f64,
+    pub at_least: u64,
+    /// How many times what is expected, at least.
+    pub ratio: f64,
+}
+
+/// The keys of impossible travel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Travel {
+    /// The columns of latitude and longitude, in degrees.
+    pub place: [String; 2],
+    pub speed_kmh: f64,
+    pub distance_km: f64,
+}
+
+impl Judgement {
+    /// The columns of the SELECT that the keys name, each with its key.
+    pub fn columns(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Judgement::Match { .. } => Vec::new(),
+            Judgement::Threshold { having, .. } => {
+                having.iter().filter_map(|h| h.measure.column()).map(|c| ("having", c)).collect()
+            }
+            Judgement::Sequence(s) => {
+                std::iter::once(("steps", "step")).chain(s.same.iter().map(|c| ("same", c.as_str()))).collect()
+            }
+            Judgement::FirstSeen(f) => f.value.iter().map(|c| ("value", c.as_str())).collect(),
+            Judgement::Spike(s) => s.measure.column().map(|c| ("measure", c)).into_iter().collect(),
+            Judgement::Travel(t) => t.place.iter().map(|c| ("place", c.as_str())).collect(),
+        }
+    }
+}
+
+impl Measure {
+    /// Reads `count`, `distinct(column)` or `sum(column)`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let wrong = || format!("`{text}` is not one of `count`, `distinct(column)`, `sum(column)`");
+        if text == "count" {
+            return Ok(Measure::Count);
+        }
+        let (word, rest) = text.split_once('(').ok_or_else(wrong)?;
+        let column = rest.strip_suffix(')').map(str::trim).filter(|c| !c.is_empty()).ok_or_else(wrong)?;
+        match word.trim() {
+            "distinct" => Ok(Measure::Distinct(column.to_owned())),
+            "sum" => Ok(Measure::Sum(column.to_owned())),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// The column that it looks at.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Measure::Count => None,
+            Measure::Distinct(column) | Measure::Sum(column) => Some(column),
+        }
+    }
+
+    /// A number of it, as people read it: `12 events`, `3 different target_user`.
+    pub fn told(&self, number: u64) -> String {
+        match self {
+            Measure::Count if number == 1 => "1 event".into(),
+            Measure::Count => format!("{number} events"),
+            Measure::Distinct(column) => format!("{number} different {column}"),
+            Measure::Sum(column) => format!("{number} {column} in sum"),
+        }
+    }
+}
+
+impl Having {
+    /// Reads `count >= 12`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no bound; write it like \"count >= 12\" or \"distinct(target_user) >= 3\"");
+        let (measure, number) = text.split_once(">=").ok_or_else(wrong)?;
+        let at_least: u64 = number.trim().parse().map_err(|_| wrong())?;
+        if at_least == 0 {
+            return Err(format!("`{text}` always holds"));
+        }
+        Ok(Having { measure: Measure::parse(measure)?, at_least })
+    }
+}
+
+impl fmt::Display for Having {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.measure {
+            Measure::Count => write!(f, "count >= {}", self.at_least),
+            Measure::Distinct(column) => write!(f, "distinct({column}) >= {}", self.at_least),
+            Measure::Sum(column) => write!(f, "sum({column}) >= {}", self.at_least),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_read_and_written() {
+        for text in ["count >= 12", "distinct(target_user) >= 3", "sum(bytes) >= 1000000"] {
+            assert_eq!(Having::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "count", "count > 3", "count >= 0", "count >= x", "max(a) >= 3", "distinct() >= 1"] {
+            assert!(Having::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What a rule with memory keeps of an entity's events, and what it claims to see in them.
+//!
+//! ```text
+//! sightings ─► Plan::event ─► State::add ─► … ─► State::judge ─► Claim ─► (events looked up) ─► Finding
+//! ```
+//! A [`State`] is a function of the *set* of events that were added: adding commutes, and judging looks at nothing else.
+//! So findings cannot depend on the order of arrival, on batches or on the clock. It keeps numbers, not events: which
+//! events a claim counts is said by time (and value or id), and they are read again where a finding is written.
+
+mod first_seen;
+mod sequence;
+mod spike;
+mod threshold;
+mod travel;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::evaluate::Sighting;
+use crate::judgement::{Judgement, Measure};
+use crate::select::Select;
+
+pub(crate) use first_seen::FirstSeen;
+pub(crate) use sequence::Sequence;
+pub(crate) use spike::Spike;
+pub(crate) use threshold::Threshold;
+pub(crate) use travel::Travel;
+
+/// µs in a UTC day.
+pub(crate) const DAY: i64 = 86_400_000_000;
+
+/// What a kind needs of a sighting.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Facts {
+    /// For each measure: a value's hash, a number, or nothing to add.
+    Measures(Vec<Measured>),
+    /// The step's place among the different steps, and the hash of the columns that must be the same.
+    Step(u8, u64),
+    /// The value as text.
+    Value(String),
+    Place(f64, f64),
+}
+
+/// One event's part of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measured {
+    Nothing,
+    Value(u64),
+    Number(u64),
+}
+
+/// What a state is told of an event.
+#[derive(Debug)]
+pub(crate) struct Event<'s> {
+    /// µs since the epoch.
+    pub time: i64,
+    pub id: &'s str,
+    pub facts: Facts,
+}
+
+/// Which events a claim counts, among those of the entity between its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those with this value.
+    Value(String),
+    /// These, by id.
+    Ids(Vec<String>),
+}
+
+/// What a state sees: some events are a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Claim {
+    /// What, beside rule and entity, makes the finding's id.
+    pub what: Value,
+    /// µs since the epoch, from the first time up to but not including the second.
+    pub times: (i64, i64),
+    pub which: Which,
+    /// How many events it counts.
+    pub count: u64,
+    /// One or two sentences: what was usual, what was seen, how improbable it is.
+    pub note: String,
+}
+
+/// A kind with its keys and the places of the columns that they name.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub judgement: Judgement,
+    /// Columns by name, with their places in a sighting's evidence.
+    entity: Vec<(String, usize)>,
+    columns: Vec<usize>,
+    /// The different steps of a sequence, `unless` behind them.
+    words: Vec<String>,
+}
+
+impl Plan {
+    /// The plan of a rule with memory; none for a rule that looks at each event alone, or whose columns are not there.
+    pub fn of(judgement: &Judgement, entity: &[String], select: &Select) -> Option<Plan> {
+        if matches!(judgement, Judgement::Match { .. }) {
+            return None;
+        }
+        let place = |name: &str| select.columns.iter().position(|(n, _)| n == name);
+        let mut words = Vec::new();
+        if let Judgement::Sequence(sequence) = judgement {
+            for word in sequence.steps.iter().chain(&sequence.unless) {
+                if !words.contains(word) {
+                    words.push(word.clone());
+                }
+            }
+        }
+        Some(Plan {
+            entity: entity.iter().map(|c| Some((c.clone(), place(c)?))).collect::<Option<_>>()?,
+            columns: judgement.columns().into_iter().map(|(_, c)| place(c)).collect::<Option<_>>()?,
+            judgement: judgement.clone(),
+            words,
+        })
+    }
+
+    /// Whose event it is, as the ledger writes it: columns by name. None if every column is null: then it is nobody's.
+    pub fn entity(&self, sighting: &Sighting) -> Option<String> {
+        let values: BTreeMap<&str, &Value> =
+            self.entity.iter().map(|(name, i)| (name.as_str(), &sighting.evidence[*i])).collect();
+        if values.values().all(|v| v.is_null()) {
+            return None;
+        }
+        Some(serde_json::to_string(&values).expect("JSON values are written as JSON"))
+    }
+
+    /// What the kind needs of a sighting; none if it says nothing to it.
+    pub fn event<'s>(&self, sighting: &'s Sighting) -> Option<Event<'s>> {
+        let mut values = self.columns.iter().map(|i| &sighting.evidence[*i]);
+        let facts = match &self.judgement {
+            Judgement::Match { .. } => return None,
+            Judgement::Threshold { having, .. } => {
+                Facts::Measures(having.iter().map(|h| measured(&h.measure, &mut values)).collect())
+            }
+            Judgement::Spike(spike) => Facts::Measures(vec![measured(&spike.measure, &mut values)]),
+            Judgement::Sequence(_) => {
+                let word = values.next()?.as_str()?;
+                let step = self.words.iter().position(|w| w == word)?;
+                let same: Vec<&Value> = values.collect();
+                if same.iter().any(|v| v.is_null()) {
+                    return None;
+                }
+                Facts::Step(step as u8, hash(&same))
+            }
+            Judgement::FirstSeen(_) => {
+                let value: Vec<&Value> = values.collect();
+                if value.iter().all(|v| v.is_null()) {
+                    return None;
+                }
+                Facts::Value(serde_json::to_string(&value).expect("JSON values are written as JSON"))
+            }
+            Judgement::Travel(_) => Facts::Place(values.next()?.as_f64()?, values.next()?.as_f64()?),
+        };
+        Some(Event { time: sighting.event_time, id: &sighting.event_id, facts })
+    }
+
+    /// Whether a claim counts this event of its entity.
+    pub fn counts(&self, claim: &Claim, sighting: &Sighting) -> bool {
+        if sighting.event_time < claim.times.0 || sighting.event_time >= claim.times.1 {
+            return false;
+        }
+        match &claim.which {
+            Which::All => true,
+            Which::Ids(ids) => ids.contains(&sighting.event_id),
+            Which::Value(wanted) => {
+                matches!(self.event(sighting).map(|e| e.facts), Some(Facts::Value(value)) if value == *wanted)
+            }
+        }
+    }
+
+    /// What is known of an entity before its first event.
+    pub fn begin(&self) -> State {
+        match self.judgement {
+            Judgement::Match { .. } | Judgement::Threshold { .. } => State::Threshold(Threshold::default()),
+            Judgement::Sequence(_) => State::Sequence(Sequence::default()),
+            Judgement::FirstSeen(_) => State::FirstSeen(FirstSeen::default()),
+            Judgement::Spike(_) => State::Spike(Spike::default()),
+            Judgement::Travel(_) => State::Travel(Travel::default()),
+        }
+    }
+}
+
+/// What a rule with memory knows of one entity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum State {
+    Threshold(Threshold),
+    Sequence(Sequence),
+    FirstSeen(FirstSeen),
+    Spike(Spike),
+    Travel(Travel),
+}
+
+impl State {
+    /// Adds an event that was not added before. Gives the bytes by which the state grew, roughly.
+    pub fn add(&mut self, plan: &Plan, event: &Event<'_>) -> usize {
+        match (self, &plan.judgement, &event.facts) {
+            (State::Threshold(s), Judgement::Threshold { window, having }, Facts::Measures(parts)) => {
+                s.add(*window, having, event.time, parts)
+            }
+            (State::Sequence(s), Judgement::Sequence(_), Facts::Step(step, same)) => {
+                s.add(*step, *same, event.time, event.id)
+            }
+            (State::FirstSeen(s), Judgement::FirstSeen(_), Facts::Value(value)) => s.add(event.time, value),
+            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => s.add(keys, event.time, parts[0]),
+            (State::Travel(s), Judgement::Travel(_), Facts::Place(lat, lon)) => {
+                s.add(event.time, event.id, (*lat, *lon))
+            }
+            _ => unreachable!("a plan makes the states and the events of its own kind"),
+        }
+    }
+
+    /// Everything that the rule claims whose last event lies at or behind the time that is given back, which is early
+    /// enough to hold whatever an event at `from` or later can have changed.
+    pub fn judge(&self, plan: &Plan, from: i64) -> (i64, Vec<Claim>) {
+        match (self, &plan.judgement) {
+            (State::Threshold(s), Judgement::Threshold { window, having }) => s.judge(*window, having, from),
+            (State::Sequence(s), Judgement::Sequence(keys)) => s.judge(keys, &plan.words, from),
+            (State::FirstSeen(s), Judgement::FirstSeen(keys)) => s.judge(keys, from),
+            (State::Spike(s), Judgement::Spike(keys)) => s.judge(keys, from),
+            (State::Travel(s), Judgement::Travel(keys)) => s.judge(keys, from),
+            _ => unreachable!("a plan makes the states of its own kind"),
+        }
+    }
+}
+
+fn measured<'v>(measure: &Measure, values: &mut impl Iterator<Item = &'v Value>) -> Measured {
+    match measure {
+        Measure::Count => Measured::Number(1),
+        Measure::Distinct(_) => match values.next() {
+            None | Some(Value::Null) => Measured::Nothing,
+            Some(value) => Measured::Value(hash(&[value])),
+        },
+        Measure::Sum(_) => match values.next() {
+            Some(Value::Number(n)) => {
+                Measured::Number(n.as_u64().unwrap_or_else(|| n.as_f64().unwrap_or(0.0).max(0.0) as u64))
+            }
+            _ => Measured::Nothing,
+        },
+    }
+}
+
+/// The same values have the same hash on every machine and in every run.
+fn hash(values: &[&Value]) -> u64 {
+    let text = serde_json::to_string(values).expect("JSON values are written as JSON");
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+/// Events counted by one measure. Different values are remembered by hash, up to [`Tally::VALUES_MAX`]: which are
+/// remembered depends on the values alone, so that tallies can be added in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    sum: u64,
+    values: std::collections::BTreeSet<u64>,
+}
+
+impl Tally {
+    /// More different values than this are told as this many.
+    const VALUES_MAX: usize = 10_000;
+
+    fn add(&mut self, part: Measured) -> usize {
+        match part {
+            Measured::Nothing => 0,
+            Measured::Number(n) => {
+                self.sum = self.sum.saturating_add(n);
+                0
+            }
+            Measured::Value(hash) => {
+                let grown = usize::from(self.values.insert(hash)) * 12;
+                if self.values.len() > Self::VALUES_MAX {
+                    self.values.pop_last();
+                }
+                grown
+            }
+        }
+    }
+
+    fn number(&self) -> u64 {
+        if self.values.is_empty() { self.sum } else { self.values.len() as u64 }
+    }
+
+    /// The number of both together.
+    fn number_with(&self, other: &Tally) -> u64 {
+        if self.values.is_empty() && other.values.is_empty() {
+            return self.sum.saturating_add(other.sum);
+        }
+        (self.values.union(&other.values).count() as u64).min(Self::VALUES_MAX as u64)
+    }
+}
+
+/// A length of time as people say it.
+fn days_told(days: i64) -> String {
+    if days == 1 { "1 day".into() } else { format!("{days} days") }
+}
+
+/// The values of a JSON list as text, as people read them.
+fn value_told(value: &str) -> String {
+    let values: Vec<Value> = serde_json::from_str(value).unwrap_or_default();
+    let parts: Vec<String> = values.iter().map(|v| crate::template::shown(&crate::value::plain(v), 80)).collect();
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! A bucket improbable against the entity's own seasonal history.
+//!
+//! What is expected is the mean of the same hour of the week, drawn towards the mean of all buckets as long as few weeks
+//! are known (three weeks' worth of the latter); before four weeks, the same hour of working days or weekends. The
+//! spread is the history's own. All sums are of whole numbers, so that they are the same in every order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Claim, DAY, Measured, Tally, Which, days_told};
+use crate::finding::time as rfc3339;
+use crate::judgement;
+use crate::statistics::ln_tail;
+
+/// How many weeks' worth of the mean of all buckets goes into the mean of an hour.
+const SHRINKAGE_WEEKS: f64 = 3.0;
+/// Nothing is unusual before so much history.
+const HISTORY_DAYS_MIN: i64 = 7;
+/// From so many days on, the hours of the week are told apart; before, working days and weekends.
+const WEEKLY_DAYS_MIN: i64 = 28;
+/// The least that is expected in a bucket.
+const EXPECTED_MIN: f64 = 0.1;
+const HOUR: i64 = DAY / 24;
+
+/// An entity's buckets by their place on the time line.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Spike {
+    buckets: BTreeMap<i64, Bucket>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Bucket {
+    events: u64,
+    tally: Tally,
+}
+
+/// What is usual for a bucket.
+struct Usual {
+    expected: f64,
+    variance: f64,
+    days: i64,
+}
+
+impl Spike {
+    pub fn add(&mut self, keys: &judgement::Spike, time: i64, part: Measured) -> usize {
+        let before = self.buckets.len();
+        let bucket = self.buckets.entry(time.div_euclid(keys.bucket.micros())).or_default();
+        bucket.events += 1;
+        let grown = bucket.tally.add(part);
+        grown + (self.buckets.len() - before) * 72
+    }
+
+    pub fn judge(&self, keys: &judgement::Spike, from: i64) -> (i64, Vec<Claim>) {
+        let width = keys.bucket.micros();
+        let first = from.div_euclid(width);
+        let claims = self.buckets.range(first..).filter_map(|(place, bucket)| self.claim(keys, *place, bucket)).collect();
+        (first.saturating_mul(width), claims)
+    }
+
+    fn claim(&self, keys: &judgement::Spike, place: i64, bucket: &Bucket) -> Option<Claim> {
+        let seen = bucket.tally.number();
+        if seen < keys.at_least {
+            return None;
+        }
+        let usual = self.usual(keys, place)?;
+        let ln_p = ln_tail(seen, usual.expected, usual.variance);
+        if (seen as f64) < keys.ratio * usual.expected || ln_p >= libm::log(keys.p_below) {
+            return None;
+        }
+        let width = keys.bucket.micros();
+        Some(Claim {
+            what: Value::from(place * width),
+            times: (place * width, (place + 1) * width),
+            which: Which::All,
+            count: bucket.events,
+            note: format!(
+                "{} in the {} from {}, where {:.1} were expected from {} of history (probability 1e{:.0})",
+                keys.measure.told(seen),
+                keys.bucket,
+                rfc3339(place * width),
+                usual.expected,
+                days_told(usual.days),
+                ln_p / std::f64::consts::LN_10,
+            ),
+        })
+    }
+
+    /// What the buckets before this one let expect; none as long as they are too few.
+    fn usual(&self, keys: &judgement::Spike, place: i64) -> Option<Usual> {
+        let width = keys.bucket.micros();
+        let begin = (place - keys.history.micros().div_euclid(width)).max(*self.buckets.keys().next()?);
+        let all = place - begin;
+        let days = (all * width).div_euclid(DAY);
+        if days < HISTORY_DAYS_MIN {
+            return None;
+        }
+        let season = |place: i64| season_of(place * width, days >= WEEKLY_DAYS_MIN);
+        let (mut sum, mut squares, mut like_sum) = (0_u128, 0_u128, 0_u128);
+        for (at, bucket) in self.buckets.range(begin..place) {
+            let n = u128::from(bucket.tally.number());
+            sum += n;
+            squares += n * n;
+            if season(*at) == season(place) {
+                like_sum += n;
+            }
+        }
+        let mean = sum as f64 / all as f64;
+        let variance = (squares as f64 - sum as f64 * mean).max(0.0) / (all - 1).max(1) as f64;
+        let mut expected = mean;
+        if keys.seasonal {
+            // Buckets without events count, too, and are not in the map.
+            let like = (begin..place).filter(|at| season(*at) == season(place)).count() as f64;
+            let weight = SHRINKAGE_WEEKS * (HOUR as f64 / width as f64).max(1.0);
+            expected = (like_sum as f64 + weight * mean) / (like + weight);
+        }
+        let expected = expected.max(EXPECTED_MIN);
+        let dispersion = if mean > 0.0 { (variance / mean).max(1.0) } else { 1.0 };
+        Some(Usual { expected, variance: expected * dispersion, days })
+    }
+}
+
+/// The hour of the week of a time, or of the working day or the weekend.
+fn season_of(time: i64, weekly: bool) -> i64 {
+    let hours = time.div_euclid(HOUR);
+    // The epoch was a Thursday.
+    let weekday = (hours.div_euclid(24) + 3).rem_euclid(7);
+    let kind = if weekly { weekday } else { i64::from(weekday >= 5) };
+    kind * 24 + hours.rem_euclid(24)
+}

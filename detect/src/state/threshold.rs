@@ -1,0 +1,103 @@
+//! Bounds in windows of event time.
+//!
+//! Windows of w hop by w/2, so a window is two neighbouring *blocks* of w/2, and a block is all that is kept: `n` events
+//! within any w/2 lie in one window, fewer than n in every w lie in none. Overlapping windows over the bound are one run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Claim, Measured, Tally, Which};
+use crate::judgement::Having;
+use crate::window::Window;
+
+/// An entity's events, counted by block.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Threshold {
+    /// By the block's place on the time line.
+    blocks: BTreeMap<i64, Block>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Block {
+    events: u64,
+    /// One for each bound.
+    tallies: Vec<Tally>,
+}
+
+impl Threshold {
+    pub fn add(&mut self, window: Window, having: &[Having], time: i64, parts: &[Measured]) -> usize {
+        let mut grown = 0;
+        let block = self.blocks.entry(time.div_euclid(half(window))).or_insert_with(|| {
+            grown += 48 + 56 * having.len();
+            Block { events: 0, tallies: vec![Tally::default(); having.len()] }
+        });
+        block.events += 1;
+        grown + block.tallies.iter_mut().zip(parts).map(|(tally, part)| tally.add(*part)).sum::<usize>()
+    }
+
+    pub fn judge(&self, window: Window, having: &[Having], from: i64) -> (i64, Vec<Claim>) {
+        let half = half(window);
+        // The first window that an event at `from` lies in, and the run that it may lie in.
+        let mut first = from.div_euclid(half).saturating_sub(1);
+        while self.numbers(first - 1, having).is_some() {
+            first -= 1;
+        }
+        let mut claims = Vec::new();
+        let mut run: Option<(i64, i64, Vec<u64>)> = None;
+        for place in self.windows_from(first) {
+            let Some(numbers) = self.numbers(place, having) else { continue };
+            match &mut run {
+                Some((_, last, most)) if *last + 1 == place => {
+                    *last = place;
+                    most.iter_mut().zip(numbers).for_each(|(most, n)| *most = (*most).max(n));
+                }
+                _ => claims.extend(run.replace((place, place, numbers)).map(|r| self.claim(r, window, having))),
+            }
+        }
+        claims.extend(run.map(|r| self.claim(r, window, having)));
+        (first.saturating_mul(half), claims)
+    }
+
+    /// The windows from a place on that hold any event, rising.
+    fn windows_from(&self, first: i64) -> impl Iterator<Item = i64> {
+        let mut next = first;
+        self.blocks.range(first..).flat_map(move |(block, _)| {
+            let from = next.max(block - 1);
+            next = block + 1;
+            from..next
+        })
+    }
+
+    /// What a window holds, by bound, if it is over all of them.
+    fn numbers(&self, place: i64, having: &[Having]) -> Option<Vec<u64>> {
+        let (a, b) = (self.blocks.get(&place), self.blocks.get(&(place + 1)));
+        let numbers: Vec<u64> = match (a, b) {
+            (None, None) => return None,
+            (Some(one), None) | (None, Some(one)) => one.tallies.iter().map(Tally::number).collect(),
+            (Some(a), Some(b)) => a.tallies.iter().zip(&b.tallies).map(|(a, b)| a.number_with(b)).collect(),
+        };
+        having.iter().zip(&numbers).all(|(h, n)| *n >= h.at_least).then_some(numbers)
+    }
+
+    fn claim(&self, (first, last, most): (i64, i64, Vec<u64>), window: Window, having: &[Having]) -> Claim {
+        let half = half(window);
+        let told: Vec<String> = having
+            .iter()
+            .zip(most)
+            .map(|(h, n)| format!("{} (the bound is {})", h.measure.told(n), h.at_least))
+            .collect();
+        Claim {
+            what: Value::from(first * half),
+            times: (first * half, (last + 2) * half),
+            which: Which::All,
+            count: self.blocks.range(first..=last + 1).map(|(_, b)| b.events).sum(),
+            note: format!("Within {window} there were {}", told.join(" and ")),
+        }
+    }
+}
+
+fn half(window: Window) -> i64 {
+    window.micros() / 2
+}

@@ -1,0 +1,67 @@
+//! Two neighbouring events of an entity, by time, that are too far apart for the time between them. An event between
+//! them makes them neighbours no longer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Claim, Which};
+use crate::judgement;
+use crate::statistics::distance_km;
+
+/// Times are whole seconds: two events of the same one are taken to be so far apart.
+const SECONDS_MIN: f64 = 1.0;
+
+/// Where an entity was, by time and event id.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Travel {
+    places: BTreeMap<(i64, String), (f64, f64)>,
+}
+
+impl Travel {
+    pub fn add(&mut self, time: i64, id: &str, place: (f64, f64)) -> usize {
+        self.places.insert((time, id.to_owned()), place);
+        96 + id.len()
+    }
+
+    pub fn judge(&self, keys: &judgement::Travel, from: i64) -> (i64, Vec<Claim>) {
+        let start = (from, String::new());
+        let mut before = self.places.range(..&start).next_back();
+        let mut claims = Vec::new();
+        for at in self.places.range(&start..) {
+            if let Some(before) = before {
+                claims.extend(claim(keys, before, at));
+            }
+            before = Some(at);
+        }
+        (from, claims)
+    }
+}
+
+fn claim(
+    keys: &judgement::Travel,
+    (a, from): (&(i64, String), &(f64, f64)),
+    (b, to): (&(i64, String), &(f64, f64)),
+) -> Option<Claim> {
+    let distance = distance_km(*from, *to);
+    let seconds = (b.0.saturating_sub(a.0) as f64 / 1e6).max(SECONDS_MIN);
+    let speed = distance / (seconds / 3_600.0);
+    if distance < keys.distance_km || speed < keys.speed_kmh {
+        return None;
+    }
+    Some(Claim {
+        what: Value::from(vec![Value::from(a.1.as_str()), Value::from(b.1.as_str())]),
+        times: (a.0, b.0.saturating_add(1)),
+        which: Which::Ids(vec![a.1.clone(), b.1.clone()]),
+        count: 2,
+        note: format!(
+            "{distance:.0} km from {:.2}, {:.2} to {:.2}, {:.2} in {:.0} minutes would take {speed:.0} km/h",
+            from.0,
+            from.1,
+            to.0,
+            to.1,
+            seconds / 60.0,
+        ),
+    })
+}
