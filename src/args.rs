@@ -179,6 +179,8 @@ pub enum RulesCommand {
         #[arg(long)]
         mutate: bool,
     },
+    /// What a rule would have found in a store: by day, by entity, examples, and what an edit adds and takes away
+    Backtest(BacktestArgs),
     /// Begins a rule: writes RULE.sql and RULE.cases.json below the folder
     New {
         /// The rule's id, such as iam/user_created_at_night
@@ -187,6 +189,25 @@ pub enum RulesCommand {
         #[arg(long, value_name = "DIR", default_value = "rules")]
         rules: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+pub struct BacktestArgs {
+    /// The rule's id, such as signin/password_spray
+    pub rule: String,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Only findings that end at this time or later (2025-03-09 or 2025-03-09T12:00:00Z); what is older is learnt from
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<i64>,
+    /// Only findings that begin before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub to: Option<i64>,
+    /// How findings are printed: a table holds the first few, JSON all
+    #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub format: FindingsFormat,
 }
 
 #[derive(Subcommand)]

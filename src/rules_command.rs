@@ -1,4 +1,4 @@
-//! `trailhound rules`: list, check, test and begin rules.
+//! `trailhound rules`: list, check, test, try and begin rules.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -16,7 +16,7 @@ use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 
 use crate::args::{RuleArgs, RulesCommand};
 use crate::output::{Head, counted, grid};
-use crate::{shipped, terminal};
+use crate::{backtest_command, shipped, terminal};
 
 /// Bad rules or failed cases.
 const EXIT_FAILED: u8 = 1;
@@ -24,7 +24,7 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 64;
 
 /// Does what was asked with rules.
-pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
+pub async fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
         RulesCommand::List(args) => list(&args),
         RulesCommand::Check(args) => {
@@ -36,6 +36,7 @@ pub fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         RulesCommand::Test { rules, filter, mutate } => test(&rules, filter.as_deref(), mutate),
+        RulesCommand::Backtest(args) => backtest_command::run(args).await,
         RulesCommand::New { id, rules } => new(&id, &rules),
     }
 }

@@ -25,7 +25,7 @@ use crate::revise::{Fresh, Revision};
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 
-mod recall;
+pub(crate) mod recall;
 
 /// Rules at work on a store. Shared between the tasks that need it; each call sees one whole rule set.
 #[derive(Debug)]

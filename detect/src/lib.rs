@@ -7,9 +7,13 @@
 //! ```text
 //! files ─► load ─► Rule ─► RuleSet ─┐
 //!                                   ▼
-//! batches (commits of the table) ─► evaluate ─► Sighting ─► fold ─► Finding ─► ledger
+//! batches (commits of the table) ─► evaluate ─► Sighting ─► fold ──────────────────────► Finding ─► ledger
+//!                                                  └─► memory ─► State ─► Claim ─► revise ──┘
 //! ```
+//! Rules that look at each event alone go the upper way; those that count, order or compare with what was usual keep a
+//! [`State`](state::State) for each entity, and what they claim is compared with the findings that are there.
 
+mod backtest;
 pub mod cases;
 pub mod check;
 mod compiled;
@@ -41,6 +45,7 @@ mod testing;
 mod value;
 pub mod window;
 
+pub use backtest::backtest;
 pub use check::{Checked, Tested, check, test};
 pub use detector::Detector;
 pub use error::DetectError;

@@ -14,7 +14,7 @@ use crate::state::DAY;
 const STRETCHES_MAX: usize = 100;
 
 /// Reads the events of everything that a revision wants. Only the days, files and columns that are needed are read.
-pub(super) async fn read(store: &Store, set: &RuleSet, revision: &mut Revision) -> Result<()> {
+pub(crate) async fn read(store: &Store, set: &RuleSet, revision: &mut Revision) -> Result<()> {
     if revision.wanted.is_empty() {
         return Ok(());
     }

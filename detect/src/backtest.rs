@@ -1,0 +1,44 @@
+//! What rules would have found in everything that a store keeps, by the same code as the stream, writing nothing.
+
+use futures::TryStreamExt;
+use trailhound_store::Store;
+
+use crate::detector::recall;
+use crate::error::{DetectError, Result};
+use crate::finding::{Finding, Folded, fold};
+use crate::memory::Memory;
+use crate::revise::{Fresh, Revision};
+use crate::ruleset::RuleSet;
+
+/// The findings of a set of rules, by first time, then id. What is remembered beyond `memory_bytes_max` goes to a file.
+/// Rules that fail on rows are named in the log.
+pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> Result<Vec<Finding>> {
+    let mut memory = Memory::new(memory_bytes_max);
+    let mut found = Folded::new();
+    let mut changes = store.changes(-1, &set.columns()).await?;
+    while let Some(change) = changes.try_next().await? {
+        let version = change.version;
+        let seen =
+            set.evaluate(&change.rows).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+        for failure in seen.failures {
+            tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows");
+        }
+        let (remembered, alone) = seen.sightings.into_iter().partition(|s| set.at(s.rule).plan.is_some());
+        fold(set, alone, &mut found);
+        let remembered: Vec<_> = remembered;
+        for sighting in &remembered {
+            memory.add(set.at(sighting.rule), sighting)?;
+        }
+        memory.settle()?;
+    }
+    let mut revision = Revision::default();
+    for verdict in memory.judge(set)? {
+        revision.compare(set, verdict, Vec::new(), &Fresh::new());
+    }
+    recall::read(store, set, &mut revision).await?;
+    revision.read_again(set);
+    let mut findings: Vec<Finding> = found.into_values().map(|(_, finding)| finding).collect();
+    findings.extend(revision.write.into_iter().map(|(_, finding)| finding));
+    findings.sort_by(|a, b| (a.first_time, &a.id).cmp(&(b.first_time, &b.id)));
+    Ok(findings)
+}
