@@ -4,8 +4,8 @@
 -- status = "stable"
 -- kind = "threshold"
 -- entity = ["principal_key", "session_name"]
--- window = "20m"
--- having = ["distinct(object) >= 60"]
+-- window = "30m"
+-- having = ["distinct(object) >= 40"]
 -- attack = ["T1485", "T1490"]
 -- cis = []
 -- why = """
