@@ -19,6 +19,8 @@ use crate::{output, shipped, terminal};
 const FLUSH_BYTES: usize = 32 << 20;
 /// Memory for the event ids of hot hours.
 const DEDUP_BYTES_MAX: usize = 96 << 20;
+/// What rules remember beyond this goes to a file.
+const MEMORY_BYTES_MAX: usize = 64 << 20;
 
 /// Runs a scan. Exit 1 when `--fail-on` is reached, 2 when objects could not be fetched.
 pub async fn run(args: ScanArgs) -> anyhow::Result<ExitCode> {
@@ -75,7 +77,7 @@ impl Workbench {
             ..StoreOptions::new(place.location())
         };
         let store = Store::open(options).await?;
-        let detector = Detector::open(&store, shipped::rule_set(rules)?).await?;
+        let detector = Detector::open(&store, shipped::rule_set(rules)?).await?.with_memory(MEMORY_BYTES_MAX);
         detector.catch_up(&store).await?;
         Ok(Self { store, detector, started })
     }

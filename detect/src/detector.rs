@@ -182,7 +182,9 @@ impl Detector {
                     at.memory.add(set.at(sighting.rule), &sighting)?;
                 }
                 at.memory.settle()?;
-                if change.last {
+                let waits =
+                    |(rule, cursor): (&Arc<Rule>, &Cursor)| rule.plan.is_none() && cursor.applied_to < change.version;
+                if change.last && (!found.is_empty() || rules.iter().zip(&cursors).any(waits)) {
                     let outcome = Outcome { found: std::mem::take(&mut found), revision: Revision::default() };
                     changes += self.save(&mut at, change.version, outcome).await?;
                     move_up(&mut cursors, change.version);

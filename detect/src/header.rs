@@ -217,8 +217,7 @@ impl<'a> Keys<'a, '_, '_> {
 
     fn refuse_unknown(&mut self, kind: Kind, lines: &BTreeMap<String, usize>) {
         let (own, own_optional) = own_keys(kind);
-        let known: BTreeSet<&str> =
-            REQUIRED.iter().chain(OPTIONAL).chain(own).chain(own_optional).copied().collect();
+        let known: BTreeSet<&str> = REQUIRED.iter().chain(OPTIONAL).chain(own).chain(own_optional).copied().collect();
         for (key, line) in lines.iter().filter(|(k, _)| !known.contains(k.as_str())) {
             let remedy = match nearest(key, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -275,12 +274,7 @@ impl<'a> Keys<'a, '_, '_> {
         self.noted(key, parse(&text))
     }
 
-    fn parsed_or<T>(
-        &mut self,
-        key: &str,
-        otherwise: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    fn parsed_or<T>(&mut self, key: &str, otherwise: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         if self.table.contains_key(key) { self.parsed(key, parse) } else { parse(otherwise).ok() }
     }
 

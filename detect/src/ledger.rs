@@ -294,11 +294,15 @@ impl FindingsLedger {
     /// The rules (by id) and entities that have current findings of a rule with memory.
     pub(crate) async fn remembered_entities(&self) -> Result<HashSet<(String, String)>> {
         let fail = self.fail("read entities with findings");
-        let rows = sqlx::query("SELECT DISTINCT rule, entity FROM findings WHERE state = 'current' AND kind <> 'match'")
-            .fetch_all(self.ledger.pool())
-            .await
-            .map_err(&fail)?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<std::result::Result<_, _>>().map_err(&fail)
+        let rows =
+            sqlx::query("SELECT DISTINCT rule, entity FROM findings WHERE state = 'current' AND kind <> 'match'")
+                .fetch_all(self.ledger.pool())
+                .await
+                .map_err(&fail)?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(&fail)
     }
 
     /// The next findings, by id behind `after`, that [`FindingsLedger::retract`] is going to retract; at most

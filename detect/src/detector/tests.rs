@@ -6,6 +6,9 @@ use super::*;
 use crate::rule::{File, load};
 use crate::testing::{batch, planner, rule_file};
 
+mod memory;
+mod reference;
+
 fn rules(files: Vec<File>) -> RuleSet {
     let planner = planner();
     RuleSet::compile(load(files, &planner).into_rules().unwrap(), &planner).unwrap()
@@ -44,6 +47,11 @@ impl Scratch {
             .enumerate()
             .map(|(i, name)| json!({"event_id": format!("{object}-{i}"), "event_name": name, "principal_key": "alice", "src_bucket": "b", "src_key": object, "src_ordinal": i, "record_hash": i}))
             .collect();
+        self.keep_rows(object, &rows).await
+    }
+
+    /// Commits rows as one object.
+    async fn keep_rows(&mut self, object: &str, rows: &[Value]) -> Commit {
         let report = ObjectReport {
             id: ObjectId { bucket: "b".into(), key: object.into(), identity: format!("sha256:{object}") },
             bytes: 1,
@@ -51,11 +59,11 @@ impl Scratch {
             outcome: ObjectOutcome::Decoded,
             reason: None,
             detail: None,
-            records_received: names.len() as u64,
+            records_received: rows.len() as u64,
             records_skipped: BTreeMap::new(),
             parked: Vec::new(),
         };
-        let rows = Batch { rows: batch(&rows), objects: vec![report], open: false, source: 0 };
+        let rows = Batch { rows: batch(rows), objects: vec![report], open: false, source: 0 };
         assert!(self.store.append(rows).await.unwrap().commit.is_none());
         self.store.flush().await.unwrap().commit.unwrap()
     }

@@ -41,7 +41,27 @@ fn every_mistake_in_a_header_is_named_by_line() {
         (
             "\"match\"",
             "\"threshold\"",
-            "rules/iam/x.sql:5: kind \"threshold\" is not evaluated by this version of Trailhound; only \"match\" is; move the file out of the rules folder until then",
+            "rules/iam/x.sql:1: the header key `having` is missing; add `-- having = …`\nrules/iam/x.sql:1: the header key `window` is missing; add `-- window = …`",
+        ),
+        (
+            "\"match\"",
+            "\"rare\"",
+            "rules/iam/x.sql:5: kind \"rare\" is not evaluated by this version of Trailhound; move the file out of the rules folder until then",
+        ),
+        (
+            "\"match\"",
+            "\"threshold\"\n-- window = \"10 m\"\n-- having = [\"count > 3\"]",
+            "rules/iam/x.sql:6: `window`: `10 m` is not a length of time; write it like \"15m\", \"1h\" or \"1d\"\nrules/iam/x.sql:7: `having`: `count > 3` is no bound; write it like \"count >= 12\" or \"distinct(target_user) >= 3\"",
+        ),
+        (
+            "\"match\"",
+            "\"first_seen\"\n-- value = [\"nothing\"]\n-- learn = \"14d\"\n-- min_events = -1",
+            "rules/iam/x.sql:8: `min_events` is a integer, not a whole number above zero",
+        ),
+        (
+            "\"match\"",
+            "\"sequence\"\n-- steps = [\"one\"]\n-- within = \"1h\"\n-- fold = \"1h\"",
+            "rules/iam/x.sql:6: `steps` names fewer than two; one step alone is a rule of kind \"match\"\nrules/iam/x.sql:8: unknown header key `fold`; a rule of kind \"sequence\" has attack, cis, entity, false_positives, kind, ordered, refs, runbook, same, severity, status, steps, title, unless, why, within",
         ),
         (
             "\"match\"",

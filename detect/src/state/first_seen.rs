@@ -55,7 +55,8 @@ impl FirstSeen {
             }
         }
         new.sort_unstable();
-        let claims = new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
+        let claims =
+            new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
         (from_day.saturating_mul(DAY), claims)
     }
 

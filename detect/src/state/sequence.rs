@@ -43,7 +43,8 @@ impl Sequence {
                 for last in events.range((from, String::new())..) {
                     let chosen = self.before(last, step, same, &places, keys);
                     let Some(chosen) = chosen else { continue };
-                    let undone = keys.unless.as_ref().is_some_and(|u| self.follows(place(words, u), same, last, within));
+                    let undone =
+                        keys.unless.as_ref().is_some_and(|u| self.follows(place(words, u), same, last, within));
                     if !undone {
                         claims.push(claim(last, chosen, words, keys.within));
                     }
@@ -55,7 +56,14 @@ impl Sequence {
     }
 
     /// The events of all steps, the last one given, each with its step; none if one is missing.
-    fn before(&self, last: &At, step: u8, same: u64, places: &[u8], keys: &judgement::Sequence) -> Option<Vec<(At, u8)>> {
+    fn before(
+        &self,
+        last: &At,
+        step: u8,
+        same: u64,
+        places: &[u8],
+        keys: &judgement::Sequence,
+    ) -> Option<Vec<(At, u8)>> {
         let earliest = last.0.saturating_sub(keys.within.micros());
         let mut chosen = vec![(last.clone(), step)];
         let mut missing = places.to_vec();

@@ -55,7 +55,8 @@ impl Spike {
     pub fn judge(&self, keys: &judgement::Spike, from: i64) -> (i64, Vec<Claim>) {
         let width = keys.bucket.micros();
         let first = from.div_euclid(width);
-        let claims = self.buckets.range(first..).filter_map(|(place, bucket)| self.claim(keys, *place, bucket)).collect();
+        let claims =
+            self.buckets.range(first..).filter_map(|(place, bucket)| self.claim(keys, *place, bucket)).collect();
         (first.saturating_mul(width), claims)
     }
 

@@ -104,7 +104,10 @@ fn different_values_and_sums_are_counted_once_each() {
     assert!(claims(&plan, &[row(0, "a".into(), 9), row(1, "a".into(), 9), row(2, Value::Null, 9)]).is_empty());
     assert!(claims(&plan, &[row(0, "a".into(), 4), row(1, "b".into(), 5)]).is_empty());
     let found = claims(&plan, &[row(0, "a".into(), 4), row(1, "b".into(), 6)]);
-    assert_eq!(found[0].note, "Within 10m there were 2 different user (the bound is 2) and 10 bytes in sum (the bound is 10)");
+    assert_eq!(
+        found[0].note,
+        "Within 10m there were 2 different user (the bound is 2) and 10 bytes in sum (the bound is 10)"
+    );
 }
 
 fn sequence(steps: &[&str], ordered: bool, unless: Option<&str>) -> Plan {
@@ -196,7 +199,10 @@ fn a_new_value_is_news_once_enough_is_known() {
     let plan = first_seen();
     let with = |days: i64, day: i64| {
         let mut all = usual(0..days, "office");
-        all.extend([sighting(day * DAY + HOUR, "x1", &["cafe".into()]), sighting(day * DAY + 2 * HOUR, "x2", &["cafe".into()])]);
+        all.extend([
+            sighting(day * DAY + HOUR, "x1", &["cafe".into()]),
+            sighting(day * DAY + 2 * HOUR, "x2", &["cafe".into()]),
+        ]);
         claims(&plan, &all)
     };
     let found = with(20, 20);
@@ -249,7 +255,11 @@ fn a_burst_is_a_spike_against_the_entitys_own_history() {
     let found = spike(10, 2, 40);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].count, 40);
-    assert!(found[0].note.starts_with("40 events in the 1h from 1970-01-11T00:00:00Z, where 2.0 were expected from 10 days"));
+    assert!(
+        found[0]
+            .note
+            .starts_with("40 events in the 1h from 1970-01-11T00:00:00Z, where 2.0 were expected from 10 days")
+    );
     assert!(spike(10, 2, 5).is_empty(), "under the least number");
     assert!(spike(10, 20, 40).is_empty(), "only twice what is usual");
     assert!(spike(6, 2, 40).is_empty(), "too little history");
