@@ -1,0 +1,31 @@
+-- +++
+-- title = "Role {principal_name} of {account_id} is used for the first time, or after three months"
+-- severity = "low"
+-- status = "stable"
+-- kind = "first_seen"
+-- entity = ["account_id"]
+-- value = ["principal_key"]
+-- learn = "30d"
+-- min_events = 500
+-- forget = "90d"
+-- max_new_rate = 0.02
+-- attack = ["T1078.004", "T1548.005"]
+-- cis = []
+-- why = """
+-- Roles that were left over from some project still open doors. One that wakes is either somebody's new work or \
+-- somebody's find."""
+-- false_positives = ["a new role on its first day", "a yearly job"]
+-- runbook = """
+-- 1. Since when is it there, and whom does it trust:
+--    SELECT event_time, event_name, principal_key FROM events WHERE request_role_name = '<principal_name>' AND
+--      event_source = 'iam.amazonaws.com' ORDER BY event_time
+-- 2. Who assumed it, and what did it do?
+--    SELECT event_source, event_name, outcome, count(*), min(event_time), max(event_time) FROM events WHERE
+--      principal_key = '<principal_key>' GROUP BY 1, 2, 3 ORDER BY 4 DESC
+-- 3. Not needed: close its trust policy. Unknown: revoke its sessions first.
+-- """
+-- refs = ["IAM User Guide: Find unused AWS credentials"]
+-- +++
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_source, event_name, outcome
+FROM events
+WHERE user_identity_type = 'AssumedRole' AND NOT actor_is_service AND principal_class <> 'service_linked_role'
