@@ -26,9 +26,8 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!rules.is_empty(), "there is no rule `{}`; `trailhound rules list` shows them", args.rule);
     let asked = Asked::open(&args.store).await?;
     let set = RuleSet::compile(rules, &planner)?;
-    let within = |f: &Finding| {
-        args.from.is_none_or(|from| f.last_time >= from) && args.to.is_none_or(|to| f.first_time < to)
-    };
+    let within =
+        |f: &Finding| args.from.is_none_or(|from| f.last_time >= from) && args.to.is_none_or(|to| f.first_time < to);
     let mut findings = trailhound_detect::backtest(&asked.store, &set, MEMORY_BYTES_MAX).await?;
     findings.retain(within);
     let mut standing = asked.findings.current().await?;
@@ -79,7 +78,7 @@ fn print(heads: &[Head], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    terminal::print(&format!("{}\n\n", grid(heads, &rows, terminal::width()).join("\n")))
+    Ok(terminal::print(&format!("{}\n\n", grid(heads, &rows, terminal::width()).join("\n")))?)
 }
 
 /// What this text of the rule adds to the findings that stand in the store, and what it takes away.

@@ -3,6 +3,7 @@
 mod alerts_command;
 mod args;
 mod backfill_command;
+mod backtest_command;
 mod clock;
 mod config;
 mod config_command;
@@ -79,7 +80,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scan(options) => scan::run(options).await,
         Command::Sql(options) => sql::run(options).await,
         Command::Replay(options) => replay::run(options).await,
-        Command::Rules(command) => rules_command::run(command),
+        Command::Rules(command) => rules_command::run(command).await,
         Command::Findings(command) => findings::run(command).await,
         Command::Investigate(options) => investigate::run(options).await,
         Command::Serve(options) => serve::run(options).await,

@@ -18,8 +18,7 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
     let mut changes = store.changes(-1, &set.columns()).await?;
     while let Some(change) = changes.try_next().await? {
         let version = change.version;
-        let seen =
-            set.evaluate(&change.rows).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+        let seen = set.evaluate(&change.rows).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
         for failure in seen.failures {
             tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows");
         }
