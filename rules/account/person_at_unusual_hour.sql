@@ -24,7 +24,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, source_network,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, source_network,
        event_source, event_name, CAST(floor(date_part('hour', event_time) / 4) AS BIGINT) AS part_of_day
 FROM events
 WHERE principal_class = 'human_sso'
