@@ -1,9 +1,9 @@
 -- +++
--- title = "{session_name} works in {account_id} from {source_country}, where they never were"
+-- title = "{person} works in {account_id} from {source_country}, where they never were"
 -- severity = "medium"
 -- status = "stable"
 -- kind = "first_seen"
--- entity = ["principal_key", "session_name"]
+-- entity = ["person"]
 -- value = ["source_country"]
 -- learn = "14d"
 -- min_events = 100
@@ -18,15 +18,14 @@
 -- runbook = """
 -- 1. What was done from there, with which browser:
 --    SELECT event_time, source_ip_address, source_as_org, user_agent, event_source, event_name, outcome FROM
---      events WHERE principal_key = '<principal_key>' AND session_name = '<session_name>' AND source_country =
---      '<source_country>' ORDER BY event_time
+--      events WHERE session_name = '<person>' AND source_country = '<source_country>' ORDER BY event_time
 -- 2. Is the person on a journey? Ask.
 -- 3. Not them: revoke the sessions in the directory and in AWS.
 -- """
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       session_name, source_country,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name,
+       coalesce(session_name, principal_key) AS person, source_country,
        source_as_org, event_source, event_name, outcome
 FROM events
 WHERE principal_class = 'human_sso'
