@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::evaluate::Sighting;
 use crate::finding::Finding;
+use crate::place::{Place, located};
 use crate::problem::Report;
 use crate::repeat;
 use crate::revise::findings_of;
@@ -35,6 +36,9 @@ pub struct Case {
     #[serde(default)]
     pub history: Vec<Value>,
     pub events: Vec<Value>,
+    /// Where addresses are, for rules on countries and distances.
+    #[serde(default)]
+    pub places: BTreeMap<String, Place>,
     /// Every finding that `events` touch, no more and no fewer; empty if the rule must stay quiet.
     pub expect: Vec<Expected>,
 }
@@ -174,6 +178,9 @@ pub(crate) struct ReadyCase {
 
 impl ReadyCase {
     pub fn decode(case: Case, decode: &impl Decode) -> Result<ReadyCase, String> {
+        let decode = |records: &[Value]| {
+            decode(records).and_then(|batch| located(batch, &case.places).map_err(|e| e.to_string()))
+        };
         let events = decode(&case.events)?;
         if events.num_rows() != case.events.len() {
             return Err(format!("{} of the case's {} events were decoded", events.num_rows(), case.events.len()));

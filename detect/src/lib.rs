@@ -29,6 +29,7 @@ mod memory;
 mod mutate;
 pub mod names;
 mod needs;
+mod place;
 pub mod problem;
 mod repeat;
 mod revise;

@@ -27,4 +27,4 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        user_identity_access_key_id AS access_key, user_agent_family, user_agent_os, source_network, event_name
 FROM events
-WHERE user_identity_access_key_id LIKE 'AKIA%' AND NOT actor_is_service AND outcome <> 'failure'
+WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public' AND outcome <> 'failure'

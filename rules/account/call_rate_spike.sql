@@ -26,7 +26,8 @@
 -- """
 -- refs = ["AWS CloudTrail User Guide: Working with CloudTrail Insights"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name
 FROM events
 WHERE read_only = false AND management_event AND NOT actor_is_service AND event_type = 'AwsApiCall'
   AND outcome <> 'denied'

@@ -22,7 +22,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1562.001 Disable or Modify Tools"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_source, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, event_source, event_name, outcome
 FROM events
 WHERE NOT actor_is_service
   AND event_source IN ('cloudtrail.amazonaws.com', 'guardduty.amazonaws.com', 'config.amazonaws.com',

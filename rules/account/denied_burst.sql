@@ -5,12 +5,12 @@
 -- kind = "threshold"
 -- entity = ["principal_key", "session_name"]
 -- window = "20m"
--- having = ["count >= 20", "distinct(api) >= 8"]
+-- having = ["distinct(event_source) >= 4", "distinct(api) >= 5"]
 -- attack = ["T1526", "T1580", "T1078.004"]
 -- cis = ["1.4.0/4.1"]
 -- why = """
--- A program that lacks a right asks for the same thing again and again. Being refused eight different things \
--- within minutes is somebody who tries out what these credentials are good for."""
+-- A program that lacks a right asks for the same thing again and again. Being refused by four services within \
+-- minutes is somebody who tries out what these credentials are good for."""
 -- false_positives = [
 --   "a new role whose rights are still being worked out",
 --   "a person who clicks through the console with a role that may do little",

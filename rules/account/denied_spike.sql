@@ -28,6 +28,7 @@
 -- """
 -- refs = ["IAM User Guide: Troubleshoot access denied error messages"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, error_code
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, error_code
 FROM events
 WHERE outcome = 'denied' AND NOT actor_is_service

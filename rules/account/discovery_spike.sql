@@ -28,8 +28,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1580 Cloud Infrastructure Discovery"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, outcome,
        event_source || ':' || event_name AS api
 FROM events
-WHERE NOT actor_is_service AND session_credential_from_console IS NOT TRUE
-  AND regexp_like(event_name, '^(Describe|Get|List|Lookup|Search)')
+WHERE read_only AND NOT actor_is_service AND session_credential_from_console IS NOT TRUE

@@ -29,7 +29,8 @@
 -- """
 -- refs = ["IAM User Guide: Find unused AWS credentials", "MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, outcome,
        user_identity_access_key_id
 FROM events
 WHERE principal_key LIKE 'user:%' AND NOT actor_is_service

@@ -26,7 +26,8 @@
 -- """
 -- refs = ["AWS CloudTrail User Guide: Working with CloudTrail Insights"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, error_code, error_message
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, error_code, error_message
 FROM events
 WHERE NOT actor_is_service
   AND NOT regexp_like(error_code, '(?i)throttl|limitexceeded|slowdown|toomanyrequests')

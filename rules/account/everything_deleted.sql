@@ -24,7 +24,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1485 Data Destruction"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_source, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, event_source, event_name, outcome
 FROM events
-WHERE regexp_like(event_name, '^(Delete|Terminate|Deregister|Purge)') AND NOT actor_is_service
+WHERE (event_name LIKE 'Delete%' OR event_name LIKE 'Terminate%') AND NOT actor_is_service
   AND principal_class NOT IN ('lambda', 'ecs_task', 'eks_pod', 'ec2_instance', 'aws_service_role', 'ci')

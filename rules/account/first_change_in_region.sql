@@ -29,6 +29,7 @@
 --   "MITRE ATT&CK T1535 Unused/Unsupported Cloud Regions",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, outcome
 FROM events
 WHERE read_only = false AND NOT actor_is_service AND event_type = 'AwsApiCall'

@@ -29,7 +29,8 @@
 --   "MITRE ATT&CK T1552.005 Cloud Instance Metadata API",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, source_network,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, source_network,
        vpc_endpoint_id, event_source, event_name, outcome
 FROM events
 WHERE principal_class = 'ec2_instance'

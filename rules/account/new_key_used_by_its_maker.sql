@@ -2,10 +2,10 @@
 -- title = "The key made for user {key_user} is used from {source_ip_address}, where it was made"
 -- severity = "high"
 -- status = "stable"
--- kind = "sequence"
+-- kind = "threshold"
 -- entity = ["source_ip_address", "access_key"]
--- steps = ["made", "used"]
--- within = "24h"
+-- window = "24h"
+-- having = ["distinct(step) >= 2"]
 -- attack = ["T1098.001", "T1078.004"]
 -- cis = []
 -- why = """
@@ -24,7 +24,8 @@
 --   "MITRE ATT&CK T1098.001 Additional Cloud Credentials",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name,
        CASE event_name WHEN 'CreateAccessKey' THEN response_access_key_id ELSE user_identity_access_key_id END AS access_key,
        coalesce(request_user_name, user_identity_user_name) AS key_user,
        CASE event_name WHEN 'CreateAccessKey' THEN 'made' ELSE 'used' END AS step

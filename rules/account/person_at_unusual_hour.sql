@@ -1,9 +1,9 @@
 -- +++
--- title = "{session_name} works in {account_id} at an hour at which they never do"
+-- title = "{person} works in {account_id} at an hour at which they never do"
 -- severity = "low"
 -- status = "stable"
 -- kind = "first_seen"
--- entity = ["principal_key", "session_name"]
+-- entity = ["person"]
 -- value = ["part_of_day"]
 -- learn = "14d"
 -- min_events = 200
@@ -17,14 +17,17 @@
 -- false_positives = ["on-call duty, a release at night", "a journey"]
 -- runbook = """
 -- 1. From where, compared with the days before:
---    SELECT event_time, source_network, source_country, user_agent, event_name FROM events WHERE principal_key =
---      '<principal_key>' AND session_name = '<session_name>' ORDER BY event_time DESC LIMIT 100
+--    SELECT event_time, source_network, source_country, user_agent, event_name FROM events WHERE session_name =
+--      '<person>' ORDER BY event_time DESC LIMIT 100
 -- 2. Another network or country, too: ask the person.
 -- 3. Not them: revoke the sessions in the directory and in AWS.
 -- """
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, source_network,
-       event_source, event_name, CAST(floor(date_part('hour', event_time) / 4) AS BIGINT) AS part_of_day
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, source_network,
+       event_source, event_name,
+       CAST(floor(date_part('hour', event_time) / 6) AS BIGINT) AS part_of_day,
+       coalesce(session_name, principal_key) AS person
 FROM events
 WHERE principal_class = 'human_sso'

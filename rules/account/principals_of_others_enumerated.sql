@@ -24,6 +24,7 @@
 --   "IAM User Guide: AWS JSON policy elements: Principal",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, error_code, error_message
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, error_code, error_message
 FROM events
 WHERE error_message LIKE '%nvalid principal in policy%' AND NOT actor_is_service

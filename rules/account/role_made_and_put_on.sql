@@ -2,10 +2,10 @@
 -- title = "Role {role} of {account_id} was made, given full rights and assumed"
 -- severity = "high"
 -- status = "stable"
--- kind = "sequence"
+-- kind = "threshold"
 -- entity = ["account_id", "role"]
--- steps = ["made", "admin", "assumed"]
--- within = "24h"
+-- window = "24h"
+-- having = ["distinct(step) >= 3"]
 -- attack = ["T1098.003", "T1548.005", "T1136.003"]
 -- cis = []
 -- why = """
@@ -29,7 +29,8 @@
 --   "MITRE ATT&CK T1098.003 Additional Cloud Roles",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_policy_arn,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, request_policy_arn,
        coalesce(request_role_name, regexp_replace(request_role_arn, '^.*/', '')) AS role,
        CASE event_name WHEN 'CreateRole' THEN 'made' WHEN 'AssumeRole' THEN 'assumed' ELSE 'admin' END AS step
 FROM events

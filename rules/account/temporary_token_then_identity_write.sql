@@ -2,10 +2,10 @@
 -- title = "A token that {principal_name} made for itself is used to change identities in {account_id}"
 -- severity = "medium"
 -- status = "stable"
--- kind = "sequence"
+-- kind = "threshold"
 -- entity = ["token_key"]
--- steps = ["token", "write"]
--- within = "36h"
+-- window = "24h"
+-- having = ["distinct(step) >= 2"]
 -- attack = ["T1078.004", "T1550.001", "T1098"]
 -- cis = []
 -- why = """
@@ -21,7 +21,8 @@
 -- """
 -- refs = ["IAM User Guide: Permissions for GetSessionToken", "MITRE ATT&CK T1550.001 Application Access Token"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, outcome,
        CASE event_source WHEN 'sts.amazonaws.com' THEN response_access_key_id ELSE user_identity_access_key_id END AS token_key,
        CASE event_source WHEN 'sts.amazonaws.com' THEN 'token' ELSE 'write' END AS step
 FROM events

@@ -1,16 +1,16 @@
 -- +++
--- title = "{principal_name} stopped a trail of {account_id} and then changed what matters"
+-- title = "{principal_name} stopped a trail of {account_id} and changed what matters"
 -- severity = "critical"
 -- status = "stable"
--- kind = "sequence"
+-- kind = "threshold"
 -- entity = ["principal_key", "session_name"]
--- steps = ["stopped", "change"]
--- within = "2h"
+-- window = "4h"
+-- having = ["distinct(step) >= 2"]
 -- attack = ["T1562.008", "T1098", "T1485"]
 -- cis = ["1.4.0/4.5"]
 -- why = """
--- First the witness goes, then the deed comes. Another trail has seen what followed; there may be more that \
--- nobody saw."""
+-- The witness goes, and the deed is done. Another trail has seen what followed; there may be more that nobody \
+-- saw."""
 -- false_positives = ["an account that is being dismantled"]
 -- runbook = """
 -- 1. Start the trail again. Which time is missing?

@@ -26,7 +26,8 @@
 -- """
 -- refs = ["Amazon GuardDuty User Guide: IAM finding types, anomalous behaviour"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, principal_class,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, principal_class,
        event_source, event_name, outcome
 FROM events
 WHERE principal_class IN ('ec2_instance', 'lambda', 'ecs_task', 'eks_pod')

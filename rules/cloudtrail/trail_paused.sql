@@ -21,7 +21,8 @@
 -- """
 -- refs = ["AWS CloudTrail User Guide: Turning off logging for a trail"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_name AS trail,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, request_name AS trail,
        CASE event_name WHEN 'StopLogging' THEN 'stopped' ELSE 'started' END AS step
 FROM events
 WHERE event_source = 'cloudtrail.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service

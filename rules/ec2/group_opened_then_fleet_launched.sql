@@ -23,7 +23,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1496 Resource Hijacking"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_parameters,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, request_parameters,
        CASE event_name WHEN 'RunInstances' THEN 'launched' ELSE 'opened' END AS step
 FROM events
 WHERE event_source = 'ec2.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service

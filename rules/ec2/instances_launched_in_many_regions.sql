@@ -23,7 +23,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1496 Resource Hijacking", "MITRE ATT&CK T1535 Unused/Unsupported Cloud Regions"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, outcome,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, outcome,
        error_code, json_text(request_parameters, 'instanceType') AS instance_type
 FROM events
 WHERE event_source = 'ec2.amazonaws.com' AND event_name = 'RunInstances' AND NOT actor_is_service

@@ -21,6 +21,7 @@
 -- """
 -- refs = ["Amazon EC2 API Reference: GetPasswordData"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, request_instance_id, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, request_instance_id, outcome
 FROM events
 WHERE event_source = 'ec2.amazonaws.com' AND event_name = 'GetPasswordData' AND NOT actor_is_service

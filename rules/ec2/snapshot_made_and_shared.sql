@@ -28,7 +28,8 @@
 --   "MITRE ATT&CK T1537 Transfer Data to Cloud Account",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_parameters,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, request_parameters,
        coalesce(json_text(response_elements, 'snapshotId'), json_text(request_parameters, 'snapshotId')) AS snapshot,
        CASE event_name WHEN 'ModifySnapshotAttribute' THEN 'shared' ELSE 'made' END AS step
 FROM events

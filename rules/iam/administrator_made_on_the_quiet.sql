@@ -2,12 +2,10 @@
 -- title = "{principal_name} made user {target} in {account_id}, with a credential and full rights"
 -- severity = "high"
 -- status = "stable"
--- kind = "sequence"
--- entity = ["principal_key"]
--- steps = ["user", "credential", "admin"]
--- within = "2h"
--- ordered = false
--- same = ["target"]
+-- kind = "threshold"
+-- entity = ["principal_key", "target"]
+-- window = "4h"
+-- having = ["distinct(step) >= 3"]
 -- attack = ["T1136.003", "T1098.001", "T1098.003"]
 -- cis = ["1.4.0/4.4"]
 -- why = """

@@ -27,7 +27,8 @@
 -- """
 -- refs = ["IAM User Guide: Logging IAM and AWS STS API calls with AWS CloudTrail"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_name,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, event_name,
        request_user_name, request_role_name, request_policy_arn
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success' AND read_only = false AND NOT actor_is_service

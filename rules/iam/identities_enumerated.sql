@@ -23,7 +23,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1087.004 Account Discovery: Cloud Account"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, event_name, outcome
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND NOT actor_is_service AND session_credential_from_console IS NOT TRUE
   AND event_name IN ('ListUsers', 'ListRoles', 'ListGroups', 'ListPolicies', 'GetAccountSummary', 'ListAccessKeys',

@@ -27,7 +27,8 @@
 --   "IAM User Guide: Versioning IAM policies",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_policy_arn,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, request_policy_arn,
        CASE event_name WHEN 'CreatePolicyVersion' THEN 'version' ELSE 'default' END AS step
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service

@@ -25,7 +25,8 @@
 -- """
 -- refs = ["AWS Organizations User Guide: Logging and monitoring in AWS Organizations"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, event_name, outcome
 FROM events
 WHERE event_source = 'organizations.amazonaws.com' AND NOT actor_is_service
   AND session_credential_from_console IS NOT TRUE AND principal_class <> 'ci'

@@ -28,6 +28,7 @@
 -- """
 -- refs = ["MITRE ATT&CK T1619 Cloud Storage Object Discovery"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, request_bucket_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, request_bucket_name, outcome
 FROM events
 WHERE event_source = 's3.amazonaws.com' AND NOT actor_is_service AND session_credential_from_console IS NOT TRUE

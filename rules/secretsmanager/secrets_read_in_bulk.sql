@@ -27,7 +27,8 @@
 --   "MITRE ATT&CK T1555.006 Cloud Secrets Management Stores",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, outcome,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, outcome,
        coalesce(request_secret_id, json_text(request_parameters, 'secretIdList'), error_message) AS secret
 FROM events
 WHERE event_source = 'secretsmanager.amazonaws.com' AND event_name IN ('GetSecretValue', 'BatchGetSecretValue')

@@ -28,7 +28,8 @@
 -- """
 -- refs = ["MITRE ATT&CK T1555.006 Cloud Secrets Management Stores"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, request_secret_id, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, request_secret_id, outcome
 FROM events
 WHERE event_source = 'secretsmanager.amazonaws.com' AND NOT actor_is_service
   AND event_name = 'GetSecretValue'

@@ -4,12 +4,12 @@
 -- status = "stable"
 -- kind = "threshold"
 -- entity = ["account_id", "target_user"]
--- window = "30m"
--- having = ["count >= 10"]
+-- window = "20m"
+-- having = ["count >= 6"]
 -- attack = ["T1110.001"]
 -- cis = ["1.4.0/4.6"]
 -- why = """
--- People ask for a new password after a handful of failures. Ten in half an hour are a program, or somebody who \
+-- People ask for a new password after a handful of failures. Six within minutes are a program, or somebody who \
 -- guesses. Counted over all addresses."""
 -- false_positives = ["a password manager or a test that keeps an old password"]
 -- runbook = """

@@ -22,7 +22,8 @@
 -- """
 -- refs = ["IAM User Guide: Root user best practices for your AWS account"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name, mfa_used,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_name, mfa_used,
        CASE event_name WHEN 'PasswordRecoveryRequested' THEN 'requested' ELSE 'entered' END AS step
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND user_identity_type = 'Root' AND outcome = 'success'

@@ -4,13 +4,13 @@
 -- status = "stable"
 -- kind = "threshold"
 -- entity = ["account_id"]
--- window = "1h"
--- having = ["count >= 5"]
+-- window = "6h"
+-- having = ["count >= 6"]
 -- attack = ["T1110.003", "T1087.004"]
 -- cis = ["1.4.0/4.6"]
 -- why = """
--- People mistype passwords, seldom their names, and hardly ever five names in an hour: somebody works through a \
--- list. Counted over all addresses, since a careful one changes them."""
+-- People mistype passwords, seldom their names, and hardly ever six names in a few hours: somebody works through \
+-- a list. Counted over all addresses, since a careful one changes them."""
 -- false_positives = [
 --   "a scanner of a bug bounty",
 --   "a renamed or deleted set of users whose bookmarks still point here",

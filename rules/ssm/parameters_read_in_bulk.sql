@@ -21,7 +21,8 @@
 -- """
 -- refs = ["AWS Systems Manager User Guide: Logging AWS Systems Manager API calls with AWS CloudTrail"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, outcome,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, outcome,
        coalesce(request_name, json_text(request_parameters, 'names'), json_text(request_parameters, 'path')) AS parameter
 FROM events
 WHERE event_source = 'ssm.amazonaws.com' AND NOT actor_is_service

@@ -28,6 +28,7 @@
 -- """
 -- refs = ["IAM User Guide: Roles terms and concepts, role chaining"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name, request_role_arn, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       session_name, request_role_arn, outcome
 FROM events
 WHERE event_source = 'sts.amazonaws.com' AND event_name = 'AssumeRole' AND NOT actor_is_service

@@ -26,7 +26,8 @@
 -- """
 -- refs = ["IAM User Guide: Access to AWS accounts owned by third parties"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, request_role_arn,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       request_role_arn,
        user_identity_account_id AS caller_account
 FROM events
 WHERE event_source = 'sts.amazonaws.com' AND event_name = 'AssumeRole' AND user_identity_type = 'AWSAccount'

@@ -2,10 +2,10 @@
 -- title = "A session that user {user_identity_user_name} opened went on from role to role out of {account_id}"
 -- severity = "medium"
 -- status = "stable"
--- kind = "sequence"
+-- kind = "threshold"
 -- entity = ["link"]
--- steps = ["opened", "went_on"]
--- within = "12h"
+-- window = "24h"
+-- having = ["distinct(step) >= 2"]
 -- attack = ["T1548.005", "T1078.004", "T1021.007"]
 -- cis = []
 -- why = """

@@ -27,7 +27,8 @@
 -- """
 -- refs = ["IAM User Guide: Update a role trust policy"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, request_role_arn, request_role_session_name,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       request_role_arn, request_role_session_name,
        response_access_key_id
 FROM events
 WHERE event_source = 'sts.amazonaws.com' AND event_name = 'AssumeRole' AND outcome = 'success' AND NOT actor_is_service

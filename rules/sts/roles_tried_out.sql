@@ -23,7 +23,8 @@
 -- """
 -- refs = ["IAM User Guide: Logging IAM and AWS STS API calls with AWS CloudTrail"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, request_role_arn,
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       request_role_arn,
        coalesce(request_role_arn, error_message) AS wanted
 FROM events
 WHERE event_source = 'sts.amazonaws.com' AND event_name = 'AssumeRole' AND outcome = 'denied' AND NOT actor_is_service

@@ -28,6 +28,7 @@
 -- """
 -- refs = ["MITRE ATT&CK T1535 Unused/Unsupported Cloud Regions"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source, event_name, outcome
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       event_source, event_name, outcome
 FROM events
-WHERE NOT actor_is_service AND session_credential_from_console IS NOT TRUE
+WHERE event_source = 'ec2.amazonaws.com' AND NOT actor_is_service AND session_credential_from_console IS NOT TRUE

@@ -1,0 +1,32 @@
+-- +++
+-- title = "{person} was in two places that are too far apart"
+-- severity = "medium"
+-- status = "stable"
+-- kind = "travel"
+-- entity = ["person"]
+-- place = ["source_lat", "source_lon"]
+-- speed_kmh = 900
+-- distance_km = 500
+-- attack = ["T1078.004"]
+-- cis = []
+-- why = """
+-- Nobody travels faster than an aeroplane. Two places within the hour are two people with one identity, or a way \
+-- through somebody else's network. Needs a GeoIP file."""
+-- false_positives = [
+--   "a virtual private network or a mobile network whose exit lies elsewhere",
+--   "an address that the GeoIP file has in the wrong place",
+-- ]
+-- runbook = """
+-- 1. Which addresses, whose networks:
+--    SELECT event_time, source_ip_address, source_country, source_as_org, user_agent, event_name, outcome FROM
+--      events WHERE session_name = '<person>' OR principal_key = '<person>' ORDER BY event_time DESC LIMIT 100
+-- 2. A provider of virtual networks or a hoster at one end: ask the person which they use.
+-- 3. Not theirs: revoke the sessions in the directory and in AWS; look at what came from the far place.
+-- """
+-- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts"]
+-- +++
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name,
+       coalesce(session_name, principal_key) AS person, source_country,
+       source_as_org, source_lat, source_lon, event_name
+FROM events
+WHERE principal_class IN ('human', 'human_sso', 'human_iam_user', 'root') AND outcome <> 'failure'
