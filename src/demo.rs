@@ -79,7 +79,7 @@ fn planted(logs: &Path, findings: &[Finding]) -> anyhow::Result<()> {
     let found: HashSet<&str> =
         findings.iter().flat_map(|finding| finding.event_ids.iter().map(String::as_str)).collect();
     let labels = std::fs::read_to_string(logs.join("labels.ndjson")).context("cannot read the demo's labels")?;
-    eprintln!("\nplanted incidents, and whether a rule of one event sees them:");
+    eprintln!("\nplanted incidents, and whether a rule sees them:");
     for line in labels.lines() {
         let label: serde_json::Value = serde_json::from_str(line).context("a label is not JSON")?;
         let seen = label["event_ids"]

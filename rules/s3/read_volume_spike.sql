@@ -30,6 +30,6 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        request_bucket_name,
-       CAST(json_text(additional_event_data, 'bytesTransferredOut') AS BIGINT) / 1000 AS kilobytes
+       TRY_CAST(json_text(additional_event_data, 'bytesTransferredOut') AS DOUBLE) / 1000 AS kilobytes
 FROM events
 WHERE event_source = 's3.amazonaws.com' AND event_name = 'GetObject' AND NOT actor_is_service
