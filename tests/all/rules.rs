@@ -72,7 +72,7 @@ fn a_backtest_tells_what_stands_in_the_store_and_what_an_edit_changes() {
         store.command(args).ok()
     };
     let run = backtest(&[]);
-    assert_eq!(run.lines(), of_rule);
+    assert_eq!(run.findings(), of_rule);
     assert!(run.stderr.contains("(the same text of the rule): 0 added, 0 gone, 1 in both"), "{}", run.stderr);
     assert_eq!(backtest(&["--from", "2025-03-10"]).lines(), Vec::<serde_json::Value>::new());
 
