@@ -252,10 +252,8 @@ impl Detector {
         let mut transaction = self.ledger.begin().await?;
         let of = |place: usize, finding| (finding, set.at(place).clone(), generations[place]);
         let mut told = self.follower.as_ref().map(|_| Vec::new());
-        let folded = found.into_values().map(|(place, finding)| of(place, finding));
-        let mut changes = self.ledger.save(&mut transaction, version, folded, told.as_mut()).await?;
-        let whole = revision.write.into_iter().map(|(place, finding)| of(place, finding));
-        changes += self.ledger.replace(&mut transaction, version, whole, told.as_mut()).await?;
+        let written = found.into_values().chain(revision.write).map(|(place, finding)| of(place, finding));
+        let mut changes = self.ledger.save(&mut transaction, version, written, told.as_mut()).await?;
         changes += self.ledger.withdraw(&mut transaction, version, revision.withdraw, told.as_mut()).await?;
         self.tell(&mut transaction, told.unwrap_or_default()).await?;
         self.ledger.advance(&mut transaction, version).await?;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeTable, DeValue};
 
+use crate::finding::EVENTS_MAX;
 use crate::judgement::{FirstSeen, Having, Judgement, Measure, Sequence, Spike, Travel};
 use crate::problem::{Report, line_at, nearest};
 use crate::severity::{Kind, Severity, Status};
+use crate::state::HISTORY_DAYS_MIN;
 use crate::template::Template;
 use crate::window::Window;
 
@@ -36,6 +38,9 @@ pub struct Header {
 const REQUIRED: &[&str] =
     &["title", "severity", "status", "kind", "entity", "attack", "why", "false_positives", "runbook"];
 const OPTIONAL: &[&str] = &["cis", "refs"];
+/// Every bucket of the history is looked at for each one that is judged.
+const BUCKETS_MAX: i64 = 10_000;
+
 /// The keys that a kind has of its own: those that it must have and those that it may have.
 fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
@@ -167,19 +172,7 @@ impl<'a> Keys<'a, '_, '_> {
                 forget: self.parsed_or("forget", "60d", Window::parse_history)?,
                 max_new_rate: self.number_or("max_new_rate", 0.01)?,
             }),
-            Kind::Spike => Judgement::Spike(Spike {
-                bucket: self.parsed("bucket", Window::parse)?,
-                measure: self.parsed("measure", Measure::parse)?,
-                seasonal: self.parsed_or("season", "hour_of_week", |word| match word {
-                    "hour_of_week" => Ok(true),
-                    "none" => Ok(false),
-                    _ => Err(format!("`{word}` is not one of hour_of_week, none")),
-                })?,
-                history: self.parsed("history", Window::parse_history)?,
-                p_below: self.number("p_below")?,
-                at_least: self.whole("at_least")?,
-                ratio: self.number_or("ratio", 3.0)?,
-            }),
+            Kind::Spike => Judgement::Spike(self.spike()?),
             Kind::Travel => {
                 let place = <[String; 2]>::try_from(self.list("place")).map_err(|_| {
                     let line = self.line("place");
@@ -195,8 +188,42 @@ impl<'a> Keys<'a, '_, '_> {
         })
     }
 
+    fn spike(&mut self) -> Option<Spike> {
+        let spike = Spike {
+            bucket: self.parsed("bucket", Window::parse)?,
+            measure: self.parsed("measure", Measure::parse)?,
+            seasonal: self.parsed_or("season", "hour_of_week", |word| match word {
+                "hour_of_week" => Ok(true),
+                "none" => Ok(false),
+                _ => Err(format!("`{word}` is not one of hour_of_week, none")),
+            })?,
+            history: self.parsed("history", Window::parse_history)?,
+            p_below: self.number("p_below")?,
+            at_least: self.whole("at_least")?,
+            ratio: self.number_or("ratio", 3.0)?,
+        };
+        let buckets = spike.history.micros() / spike.bucket.micros();
+        if spike.history.days() < HISTORY_DAYS_MIN || buckets > BUCKETS_MAX {
+            let line = self.line("history");
+            self.report.add(
+                line,
+                format!("`history` is {} in buckets of {}", spike.history, spike.bucket),
+                format!("give it at least {HISTORY_DAYS_MIN} days, and at most {BUCKETS_MAX} buckets"),
+            );
+        }
+        Some(spike)
+    }
+
     fn sequence(&mut self) -> Option<Sequence> {
         let steps = self.list("steps");
+        if steps.len() > EVENTS_MAX {
+            let line = self.line("steps");
+            self.report.add(
+                line,
+                format!("`steps` names {}", steps.len()),
+                format!("at most {EVENTS_MAX} fit a finding"),
+            );
+        }
         if steps.len() < 2 && self.table.contains_key("steps") {
             let line = self.line("steps");
             self.report.add(line, "`steps` names fewer than two", "one step alone is a rule of kind \"match\"");

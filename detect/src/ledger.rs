@@ -174,8 +174,9 @@ impl FindingsLedger {
         Ok(())
     }
 
-    /// Puts the findings of one version of the table to those that are there: a finding of the rule's generation gets
-    /// the new events folded in, all others are made anew. Each finding that changed is put to `told`, if there is one.
+    /// Puts the findings of one version of the table to those that are there. Those of a rule with memory are whole and
+    /// take the place of what is there; of the others, one of the rule's generation gets the new events folded in, and all
+    /// else is made anew. Each finding that changed is put to `told`, if there is one.
     pub(crate) async fn save(
         &self,
         transaction: &mut Transaction<'static, Any>,
@@ -195,7 +196,7 @@ impl FindingsLedger {
             let change = match before {
                 None => Some(ChangeKind::Raised),
                 Some(before) if !before.current => Some(ChangeKind::Raised),
-                Some(before) if before.generation == generation => {
+                Some(before) if before.generation == generation && rule.plan.is_none() => {
                     finding.fold(before.finding);
                     finding.word(&rule, None);
                     Some(ChangeKind::Amended)
@@ -205,41 +206,6 @@ impl FindingsLedger {
             };
             row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
             let Some(kind) = change else { continue };
-            match kind {
-                ChangeKind::Raised => changes.raised += 1,
-                _ => changes.amended += 1,
-            }
-            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
-            if let Some(told) = told.as_deref_mut() {
-                told.push(Change { kind, finding, rule: Some(RuleFacts::of(&rule)) });
-            }
-        }
-        Ok(changes)
-    }
-
-    /// Writes findings of rules with memory, which are whole, over what is there under their ids.
-    pub(crate) async fn replace(
-        &self,
-        transaction: &mut Transaction<'static, Any>,
-        version: i64,
-        findings: impl IntoIterator<Item = (Finding, Arc<Rule>, i64)>,
-        mut told: Option<&mut Vec<Change>>,
-    ) -> Result<Changes> {
-        let fail = self.fail("write findings");
-        let mut changes = Changes::default();
-        for (finding, rule, generation) in findings {
-            let found = sqlx::query(row::SELECT_BY_ID)
-                .bind(finding.id.clone())
-                .fetch_optional(&mut **transaction)
-                .await
-                .map_err(&fail)?;
-            let before = found.map(|row| row::stored(&row)).transpose()?;
-            row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
-            let kind = match before {
-                Some(before) if before.current && before.finding == finding => continue,
-                Some(before) if before.current => ChangeKind::Amended,
-                _ => ChangeKind::Raised,
-            };
             match kind {
                 ChangeKind::Raised => changes.raised += 1,
                 _ => changes.amended += 1,

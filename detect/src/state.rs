@@ -24,7 +24,7 @@ use crate::select::Select;
 
 pub(crate) use first_seen::FirstSeen;
 pub(crate) use sequence::Sequence;
-pub(crate) use spike::Spike;
+pub(crate) use spike::{HISTORY_DAYS_MIN, Spike};
 pub(crate) use threshold::Threshold;
 pub(crate) use travel::Travel;
 

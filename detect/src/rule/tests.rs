@@ -60,6 +60,16 @@ fn every_mistake_in_a_header_is_named_by_line() {
         ),
         (
             "\"match\"",
+            "\"spike\"\n-- bucket = \"1m\"\n-- measure = \"count\"\n-- history = \"28d\"\n-- p_below = 1e-6\n-- at_least = 10",
+            "rules/iam/x.sql:8: `history` is 28d in buckets of 1m; give it at least 7 days, and at most 10000 buckets",
+        ),
+        (
+            "\"match\"",
+            "\"sequence\"\n-- within = \"1h\"\n-- steps = [\"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\"]",
+            "rules/iam/x.sql:7: `steps` names 21; at most 20 fit a finding",
+        ),
+        (
+            "\"match\"",
             "\"sequence\"\n-- steps = [\"one\"]\n-- within = \"1h\"\n-- fold = \"1h\"",
             "rules/iam/x.sql:6: `steps` names fewer than two; one step alone is a rule of kind \"match\"\nrules/iam/x.sql:8: unknown header key `fold`; a rule of kind \"sequence\" has attack, cis, entity, false_positives, kind, ordered, refs, runbook, same, severity, status, steps, title, unless, why, within",
         ),

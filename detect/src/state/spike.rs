@@ -17,7 +17,7 @@ use crate::statistics::ln_tail;
 /// How many weeks' worth of the mean of all buckets goes into the mean of an hour.
 const SHRINKAGE_WEEKS: f64 = 3.0;
 /// Nothing is unusual before so much history.
-const HISTORY_DAYS_MIN: i64 = 7;
+pub(crate) const HISTORY_DAYS_MIN: i64 = 7;
 /// From so many days on, the hours of the week are told apart; before, working days and weekends.
 const WEEKLY_DAYS_MIN: i64 = 28;
 /// The least that is expected in a bucket.
