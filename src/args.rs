@@ -39,6 +39,9 @@ pub enum Command {
     /// Tries a sink
     #[command(subcommand)]
     Alerts(AlertsCommand),
+    /// Checks a store, and tidies it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Checks a configuration, or prints an example
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -232,6 +235,16 @@ pub enum FindingsCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+}
+
+#[derive(Subcommand)]
+pub enum StoreCommand {
+    /// Is everything accounted for, is nothing there twice, is every file there: exit 1 if not
+    Check(StoreArgs),
+    /// Brings small files together, as a service does by itself; others may read and write meanwhile
+    Compact(StoreArgs),
+    /// Deletes files that have been out of the table for a week, as a service does by itself
+    Vacuum(StoreArgs),
 }
 
 #[derive(clap::Args)]

@@ -60,6 +60,10 @@ pub struct StoreConfig {
     pub dedup_mib: usize,
     #[serde(default = "StoreConfig::query_mib")]
     pub query_mib: usize,
+    /// Small files are brought together this often, and once a day what nobody needs is deleted. With 0 never: then
+    /// `trailhound store compact` and `store vacuum` have to be run otherwise.
+    #[serde(default = "StoreConfig::upkeep_minutes")]
+    pub upkeep_minutes: u64,
 }
 
 /// A file's path, or a secret that holds a database URL.
@@ -124,6 +128,9 @@ impl StoreConfig {
     }
     fn query_mib() -> usize {
         1024
+    }
+    fn upkeep_minutes() -> u64 {
+        10
     }
 }
 

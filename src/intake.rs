@@ -167,7 +167,7 @@ impl Intake<'_> {
                 outcome.known += 1;
                 outcome.progress.objects += 1;
                 outcome.progress.bytes += job.fetched.bytes;
-                self.store.note_duplicate(&job.fetched.id);
+                self.store.note_duplicates(&job.fetched.id, 1);
             } else {
                 decoders.send(job)?;
             }

@@ -22,6 +22,7 @@ mod session;
 mod shipped;
 mod simulate_command;
 mod sql;
+mod store_command;
 mod terminal;
 
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backfill(options) => backfill_command::run(options).await,
         Command::Doctor(options) => doctor::run(options).await,
         Command::Alerts(command) => alerts_command::run(command).await,
+        Command::Store(command) => store_command::run(command).await,
         Command::Config(command) => config_command::run(command),
         Command::Simulate(options) => simulate_command::run(options),
     }

@@ -5,8 +5,8 @@
 //!              │                    │ commit                    ▲
 //!              └─ leases ◄──────────┘ tickets done              └── watch over the service itself
 //! ```
-//! Two runtimes: one receives, fetches, answers over HTTP and sends; the other keeps and judges, so that heavy work there
-//! starves no lease. Everything that can be wrong with the configuration is found before the first message is received.
+//! Two runtimes: one receives, fetches, answers over HTTP and sends; the other keeps, judges and tidies the store, so that
+//! heavy work there starves no lease. Everything that can be wrong with the configuration is found before the first message is received.
 //!
 //! Stopping goes in the order of the flow. Polls end, messages that were not begun are handed back, what is being
 //! fetched is fetched, decoded and committed, acknowledgements and alerts are sent. Past the grace period what is left
@@ -23,6 +23,8 @@ mod metrics;
 mod reload;
 mod secrets;
 mod sources;
+mod underway;
+mod upkeep;
 mod watch;
 
 use std::process::ExitCode;
@@ -38,7 +40,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trailhound_alert::Alerts;
-use trailhound_detect::{Change, Detector, Follower, RuleSet, Seen};
+use trailhound_detect::{Change, ChangeCounts, Detector, FindingsLedger, Follower, RuleSet, Seen};
 use trailhound_ingest::source::Clients;
 use trailhound_ingest::{Aws, Limits, Queue};
 use trailhound_store::{Store, StoreOptions};
@@ -54,6 +56,8 @@ use self::metrics::Metrics;
 use self::reload::Reloader;
 pub use self::secrets::SecretsManager;
 use self::sources::Sources;
+use self::underway::Underway;
+use self::upkeep::Upkeeper;
 use self::watch::{ClockSkew, Watch};
 use crate::args::{RuleArgs, ServeArgs};
 use crate::clock::now_micros;
@@ -124,7 +128,7 @@ impl Running {
         let secrets = Arc::new(SecretsManager::default());
         let rule_args = RuleArgs { rules: config.rules.folders.clone() };
         let rules = shipped::rule_set(&rule_args).context("the rules are not sound")?;
-        metrics.rules.set(rules.rules().len() as i64);
+        metrics.rules_at_work(&rules.rules().map(|rule| rule.id.clone()).collect::<Vec<_>>());
         let token = match &config.http.token {
             Some(token) => Some(token.resolve(secrets.as_ref()).await.map_err(|e| anyhow::anyhow!("http.token: {e}"))?),
             None => None,
@@ -153,8 +157,11 @@ impl Running {
         let (halt, beat) = (Arc::new(Halt::new()), Arc::new(Beat::new()));
         let (work, work_taken) = mpsc::channel(WORK_WAITING_MAX);
         let (requests, requests_taken) = mpsc::channel(REQUESTS_WAITING_MAX);
+        let underway = Arc::new(Underway::default());
         let fetcher = Arc::new(Fetcher::new(
             clients.clone(),
+            store.ledger().clone(),
+            Arc::clone(&underway),
             FetchLimits {
                 in_flight_bytes: (config.intake.in_flight_mib as u64) << 20,
                 fetches: config.intake.fetches,
@@ -165,10 +172,17 @@ impl Running {
             Arc::clone(&metrics),
         ));
         let heavy = tokio::runtime::Builder::new_multi_thread().thread_name("keep").enable_all().build()?;
+        let upkeeper = Upkeeper {
+            options: options.clone(),
+            every: Duration::from_secs(config.store.upkeep_minutes * 60),
+            findings: FindingsLedger::open(store.ledger()).await?,
+            metrics: Arc::clone(&metrics),
+        };
         let keeper = Keeper {
             options: keeper_options(&config, options),
             open_detector: open_detector(rules, &rule_args, Arc::clone(&alerts), Arc::clone(&metrics)),
             sources: Arc::clone(&sources),
+            underway,
             beat: Arc::clone(&beat),
             halt: Arc::clone(&halt),
             metrics: Arc::clone(&metrics),
@@ -234,11 +248,14 @@ impl Running {
                 }
             }
         };
-        let aside = vec![
+        let mut aside = vec![
             tokio::spawn(watch.run(stop.clone())),
             tokio::spawn(reloader.run(stop.clone())),
             tokio::spawn(answering),
         ];
+        if config.store.upkeep_minutes > 0 {
+            aside.push(heavy.spawn(upkeeper.run(stop.clone())));
+        }
         tracing::info!(queues = queues.len(), http = %config.http.bind, store = config.store.location, "serving");
         let grace = Duration::from_secs(config.shutdown.grace_seconds);
         Ok(Self { stop, end, service, queues, fetcher, intake, keeping, telling, aside, heavy: Some(heavy), grace })
@@ -398,9 +415,6 @@ impl Follower for Counted {
         transaction: &'a mut sqlx::Transaction<'static, sqlx::Any>,
         changes: &'a [Change],
     ) -> futures::future::BoxFuture<'a, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
-        for change in changes {
-            self.metrics.finding(&change.finding.rule, change.finding.severity.as_str(), change.kind.as_str());
-        }
         self.alerts.changed(transaction, changes)
     }
 
@@ -413,7 +427,10 @@ impl Follower for Counted {
         }
     }
 
-    fn committed(&self) {
-        self.alerts.committed();
+    fn committed(&self, counts: &ChangeCounts) {
+        for ((rule, severity, kind), count) in counts {
+            self.metrics.findings(rule, severity.as_str(), kind.as_str(), *count);
+        }
+        self.alerts.committed(counts);
     }
 }

@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use sqlx::any::Any;
 use sqlx::{Row as _, Transaction};
 use tokio::sync::watch;
-use trailhound_detect::{Change, FindingsLedger, Follower};
+use trailhound_detect::{Change, ChangeCounts, FindingsLedger, Follower};
 use trailhound_store::Ledger;
 
 use crate::clock::{Clock, HOUR};
@@ -246,7 +246,7 @@ impl Follower for Alerts {
         })
     }
 
-    fn committed(&self) {
+    fn committed(&self, _counts: &ChangeCounts) {
         self.ring();
     }
 }

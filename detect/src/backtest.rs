@@ -7,7 +7,7 @@ use crate::detector::recall;
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, Folded, fold};
 use crate::memory::Memory;
-use crate::revise::{Fresh, Revision};
+use crate::revise::Revision;
 use crate::ruleset::RuleSet;
 
 /// The findings of a set of rules, by first time, then id. What is remembered beyond `memory_bytes_max` goes to a file.
@@ -18,21 +18,20 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
     let mut changes = store.changes(-1, &set.columns()).await?;
     while let Some(change) = changes.try_next().await? {
         let version = change.version;
-        let seen = set.evaluate(&change.rows).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+        let seen = set.evaluate_to_remember(&change.rows, |_| true);
+        let (seen, remembered) = seen.map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
         for failure in seen.failures {
             tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows");
         }
-        let (remembered, alone) = seen.sightings.into_iter().partition(|s| set.at(s.rule).plan.is_some());
-        fold(set, alone, &mut found);
-        let remembered: Vec<_> = remembered;
-        for sighting in &remembered {
-            memory.add(set.at(sighting.rule), sighting)?;
+        fold(set, seen.sightings, &mut found);
+        for rows in remembered {
+            memory.remember(set.at(rows.rule), rows, |_, _| ())?;
         }
         memory.settle()?;
     }
     let mut revision = Revision::default();
     for verdict in memory.judge(set)? {
-        revision.compare(set, verdict, Vec::new(), &Fresh::new());
+        revision.compare(set, verdict, Vec::new(), &[]);
     }
     recall::read(store, set, &mut revision).await?;
     revision.read_again(set);

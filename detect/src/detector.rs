@@ -6,7 +6,7 @@
 //!                          └──────────── the rule set was swapped, or a commit was missed┘
 //! ```
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use datafusion::arrow::array::RecordBatch;
@@ -16,12 +16,12 @@ use sqlx::any::Any;
 use trailhound_store::{Commit, Store, crash};
 
 use crate::error::{DetectError, Result};
-use crate::evaluate::{Failure, Sighting};
+use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Folded, fold};
-use crate::follow::{Change, ChangeKind, Follower};
+use crate::follow::{Change, ChangeCounts, ChangeKind, Follower};
 use crate::ledger::{Changes, Cursor, FindingsLedger};
-use crate::memory::{MEMORY_BYTES_MAX, Memory, Verdict};
-use crate::revise::{Fresh, Revision};
+use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict};
+use crate::revise::Revision;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 
@@ -38,7 +38,7 @@ pub struct Detector {
     memory_bytes_max: usize,
     /// Told of every finding that changes, in the transaction in which it does.
     follower: Option<Arc<dyn Follower>>,
-    /// Rules that failed on rows since the detector was opened.
+    /// Rules that failed on rows since they are at work.
     failures: Mutex<BTreeMap<String, Failure>>,
 }
 
@@ -57,6 +57,15 @@ struct Position {
 struct Outcome {
     found: Folded,
     revision: Revision,
+    /// Cursors before this version stay where they are.
+    least: i64,
+}
+
+/// Rows that have just come, by whose they are: the batch's place and the row's place in it.
+#[derive(Default)]
+struct Fresh<'c> {
+    batches: &'c [RecordBatch],
+    rows: HashMap<Key, Vec<(usize, u32)>>,
 }
 
 impl Detector {
@@ -97,6 +106,12 @@ impl Detector {
     /// Puts another rule set in place of the one at work. Work that is going on ends with the old one; the next
     /// commit, or [`Detector::catch_up`], evaluates what changed over the whole table.
     pub fn swap(&self, rules: RuleSet) {
+        // What failed in another version of a rule says nothing about this one.
+        let before = self.rules();
+        let version = |set: &RuleSet, id: &str| set.rule(id).map(|rule| rule.version.clone());
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|id, _| version(&before, id) == version(&rules, id));
+        drop(failures);
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
@@ -122,7 +137,12 @@ impl Detector {
                 *position = Some(at);
                 Ok(Changes::default())
             }
-            Some(mut at) if Arc::ptr_eq(&at.set, &set) && commit.version == at.version + 1 && in_memory => {
+            // What lies between only rearranged files.
+            Some(mut at)
+                if Arc::ptr_eq(&at.set, &set)
+                    && in_memory
+                    && !store.brought_rows(at.version, commit.version).await? =>
+            {
                 let changes = self.apply(store, &mut at, commit).await?;
                 *position = Some(at);
                 Ok(changes)
@@ -137,18 +157,17 @@ impl Detector {
     /// The next commit, from memory.
     async fn apply(&self, store: &Store, at: &mut Position, commit: &Commit) -> Result<Changes> {
         let set = at.set.clone();
-        let (mut found, mut fresh) = (Folded::new(), Fresh::new());
-        for batch in &commit.batches {
-            let remembered = self.evaluate(&set, batch, commit.version, |_| true, &mut found)?;
-            for sighting in remembered {
-                if let Some(entity) = at.memory.add(set.at(sighting.rule), &sighting)? {
-                    fresh.entry((sighting.rule, entity)).or_default().push(sighting);
-                }
+        let mut found = Folded::new();
+        let mut fresh = Fresh { batches: &commit.batches, rows: HashMap::new() };
+        for (place, batch) in commit.batches.iter().enumerate() {
+            for rows in self.evaluate(&set, batch, commit.version, |_| true, &mut found)? {
+                let rule = set.at(rows.rule);
+                at.memory.remember(rule, rows, |key, row| fresh.rows.entry(key).or_default().push((place, row)))?;
             }
         }
         let verdicts = at.memory.judge(&set)?;
         let revision = self.revise(store, at, verdicts, &fresh).await?;
-        let changes = self.save(at, commit.version, Outcome { found, revision }).await?;
+        let changes = self.save(at, commit.version, Outcome { found, revision, least: -1 }).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
         Ok(changes)
@@ -170,32 +189,46 @@ impl Detector {
             .zip(&cursors)
             .map(|(rule, cursor)| if rule.plan.is_some() { at.memory.seen(rule) } else { cursor.applied_to })
             .collect();
-        at.version = seen.iter().copied().min().unwrap_or(-1);
+        let newest = store.newest().await?;
+        at.version = newest;
         if !rules.is_empty() {
             let columns = set.columns();
-            let mut stream = store.changes(at.version, &columns).await?;
-            let mut found = Folded::new();
-            while let Some(change) = stream.try_next().await? {
-                at.version = change.version;
-                let active = |rule: usize| seen[rule].max(cursor_of(&rules[rule], cursors[rule])) < change.version;
-                for sighting in self.evaluate(&set, &change.rows, change.version, active, &mut found)? {
-                    at.memory.add(set.at(sighting.rule), &sighting)?;
-                }
-                at.memory.settle()?;
-                let waits =
-                    |(rule, cursor): (&Arc<Rule>, &Cursor)| rule.plan.is_none() && cursor.applied_to < change.version;
-                if change.last && (!found.is_empty() || rules.iter().zip(&cursors).any(waits)) {
-                    let outcome = Outcome { found: std::mem::take(&mut found), revision: Revision::default() };
-                    changes += self.save(&mut at, change.version, outcome).await?;
-                    move_up(&mut cursors, change.version);
+            // Rules that begin read everything, and what was compacted comes to them all at once, which would be news to
+            // a rule that has seen a part of it: so these are followed apart.
+            for begins in [false, true] {
+                let member = |rule: usize| (seen[rule] < 0) == begins;
+                let Some(from) = (0..rules.len()).filter(|rule| member(*rule)).map(|rule| seen[rule]).min() else {
+                    continue;
+                };
+                let mut stream = store.changes_until(from, newest, &columns).await?;
+                let mut found = Folded::new();
+                while let Some(change) = stream.try_next().await? {
+                    let version = change.version;
+                    let active =
+                        |rule: usize| member(rule) && seen[rule].max(cursor_of(&rules[rule], cursors[rule])) < version;
+                    for rows in self.evaluate(&set, &change.rows, version, active, &mut found)? {
+                        at.memory.remember(set.at(rows.rule), rows, |_, _| ())?;
+                    }
+                    at.memory.settle()?;
+                    let waits =
+                        |rule: usize| member(rule) && rules[rule].plan.is_none() && cursors[rule].applied_to < version;
+                    if change.last && (!found.is_empty() || (0..rules.len()).any(waits)) {
+                        let found = std::mem::take(&mut found);
+                        let least = if begins { -1 } else { 0 };
+                        let outcome = Outcome { found, revision: Revision::default(), least };
+                        changes += self.save(&mut at, version, outcome).await?;
+                        for (_, cursor) in cursors.iter_mut().enumerate().filter(|(rule, _)| member(*rule)) {
+                            cursor.applied_to = cursor.applied_to.max(version);
+                        }
+                    }
                 }
             }
             at.memory.advance(&set, at.version);
             // Judged once, when all has been seen: what is true now does not depend on what was true on the way.
             let verdicts = at.memory.judge(&set)?;
-            let revision = self.revise(store, &at, verdicts, &Fresh::new()).await?;
+            let revision = self.revise(store, &at, verdicts, &Fresh::default()).await?;
             let version = at.version;
-            changes += self.save(&mut at, version, Outcome { found: Folded::new(), revision }).await?;
+            changes += self.save(&mut at, version, Outcome { found: Folded::new(), revision, least: -1 }).await?;
         }
         changes.retracted += self.retract(at.version).await?;
         *position = Some(at);
@@ -203,7 +236,13 @@ impl Detector {
     }
 
     /// Compares verdicts with the findings that are there, and reads again the events that a finding needs.
-    async fn revise(&self, store: &Store, at: &Position, verdicts: Vec<Verdict>, fresh: &Fresh) -> Result<Revision> {
+    async fn revise(
+        &self,
+        store: &Store,
+        at: &Position,
+        verdicts: Vec<Verdict>,
+        fresh: &Fresh<'_>,
+    ) -> Result<Revision> {
         let mut revision = Revision::default();
         for verdict in verdicts {
             let rule = at.set.at(verdict.rule);
@@ -216,11 +255,28 @@ impl Detector {
                 true => self.ledger.of_entity(&rule.id, generation, &verdict.entity, verdict.from).await?,
                 false => Vec::new(),
             };
-            revision.compare(&at.set, verdict, stored, fresh);
+            let new = match verdict.claims.is_empty() {
+                true => Vec::new(),
+                false => self.new_sightings(&at.set, &verdict, fresh)?,
+            };
+            revision.compare(&at.set, verdict, stored, &new);
         }
         recall::read(store, &at.set, &mut revision).await?;
         revision.read_again(&at.set);
         Ok(revision)
+    }
+
+    /// What a finding needs to know of an entity's new events.
+    fn new_sightings(&self, set: &RuleSet, verdict: &Verdict, fresh: &Fresh<'_>) -> Result<Vec<Sighting>> {
+        let mut sightings = Vec::new();
+        let rows = fresh.rows.get(&verdict.key).map_or(&[][..], Vec::as_slice);
+        for group in rows.chunk_by(|a, b| a.0 == b.0) {
+            let rows = group.iter().map(|(_, row)| *row).collect();
+            let seen = set.sightings(&fresh.batches[group[0].0], verdict.rule, rows).map_err(DetectError::recall)?;
+            self.note_failures(seen.failures);
+            sightings.extend(seen.sightings);
+        }
+        Ok(sightings)
     }
 
     /// Folds what the active rules see in a batch into `found`; gives what rules with memory see.
@@ -231,22 +287,22 @@ impl Detector {
         version: i64,
         active: impl Fn(usize) -> bool,
         found: &mut Folded,
-    ) -> Result<Vec<Sighting>> {
-        let seen =
-            set.evaluate_some(batch, active).map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+    ) -> Result<Vec<Remembered>> {
+        let (seen, remembered) = set
+            .evaluate_to_remember(batch, active)
+            .map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
         if let Some(follower) = &self.follower {
             follower.evaluated(set, &seen);
         }
         self.note_failures(seen.failures);
-        let (remembered, alone) = seen.sightings.into_iter().partition(|s| set.at(s.rule).plan.is_some());
-        fold(set, alone, found);
+        fold(set, seen.sightings, found);
         Ok(remembered)
     }
 
     /// Findings and cursors, in one transaction.
     async fn save(&self, at: &mut Position, version: i64, outcome: Outcome) -> Result<Changes> {
         let (set, generations) = (at.set.clone(), &at.generations);
-        let Outcome { found, revision } = outcome;
+        let Outcome { found, revision, least } = outcome;
         let remembered: Vec<(String, String)> =
             revision.write.iter().map(|(_, finding)| (finding.rule.clone(), finding.entity_text())).collect();
         let mut transaction = self.ledger.begin().await?;
@@ -255,20 +311,20 @@ impl Detector {
         let written = found.into_values().chain(revision.write).map(|(place, finding)| of(place, finding));
         let mut changes = self.ledger.save(&mut transaction, version, written, told.as_mut()).await?;
         changes += self.ledger.withdraw(&mut transaction, version, revision.withdraw, told.as_mut()).await?;
-        self.tell(&mut transaction, told.unwrap_or_default()).await?;
-        self.ledger.advance(&mut transaction, version).await?;
+        let counts = self.tell(&mut transaction, told.unwrap_or_default()).await?;
+        self.ledger.advance(&mut transaction, least, version).await?;
         crash::point("detect.ledger_open");
         self.ledger.commit(transaction).await?;
         crash::point("detect.saved");
         at.found.extend(remembered);
-        self.told();
+        self.told(&counts);
         Ok(changes)
     }
 
     /// Retracts what no rule stands behind any more.
     async fn retract(&self, version: i64) -> Result<u64> {
         let mut transaction = self.ledger.begin().await?;
-        let mut after = String::new();
+        let (mut after, mut counts) = (String::new(), ChangeCounts::new());
         while self.follower.is_some() {
             let orphans = self.ledger.orphans(&mut transaction, &after).await?;
             let Some(last) = orphans.last() else { break };
@@ -277,26 +333,30 @@ impl Detector {
                 .into_iter()
                 .map(|finding| Change { kind: ChangeKind::Retracted, finding, rule: None })
                 .collect();
-            self.tell(&mut transaction, changes).await?;
+            for (changed, count) in self.tell(&mut transaction, changes).await? {
+                *counts.entry(changed).or_default() += count;
+            }
         }
         let retracted = self.ledger.retract(&mut transaction, version).await?;
         self.ledger.commit(transaction).await?;
-        self.told();
+        self.told(&counts);
         Ok(retracted)
     }
 
-    async fn tell(&self, transaction: &mut Transaction<'static, Any>, changes: Vec<Change>) -> Result<()> {
-        match &self.follower {
-            Some(follower) if !changes.is_empty() => {
-                follower.changed(transaction, &changes).await.map_err(DetectError::Follow)
+    async fn tell(&self, transaction: &mut Transaction<'static, Any>, changes: Vec<Change>) -> Result<ChangeCounts> {
+        let mut counts = ChangeCounts::new();
+        if let Some(follower) = self.follower.as_ref().filter(|_| !changes.is_empty()) {
+            follower.changed(transaction, &changes).await.map_err(DetectError::Follow)?;
+            for Change { kind, finding, .. } in changes {
+                *counts.entry((finding.rule, finding.severity, kind)).or_default() += 1;
             }
-            _ => Ok(()),
         }
+        Ok(counts)
     }
 
-    fn told(&self) {
+    fn told(&self, counts: &ChangeCounts) {
         if let Some(follower) = &self.follower {
-            follower.committed();
+            follower.committed(counts);
         }
     }
 
@@ -322,12 +382,6 @@ impl Detector {
 /// The version that a rule's findings stand for; a rule with memory has no other than what it remembers.
 fn cursor_of(rule: &Rule, cursor: Cursor) -> i64 {
     if rule.plan.is_some() { -1 } else { cursor.applied_to }
-}
-
-fn move_up(cursors: &mut [Cursor], version: i64) {
-    for cursor in cursors {
-        cursor.applied_to = cursor.applied_to.max(version);
-    }
 }
 
 #[cfg(test)]

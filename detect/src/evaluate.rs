@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::compiled::{Answer, Compiled, Events, Ordered, Rows, place_of};
 use crate::ruleset::{ENGINE_COLUMNS, Entry, RuleSet};
+use crate::state::Plan;
 
 /// An event that a rule matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,30 +74,83 @@ impl RuleSet {
         active: impl Fn(usize) -> bool,
     ) -> Result<Seen, DataFusionError> {
         let events = Events::new(batch.clone());
-        let mut pass = Pass {
-            set: self,
-            active: &active,
-            events: &events,
-            matched: vec![Vec::new(); self.rules.len()],
-            times: vec![Duration::ZERO; self.rules.len()],
-            failures: HashMap::new(),
-        };
-        pass.anywhere()?;
-        pass.by_name()?;
-        let mut seen = Seen::default();
-        let matched = std::mem::take(&mut pass.matched);
-        let times = pass.times.iter().zip(&matched).enumerate().filter(|(_, (time, _))| !time.is_zero());
-        seen.costs = times.map(|(rule, (time, rows))| Cost { rule, matches: rows.len() as u64, time: *time }).collect();
-        for (rule, rows) in matched.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+        let mut pass = Pass::run(self, &events, &active)?;
+        let mut seen = pass.costs();
+        for (rule, rows) in pass.matched() {
             pass.shape(rule, rows, &mut seen.sightings)?;
         }
-        seen.failures = pass
-            .failures
-            .into_iter()
-            .map(|(rule, (rows, error))| Failure { rule: self.rules[rule].rule.id.clone(), rows, error })
-            .collect();
-        seen.failures.sort_by(|a, b| a.rule.cmp(&b.rule));
+        seen.failures = pass.failures();
         Ok(seen)
+    }
+
+    /// The same for who remembers: rules with memory give what their memory needs of an event, and no more. What a
+    /// finding needs beyond that is had from [`RuleSet::sightings`].
+    pub(crate) fn evaluate_to_remember(
+        &self,
+        batch: &RecordBatch,
+        active: impl Fn(usize) -> bool,
+    ) -> Result<(Seen, Vec<Remembered>), DataFusionError> {
+        let events = Events::new(batch.clone());
+        let mut pass = Pass::run(self, &events, &active)?;
+        let mut seen = pass.costs();
+        let mut remembered = Vec::new();
+        for (rule, rows) in pass.matched() {
+            match &self.rules[rule].rule.plan {
+                Some(plan) => remembered.push(pass.remember(rule, plan, rows)?),
+                None => pass.shape(rule, rows, &mut seen.sightings)?,
+            }
+        }
+        seen.failures = pass.failures();
+        Ok((seen, remembered))
+    }
+
+    /// What a finding needs to know of rows that a rule matched.
+    pub(crate) fn sightings(&self, batch: &RecordBatch, rule: usize, rows: Vec<u32>) -> Result<Seen, DataFusionError> {
+        let events = Events::new(batch.clone());
+        let mut pass = Pass::new(self, &events, &|_| true);
+        let mut seen = Seen::default();
+        pass.shape(rule, rows, &mut seen.sightings)?;
+        seen.failures = pass.failures();
+        Ok(seen)
+    }
+}
+
+/// The rows that a rule with memory matched in a batch, with what its memory needs of them.
+pub(crate) struct Remembered {
+    /// The rule's place in the set.
+    pub rule: usize,
+    rows: UInt32Array,
+    ids: StringViewArray,
+    times: TimestampMicrosecondArray,
+    /// The SELECT's columns beside `event_id`, in their order; those that the memory does not need are empty.
+    columns: Vec<Vec<Value>>,
+}
+
+/// One of these rows.
+pub(crate) struct Row<'r> {
+    /// Its place in the batch.
+    pub place: u32,
+    pub id: &'r str,
+    /// µs since the epoch.
+    pub time: i64,
+    /// The values of the SELECT's columns beside `event_id`, in their order; null where the memory needs none.
+    pub evidence: &'r [Value],
+}
+
+impl Remembered {
+    /// Hands out row by row, in the order of the batch.
+    pub fn each<E>(mut self, mut take: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
+        let mut evidence = vec![Value::Null; self.columns.len()];
+        for at in 0..self.rows.len() {
+            for (value, column) in evidence.iter_mut().zip(&mut self.columns) {
+                if let Some(there) = column.get_mut(at) {
+                    *value = std::mem::take(there);
+                }
+            }
+            let (place, id, time) = (self.rows.value(at), self.ids.value(at), self.times.value(at));
+            take(Row { place, id, time, evidence: &evidence })?;
+        }
+        Ok(())
     }
 }
 
@@ -112,6 +166,52 @@ struct Pass<'s, F> {
 }
 
 impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
+    fn new(set: &'s RuleSet, events: &'s Events, active: &'s F) -> Self {
+        Pass {
+            set,
+            active,
+            events,
+            matched: vec![Vec::new(); set.rules.len()],
+            times: vec![Duration::ZERO; set.rules.len()],
+            failures: HashMap::new(),
+        }
+    }
+
+    /// Which rows each rule matches.
+    fn run(set: &'s RuleSet, events: &'s Events, active: &'s F) -> Result<Self, DataFusionError> {
+        let mut pass = Pass::new(set, events, active);
+        pass.anywhere()?;
+        pass.by_name()?;
+        Ok(pass)
+    }
+
+    /// What the rules took, and nothing else yet.
+    fn costs(&self) -> Seen {
+        let times = self.times.iter().zip(&self.matched).enumerate().filter(|(_, (time, _))| !time.is_zero());
+        let cost = |(rule, (time, rows)): (usize, (&Duration, &Vec<u32>))| Cost {
+            rule,
+            matches: rows.len() as u64,
+            time: *time,
+        };
+        Seen { costs: times.map(cost).collect(), ..Seen::default() }
+    }
+
+    /// Rules with the rows that they matched.
+    fn matched(&mut self) -> impl Iterator<Item = (usize, Vec<u32>)> + use<F> {
+        std::mem::take(&mut self.matched).into_iter().enumerate().filter(|(_, rows)| !rows.is_empty())
+    }
+
+    fn failures(self) -> Vec<Failure> {
+        let named = self.failures.into_iter().map(|(rule, (rows, error))| Failure {
+            rule: self.set.rules[rule].rule.id.clone(),
+            rows,
+            error,
+        });
+        let mut failures: Vec<Failure> = named.collect();
+        failures.sort_by(|a, b| a.rule.cmp(&b.rule));
+        failures
+    }
+
     fn anywhere(&mut self) -> Result<(), DataFusionError> {
         self.entries(self.set.anywhere.iter(), self.events, |row| row)
     }
@@ -197,6 +297,33 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
             passed = Some(both);
         }
         Ok(Some(passed))
+    }
+
+    /// Takes what a rule's memory needs of its rows.
+    fn remember(&mut self, place: usize, plan: &Plan, mut rows: Vec<u32>) -> Result<Remembered, DataFusionError> {
+        rows.sort_unstable();
+        let rows = UInt32Array::from(rows);
+        let evidence = &self.set.rules[place].evidence;
+        let needed: Vec<bool> = (0..evidence.len()).map(|column| plan.needs(column)).collect();
+        let wanted = || evidence.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(evidence, _)| evidence);
+        let mut read: Vec<usize> = wanted().flat_map(|e| e.columns().iter().copied()).collect();
+        read.extend(["event_id", "event_time"].map(place_of));
+        let taken = self.events.take(&read, &rows)?;
+        let mut columns = Vec::with_capacity(evidence.len());
+        for (evidence, needed) in evidence.iter().zip(&needed) {
+            if !needed {
+                columns.push(Vec::new());
+                continue;
+            }
+            let (values, failed, error) = evidence.values_or_null(&taken)?;
+            if let Some(error) = error {
+                self.failed(place, failed, &error);
+            }
+            columns.push(values);
+        }
+        let ids = taken.column(place_of("event_id"))?.as_string_view().clone();
+        let times = taken.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone();
+        Ok(Remembered { rule: place, rows, ids, times, columns })
     }
 
     /// Makes sightings of a rule's rows.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use trailhound_store::storable;
 
 use crate::evaluate::Sighting;
 use crate::judgement::Judgement;
@@ -88,9 +89,9 @@ impl Finding {
             kind: rule.header.kind,
             first_time: sighting.event_time,
             last_time: sighting.event_time,
-            account_id: sighting.account_id,
-            region: sighting.region,
-            principal: sighting.principal,
+            account_id: sighting.account_id.as_deref().map(storable),
+            region: sighting.region.as_deref().map(storable),
+            principal: sighting.principal.as_deref().map(storable),
             entity,
             count: 1,
             event_ids: vec![sighting.event_id],

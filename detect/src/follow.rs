@@ -1,5 +1,6 @@
 //! Who follows the findings: told of every change in the transaction that makes it.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 
@@ -12,9 +13,10 @@ use crate::evaluate::Seen;
 use crate::finding::Finding;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
+use crate::severity::Severity;
 
 /// What became of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     Raised,
     Amended,
@@ -40,6 +42,9 @@ pub struct Change {
     /// `None` where a finding is retracted: its rule may be gone.
     pub rule: Option<RuleFacts>,
 }
+
+/// How many findings changed, by rule, severity and what became of them.
+pub type ChangeCounts = BTreeMap<(String, Severity, ChangeKind), u64>;
 
 /// What a message to people needs of a rule, beside what stands in its findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +81,6 @@ pub trait Follower: Send + Sync + Debug {
     /// Called with what a rule set saw in a batch, before it is written anywhere: for who counts what rules cost.
     fn evaluated(&self, _set: &RuleSet, _seen: &Seen) {}
 
-    /// Called when such a transaction is durable: work that it left may begin.
-    fn committed(&self) {}
+    /// Called when such a transaction is durable, with how many findings changed in it: work that it left may begin.
+    fn committed(&self, _counts: &ChangeCounts) {}
 }

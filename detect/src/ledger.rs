@@ -164,10 +164,27 @@ impl FindingsLedger {
         Ok(cursors)
     }
 
-    /// Moves every cursor that is behind `version` up to it.
-    pub(crate) async fn advance(&self, transaction: &mut Transaction<'static, Any>, version: i64) -> Result<()> {
-        sqlx::query("UPDATE rule_cursors SET applied_to = $1 WHERE applied_to < $1")
+    /// The version that every rule has been evaluated up to.
+    pub async fn applied_to(&self) -> Result<i64> {
+        let fail = self.fail("look cursors up");
+        let row = sqlx::query("SELECT MIN(applied_to) FROM rule_cursors")
+            .fetch_one(self.ledger.pool())
+            .await
+            .map_err(&fail)?;
+        let least: Option<i64> = row.try_get(0).map_err(&fail)?;
+        Ok(least.unwrap_or(-1))
+    }
+
+    /// Moves every cursor from `least` on that is behind `version` up to it.
+    pub(crate) async fn advance(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        least: i64,
+        version: i64,
+    ) -> Result<()> {
+        sqlx::query("UPDATE rule_cursors SET applied_to = $1 WHERE applied_to < $1 AND applied_to >= $2")
             .bind(version)
+            .bind(least)
             .execute(&mut **transaction)
             .await
             .map_err(self.fail("advance cursors"))?;

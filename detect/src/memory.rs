@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::{DetectError, Result};
-use crate::evaluate::Sighting;
+use crate::evaluate::{Remembered, Sighting};
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
-use crate::state::{Claim, State};
+use crate::state::{Claim, Event, Plan, State};
 
 /// Memory for what is hot, unless said otherwise.
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
@@ -24,7 +25,7 @@ const SLOT_BYTES: usize = 160;
 const COLD: TableDefinition<&[u8], &[u8]> = TableDefinition::new("cold");
 
 /// A rule's version and an entity: both by hash.
-type Key = (u64, u128);
+pub(crate) type Key = (u64, u128);
 
 /// What is known of one entity of one rule.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +42,7 @@ struct Slot {
 /// What a rule claims of one entity: everything whose last event lies at or behind `from`.
 #[derive(Debug)]
 pub(crate) struct Verdict {
+    pub key: Key,
     /// The rule's place in the set.
     pub rule: usize,
     pub entity: String,
@@ -97,23 +99,35 @@ impl Memory {
         }
     }
 
-    /// Adds an event that its rule did not see before. Gives its entity if the event counts.
-    pub fn add(&mut self, rule: &Rule, sighting: &Sighting) -> Result<Option<String>> {
+    /// Adds rows that their rule did not see before; `counted` hears the place of each that counts, and whose it is.
+    pub fn remember(&mut self, rule: &Rule, remembered: Remembered, mut counted: impl FnMut(Key, u32)) -> Result<()> {
+        let Some(plan) = &rule.plan else { return Ok(()) };
+        let rule = rule_key(rule);
+        remembered.each(|row| {
+            if let Some(key) = self.add(rule, plan, row.time, row.id, row.evidence)? {
+                counted(key, row.place);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds an event that its rule did not see before. Gives whose it is, if it counts.
+    pub fn add_sighting(&mut self, rule: &Rule, sighting: &Sighting) -> Result<Option<Key>> {
         let Some(plan) = &rule.plan else { return Ok(None) };
-        let (Some(entity), Some(event)) = (plan.entity(sighting), plan.event(sighting)) else { return Ok(None) };
-        let key = (rule_key(rule), xxh3_128(entity.as_bytes()));
-        let slot = self.slot(key, || Slot {
-            bytes: SLOT_BYTES + entity.len(),
-            entity: entity.clone(),
-            state: plan.begin(),
-            used: 0,
-        })?;
-        let grown = slot.state.add(plan, &event);
+        self.add(rule_key(rule), plan, sighting.event_time, &sighting.event_id, &sighting.evidence)
+    }
+
+    fn add(&mut self, rule: u64, plan: &Plan, time: i64, id: &str, evidence: &[Value]) -> Result<Option<Key>> {
+        let (Some(entity), Some(facts)) = (plan.entity(evidence), plan.facts(evidence)) else { return Ok(None) };
+        let key = (rule, xxh3_128(entity.as_bytes()));
+        let begin = || Slot { bytes: SLOT_BYTES + entity.len(), entity, state: plan.begin(), used: 0 };
+        let slot = self.slot(key, begin)?;
+        let grown = slot.state.add(plan, &Event { time, id, facts });
         slot.bytes += grown;
         self.bytes += grown;
-        let from = self.dirty.entry(key).or_insert(event.time);
-        *from = event.time.min(*from);
-        Ok(Some(entity))
+        let from = self.dirty.entry(key).or_insert(time);
+        *from = time.min(*from);
+        Ok(Some(key))
     }
 
     /// Judges every entity that gained events since this was last asked, in an order that depends on nothing else.
@@ -125,7 +139,7 @@ impl Memory {
             let Some(plan) = set.at(rule).plan.as_ref() else { continue };
             let slot = self.slot(key, || unreachable!("what is dirty was added"))?;
             let (from, claims) = slot.state.judge(plan, from);
-            verdicts.push(Verdict { rule, entity: slot.entity.clone(), from, claims });
+            verdicts.push(Verdict { key, rule, entity: slot.entity.clone(), from, claims });
             self.settle()?;
         }
         Ok(verdicts)

@@ -10,13 +10,10 @@ use serde_json::Value;
 
 use crate::evaluate::Sighting;
 use crate::finding::{self, Finding};
-use crate::memory::Verdict;
+use crate::memory::{Key, Verdict};
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::state::{Claim, Which};
-
-/// Sightings that have just come, by rule (its place in the set) and entity.
-pub(crate) type Fresh = HashMap<(usize, String), Vec<Sighting>>;
 
 /// A claim whose events must be read again.
 #[derive(Debug)]
@@ -39,13 +36,12 @@ pub(crate) struct Revision {
 }
 
 impl Revision {
-    /// Compares what a rule claims of an entity with the findings of the rule's generation that are there.
-    pub fn compare(&mut self, set: &RuleSet, verdict: Verdict, stored: Vec<Finding>, fresh: &Fresh) {
+    /// Compares what a rule claims of an entity with the findings of the rule's generation that are there; `fresh` are
+    /// the entity's events that have just come.
+    pub fn compare(&mut self, set: &RuleSet, verdict: Verdict, stored: Vec<Finding>, fresh: &[Sighting]) {
         let rule = set.at(verdict.rule);
         let mut stored: BTreeMap<String, Finding> = stored.into_iter().map(|f| (f.id.clone(), f)).collect();
         let entity: BTreeMap<String, Value> = serde_json::from_str(&verdict.entity).unwrap_or_default();
-        let none = Vec::new();
-        let fresh = fresh.get(&(verdict.rule, verdict.entity.clone())).unwrap_or(&none);
         for claim in verdict.claims {
             let there = stored.remove(&finding::id(rule, &entity, &claim.what));
             let new: Vec<&Sighting> = match &rule.plan {
@@ -138,21 +134,22 @@ pub(crate) fn findings_of(
     sightings: Vec<Sighting>,
 ) -> crate::error::Result<BTreeMap<String, (usize, Finding)>> {
     let mut memory = crate::memory::Memory::new(usize::MAX);
-    let mut fresh = Fresh::new();
+    let mut fresh: HashMap<Key, Vec<Sighting>> = HashMap::new();
     let mut found = finding::Folded::new();
     let mut alone = Vec::new();
     for sighting in sightings {
         let rule = set.at(sighting.rule);
         if rule.plan.is_none() {
             alone.push(sighting);
-        } else if let Some(entity) = memory.add(rule, &sighting)? {
-            fresh.entry((sighting.rule, entity)).or_default().push(sighting);
+        } else if let Some(key) = memory.add_sighting(rule, &sighting)? {
+            fresh.entry(key).or_default().push(sighting);
         }
     }
     finding::fold(set, alone, &mut found);
     let mut revision = Revision::default();
     for verdict in memory.judge(set)? {
-        revision.compare(set, verdict, Vec::new(), &fresh);
+        let of_entity = fresh.remove(&verdict.key).unwrap_or_default();
+        revision.compare(set, verdict, Vec::new(), &of_entity);
     }
     debug_assert!(revision.wanted.is_empty(), "all events were at hand");
     found.extend(revision.write.into_iter().map(|(place, finding)| (finding.id.clone(), (place, finding))));

@@ -118,19 +118,24 @@ impl Plan {
         })
     }
 
+    /// Whether the memory needs this column of the SELECT's, beside `event_id`.
+    pub fn needs(&self, column: usize) -> bool {
+        self.columns.contains(&column) || self.entity.iter().any(|(_, place)| *place == column)
+    }
+
     /// Whose event it is, as the ledger writes it: columns by name. None if every column is null: then it is nobody's.
-    pub fn entity(&self, sighting: &Sighting) -> Option<String> {
+    pub fn entity(&self, evidence: &[Value]) -> Option<String> {
         let values: BTreeMap<&str, &Value> =
-            self.entity.iter().map(|(name, i)| (name.as_str(), &sighting.evidence[*i])).collect();
+            self.entity.iter().map(|(name, i)| (name.as_str(), &evidence[*i])).collect();
         if values.values().all(|v| v.is_null()) {
             return None;
         }
         Some(serde_json::to_string(&values).expect("JSON values are written as JSON"))
     }
 
-    /// What the kind needs of a sighting; none if it says nothing to it.
-    pub fn event<'s>(&self, sighting: &'s Sighting) -> Option<Event<'s>> {
-        let mut values = self.columns.iter().map(|i| &sighting.evidence[*i]);
+    /// What the kind needs of an event; none if it says nothing to it.
+    pub fn facts(&self, evidence: &[Value]) -> Option<Facts> {
+        let mut values = self.columns.iter().map(|i| &evidence[*i]);
         let facts = match &self.judgement {
             Judgement::Match { .. } => return None,
             Judgement::Threshold { having, .. } => {
@@ -155,7 +160,7 @@ impl Plan {
             }
             Judgement::Travel(_) => Facts::Place(values.next()?.as_f64()?, values.next()?.as_f64()?),
         };
-        Some(Event { time: sighting.event_time, id: &sighting.event_id, facts })
+        Some(facts)
     }
 
     /// Whether a claim counts this event of its entity.
@@ -167,7 +172,7 @@ impl Plan {
             Which::All => true,
             Which::Ids(ids) => ids.contains(&sighting.event_id),
             Which::Value(wanted) => {
-                matches!(self.event(sighting).map(|e| e.facts), Some(Facts::Value(value)) if value == *wanted)
+                matches!(self.facts(&sighting.evidence), Some(Facts::Value(value)) if value == *wanted)
             }
         }
     }

@@ -71,6 +71,16 @@ impl Metrics {
         })
     }
 
+    /// What is counted of a queue begins at zero, so that the first failure is an increase.
+    pub(crate) fn queue(&self, queue: &str) {
+        for counter in [&self.received, &self.deleted, &self.returned, &self.delete_failures] {
+            counter.with_label_values(&[queue]);
+        }
+        for result in ["ok", "failed"] {
+            self.extensions.with_label_values(&[queue, result]);
+        }
+    }
+
     /// Metrics that nobody scrapes, for commands that are no service.
     pub fn unregistered() -> Self {
         Self::new(&Registry::new()).expect("an empty registry takes every name once")

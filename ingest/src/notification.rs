@@ -79,9 +79,9 @@ impl Announced {
     /// already need not be fetched again.
     pub fn id(&self) -> Option<ObjectId> {
         let identity = match (&self.version_id, &self.etag) {
-            (Some(version), _) => format!("version:{version}"),
-            (None, Some(etag)) => format!("etag:{etag}"),
-            (None, None) => return None,
+            (Some(version), _) if version != "null" => format!("version:{version}"),
+            (_, Some(etag)) => format!("etag:{etag}"),
+            (_, None) => return None,
         };
         Some(ObjectId { bucket: self.bucket.clone(), key: self.key.clone(), identity })
     }
@@ -290,12 +290,12 @@ impl Seen {
     }
 
     fn announce(&mut self, object: Announced) {
-        let fit = |key: &str| !key.is_empty() && key.len() <= KEY_BYTES_MAX;
+        let fit = |key: &str| !key.is_empty() && key.len() <= KEY_BYTES_MAX && !key.contains('\0');
         if !is_bucket(&object.bucket) {
             return self.unknown("bad_name", "the bucket's name is none that S3 allows");
         }
         if !fit(&object.key) {
-            return self.unknown("bad_name", "the object's key is empty or too long");
+            return self.unknown("bad_name", "the object's key is empty, too long or has a NUL in it");
         }
         // Folder markers are empty. A log that is empty has been tampered with, and is read, to be parked.
         if object.bytes == Some(0) && !matches!(key::parse(&object.key), Key::Log(_)) {

@@ -280,6 +280,7 @@ impl Queue {
         }
         let seconds = if seconds == 0 { VISIBILITY_SECONDS_DEFAULT } else { seconds };
         shared.visibility_seconds = AtomicU32::new(seconds);
+        shared.metrics.queue(&shared.name);
         let shared = Arc::new(shared);
         let ended = CancellationToken::new();
         let mut tasks = JoinSet::new();

@@ -26,6 +26,8 @@ use crate::clock::now_micros;
 
 /// A range of days that is asked for by mistake would be cut into units without end.
 const UNITS_MAX: usize = 100_000;
+/// Objects that are looked up and fetched together; the queue comes first again after each.
+const OBJECTS_AT_ONCE: usize = 16;
 /// Units that are worked on at once, and looked up at once.
 const UNITS_AT_ONCE: usize = 16;
 const UNITS_LOOKED_UP: i64 = 64;
@@ -205,14 +207,15 @@ impl Backfills {
         let mut token = None;
         loop {
             let page = self.clients.list(&unit.bucket, &unit.prefix, token).await?;
-            for listed in &page.listed {
-                let announced = Announced::listed(&unit.bucket, listed);
+            for listed in page.listed.chunks(OBJECTS_AT_ONCE) {
                 tokio::select! {
                     () = cancel.cancelled() => anyhow::bail!("the service is stopping"),
                     () = fetcher.idle() => {}
                 }
-                fetcher.fetch(announced, first.another(), cancel).await;
-                objects.fetch_add(1, Ordering::Relaxed);
+                let announced =
+                    listed.iter().map(|listed| (Announced::listed(&unit.bucket, listed), first.another())).collect();
+                fetcher.fetch(announced, cancel).await;
+                objects.fetch_add(listed.len() as u64, Ordering::Relaxed);
             }
             token = page.next;
             if token.is_none() {

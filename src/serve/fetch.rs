@@ -1,8 +1,11 @@
 //! Announced objects are fetched, within the limits of bytes in flight, and handed to the keeper.
 //!
-//! Each object ends in one of three ways: it is fetched; it can not be had and its account is parked; or it could not be had now, then its ticket is dropped and the message comes again. An error of
-//! configuration halts all intake (see [`super::halt`]) while the object that met it is tried again from time to time.
+//! What is known already is not fetched again: what the ledger has, and what is [on its way](super::underway).
+//! Each object ends in one of three ways: it is fetched; it can not be had and its account is parked; or it could not be
+//! had now, then its ticket is dropped and the message comes again. An error of configuration halts all intake (see
+//! [`super::halt`]) while the object that met it is tried again from time to time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +14,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use trailhound_ingest::notification::Announced;
 use trailhound_ingest::source::{Clients, FetchOutcome};
-use trailhound_ingest::{Batch, Limits};
+use trailhound_ingest::{Batch, Limits, ObjectId, ObjectOutcome};
+use trailhound_store::Ledger;
 
 use super::delivery::Ticket;
 use super::halt::Halt;
 use super::keeper::Work;
 use super::metrics::Metrics;
+use super::underway::Underway;
 use crate::decoders::Job;
 
 /// Permits are counted in units of this, so that a large object does not need millions of them.
@@ -30,6 +35,8 @@ const IDLE_SHARE: usize = 2;
 
 pub struct Fetcher {
     clients: Clients,
+    ledger: Ledger,
+    underway: Arc<Underway>,
     limits: Limits,
     permits: Arc<Semaphore>,
     permits_max: usize,
@@ -50,6 +57,8 @@ pub struct FetchLimits {
 impl Fetcher {
     pub fn new(
         clients: Clients,
+        ledger: Ledger,
+        underway: Arc<Underway>,
         may: FetchLimits,
         work: mpsc::Sender<Work>,
         halt: Arc<Halt>,
@@ -58,6 +67,8 @@ impl Fetcher {
         let permits_max = (may.in_flight_bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS as u64) as usize;
         Self {
             clients,
+            ledger,
+            underway,
             limits: may.limits,
             permits: Arc::new(Semaphore::new(permits_max)),
             permits_max,
@@ -80,8 +91,44 @@ impl Fetcher {
         }
     }
 
-    /// Begins to fetch an object as soon as there is room, and returns then. Cancelling before that drops the ticket.
-    pub async fn fetch(self: &Arc<Self>, announced: Announced, ticket: Ticket, cancel: &CancellationToken) {
+    /// Begins to fetch, as soon as there is room, each of these objects that is not known; returns when all have begun.
+    /// Cancelling before that drops the tickets.
+    pub async fn fetch(self: &Arc<Self>, announced: Vec<(Announced, Ticket)>, cancel: &CancellationToken) {
+        let ids: Vec<Option<ObjectId>> = announced.iter().map(|(announced, _)| announced.id()).collect();
+        let known = self.durable(&ids).await;
+        for ((announced, ticket), id) in announced.into_iter().zip(ids) {
+            let ticket = match id {
+                Some(id) if known.contains(&id) => {
+                    self.underway.repeated(id, 1);
+                    ticket.done();
+                    continue;
+                }
+                Some(id) => match self.underway.join(id, ticket) {
+                    Some(ticket) => ticket,
+                    None => continue,
+                },
+                None => ticket,
+            };
+            self.begin(announced, ticket, cancel).await;
+        }
+    }
+
+    /// Those of the objects that were read before. One that is parked may be there now, so it is fetched.
+    async fn durable(&self, ids: &[Option<ObjectId>]) -> HashSet<ObjectId> {
+        let ids: Vec<&ObjectId> = ids.iter().flatten().collect();
+        match self.ledger.known(&ids).await {
+            Ok(known) => {
+                known.into_iter().filter(|(_, k)| k.outcome != ObjectOutcome::Parked).map(|(id, _)| id).collect()
+            }
+            Err(error) => {
+                // The keeper asks again before it keeps anything.
+                tracing::debug!("known objects are fetched too: {error}");
+                HashSet::new()
+            }
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, announced: Announced, ticket: Ticket, cancel: &CancellationToken) {
         let held = announced.bytes.unwrap_or(UNTOLD_BYTES).min(self.limits.whole_bytes_max as u64);
         let units = (held / PERMIT_BYTES + 1).min(self.permits_max as u64) as u32;
         let room = async {

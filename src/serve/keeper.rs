@@ -5,6 +5,8 @@
 //! Work ─► known? ─► decoders ─► append ─► commit ─► tickets done (the message may go) ─► detect
 //!            └─ yes, durable: done at once; yes, on its way: waits for that commit
 //! ```
+//! Most of what is known is not even fetched (see [`super::fetch`]); here it is known for sure, by what was fetched.
+//!
 //! An error of the store closes it. Then all tickets are dropped, so that the messages come again, intake is halted,
 //! and the store is opened anew until that succeeds: opening finds all of a commit or none of it.
 
@@ -15,8 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use trailhound_detect::{Detector, RuleSet};
-use trailhound_ingest::{Batch, Geo, Limits, ObjectId};
+use trailhound_detect::{Detector, Failure, RuleSet};
+use trailhound_ingest::{Batch, Geo, Limits, ObjectId, ObjectOutcome};
 use trailhound_store::{Accounting, Commit, Kept, ParkedMessage, Store, StoreOptions, crash};
 
 use super::delivery::Ticket;
@@ -24,6 +26,7 @@ use super::halt::Halt;
 use super::http::Beat;
 use super::metrics::Metrics;
 use super::sources::Sources;
+use super::underway::Underway;
 use crate::clock::now_micros;
 use crate::decoders::{Decoders, Job};
 
@@ -52,10 +55,20 @@ pub enum Work {
 
 /// What others ask of the keeper. Each is answered between two steps.
 pub enum Request {
-    /// Puts another rule set in place; answered when what it changes is evaluated over the whole table.
-    Rules(Box<RuleSet>, oneshot::Sender<Result<(), String>>),
-    /// The accounting identity, from durable state, and the bytes of the ledger.
-    Accounting(oneshot::Sender<Result<(Accounting, u64), String>>),
+    /// Puts another rule set in place; answered when what it changes is evaluated over the whole table, or when that
+    /// failed and is tried again from time to time.
+    Rules(Box<RuleSet>, oneshot::Sender<()>),
+    /// How the store and the rules stand.
+    Standing(oneshot::Sender<Result<Standing, String>>),
+}
+
+/// How the store and the rules stand.
+pub struct Standing {
+    /// From durable state.
+    pub accounting: Accounting,
+    pub ledger_bytes: u64,
+    /// Rules that failed on rows since they are at work.
+    pub rule_failures: Vec<Failure>,
 }
 
 /// What the keeper needs to open a store with a detector over it.
@@ -73,6 +86,7 @@ pub struct Keeper {
     pub options: KeeperOptions,
     pub open_detector: OpenDetector,
     pub sources: Arc<Sources>,
+    pub underway: Arc<Underway>,
     pub beat: Arc<Beat>,
     pub halt: Arc<Halt>,
     pub metrics: Arc<Metrics>,
@@ -146,6 +160,7 @@ impl Keeper {
                 },
                 Some(request) = requests.recv() => self.answer(&mut bench, request).await,
                 _ = tick.tick() => {
+                    self.count_repeated(&mut bench);
                     if bench.pending_since.is_some_and(|since| since.elapsed() >= self.options.flush_every) {
                         self.flush(&mut bench).await?;
                     }
@@ -160,6 +175,7 @@ impl Keeper {
                 },
             }
         }
+        self.count_repeated(&mut bench);
         bench.decoders.join().await?;
         let kept = bench.store.flush().await?;
         let mut rest = bench.waiting;
@@ -188,26 +204,45 @@ impl Keeper {
         let ids: Vec<&ObjectId> = objects.iter().map(|(job, _)| &job.fetched.id).collect();
         let known = bench.store.known_among(&ids).await?;
         for (job, ticket) in objects {
-            match bench.waiting.entry(job.fetched.id.clone()) {
+            let id = job.fetched.id.clone();
+            match (bench.waiting.entry(id.clone()), known.get(&id)) {
                 // On its way already: both deliveries end with the one commit.
-                Entry::Occupied(mut waiting) => {
-                    bench.store.note_duplicate(&job.fetched.id);
-                    self.metrics.object("duplicate", "");
+                (Entry::Occupied(mut waiting), _) => {
                     waiting.get_mut().push(ticket);
+                    self.repeated(bench, &id, 1);
                 }
-                Entry::Vacant(_) if known.contains_key(&job.fetched.id) => {
-                    bench.store.note_duplicate(&job.fetched.id);
-                    self.metrics.object("duplicate", "");
-                    bench.pending_since.get_or_insert_with(Instant::now);
+                // What could not be had when it was parked is there now.
+                (Entry::Vacant(waiting), Some(parked))
+                    if parked.outcome == ObjectOutcome::Parked && parked.received == 0 =>
+                {
+                    waiting.insert(vec![ticket]);
+                    bench.store.note_duplicates(&id, 1);
+                    bench.decoders.send(job)?;
+                }
+                (Entry::Vacant(_), Some(_)) => {
                     ticket.done();
+                    self.repeated(bench, &id, 1);
                 }
-                Entry::Vacant(waiting) => {
+                (Entry::Vacant(waiting), None) => {
                     waiting.insert(vec![ticket]);
                     bench.decoders.send(job)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Counts further deliveries of a known object.
+    fn repeated(&self, bench: &mut Bench, id: &ObjectId, times: u64) {
+        bench.store.note_duplicates(id, times);
+        bench.pending_since.get_or_insert_with(Instant::now);
+        self.metrics.duplicate_objects(times);
+    }
+
+    fn count_repeated(&self, bench: &mut Bench) {
+        for (id, times) in self.underway.take_repeated() {
+            self.repeated(bench, &id, times);
+        }
     }
 
     /// Keeps the account of an object that cannot be had. One that was read before stays as it was read.
@@ -246,7 +281,7 @@ impl Keeper {
         self.settle(&mut bench.waiting, &kept).await;
         if let Some(commit) = &kept.commit {
             self.metrics.committed(commit, took);
-            self.detect(bench, commit).await;
+            self.detect(bench, commit, &kept.objects).await;
         }
         Ok(())
     }
@@ -270,13 +305,13 @@ impl Keeper {
     }
 
     /// Evaluates a commit. A failure costs nothing but time: the table is the stream, and the cursor stands before it.
-    async fn detect(&self, bench: &mut Bench, commit: &Commit) {
+    async fn detect(&self, bench: &mut Bench, commit: &Commit, objects: &[ObjectId]) {
         if bench.behind.is_some() {
             return;
         }
         let begun = Instant::now();
         match bench.detector.commit(&bench.store, commit).await {
-            Ok(_) => self.metrics.found(begun.elapsed()),
+            Ok(_) => self.metrics.found(objects, begun.elapsed()),
             Err(error) => {
                 tracing::error!("findings wait, the rules could not be evaluated: {:#}", anyhow::Error::from(error));
                 bench.behind = Some(Instant::now());
@@ -300,14 +335,18 @@ impl Keeper {
         match request {
             Request::Rules(rules, answer) => {
                 bench.detector.swap(*rules);
-                let caught_up = bench.detector.catch_up(&bench.store).await;
-                bench.behind = caught_up.is_err().then(Instant::now);
-                let told = caught_up.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)));
+                self.catch_up(bench).await;
                 // Whoever asked may have gone; the rules are in place all the same.
-                let _ = answer.send(told);
+                let _ = answer.send(());
             }
-            Request::Accounting(answer) => {
-                let asked = async { Ok((bench.store.accounting().await?, bench.store.ledger().bytes().await?)) };
+            Request::Standing(answer) => {
+                let asked = async {
+                    Ok(Standing {
+                        accounting: bench.store.accounting().await?,
+                        ledger_bytes: bench.store.ledger().bytes().await?,
+                        rule_failures: bench.detector.failures(),
+                    })
+                };
                 let told = asked
                     .await
                     .map_err(|error: trailhound_store::StoreError| format!("{:#}", anyhow::Error::from(error)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use trailhound_ingest::notification::{self, Notification};
+use trailhound_ingest::notification::{self, Announced, Notification};
 use trailhound_ingest::queue::Message;
 use trailhound_store::ParkedMessage;
 
@@ -14,6 +14,9 @@ use super::fetch::Fetcher;
 use super::keeper::Work;
 use super::metrics::Metrics;
 use super::watch::ClockSkew;
+
+/// Messages that are taken at once, so that what they announce is looked up in the ledger together.
+const MESSAGES_AT_ONCE: usize = 100;
 
 pub struct Messages {
     pub fetcher: Arc<Fetcher>,
@@ -27,15 +30,18 @@ pub struct Messages {
 impl Messages {
     /// Takes messages until cancelled; those that were not begun by then are handed back at once.
     pub async fn run(self, mut messages: mpsc::Receiver<Message>, cancel: CancellationToken) {
+        let mut taken = Vec::with_capacity(MESSAGES_AT_ONCE);
         loop {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
-                message = messages.recv() => match message {
-                    Some(message) => self.take(message, &cancel).await,
-                    None => return,
-                },
+                count = messages.recv_many(&mut taken, MESSAGES_AT_ONCE) => if count == 0 { return },
             }
+            let mut announced = Vec::with_capacity(taken.len());
+            for message in taken.drain(..) {
+                self.take(message, &cancel, &mut announced).await;
+            }
+            self.fetcher.fetch(announced, &cancel).await;
         }
         messages.close();
         while let Some(message) = messages.recv().await {
@@ -43,7 +49,8 @@ impl Messages {
         }
     }
 
-    async fn take(&self, message: Message, cancel: &CancellationToken) {
+    /// What a message announces is added to `announced`, each object with its ticket.
+    async fn take(&self, message: Message, cancel: &CancellationToken, announced: &mut Vec<(Announced, Ticket)>) {
         let (objects, unknown) = match notification::read(&message.body) {
             Ok(Notification::Nothing { reason }) => {
                 tracing::debug!(message = message.id, reason, "nothing to read");
@@ -80,7 +87,7 @@ impl Messages {
         }
         for object in objects {
             self.metrics.received_lag(&object.key, sent_time.unwrap_or(received_time), received_time);
-            self.fetcher.fetch(object, first.another(), cancel).await;
+            announced.push((object, first.another()));
         }
         first.done();
     }

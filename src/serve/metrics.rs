@@ -27,13 +27,15 @@ pub struct Metrics {
     commits: IntCounter,
     commit_seconds: Histogram,
     table_version: IntGauge,
+    pub table_files: IntGauge,
+    pub files_compacted: IntCounter,
     pub ledger_bytes: IntGauge,
     pub accounting_holds: IntGauge,
     findings: IntCounterVec,
     rule_matches: IntCounterVec,
     rule_seconds: prometheus::CounterVec,
     rule_failures: IntCounterVec,
-    pub rules: IntGauge,
+    rules: IntGauge,
     reloads: IntCounterVec,
     pub watch: IntGaugeVec,
     pub halted: IntGauge,
@@ -71,6 +73,9 @@ impl Metrics {
         registry.register(Box::new(commit_seconds.clone()))?;
         let commits = IntCounter::new("trailhound_commits_total", "Commits of the table by this process")?;
         registry.register(Box::new(commits.clone()))?;
+        let files_compacted =
+            IntCounter::new("trailhound_files_compacted_total", "Files of the table that were made into larger ones")?;
+        registry.register(Box::new(files_compacted.clone()))?;
         let rule_seconds = prometheus::CounterVec::new(
             Opts::new("trailhound_rule_seconds_total", "Time spent evaluating a rule"),
             &["rule"],
@@ -96,6 +101,8 @@ impl Metrics {
             commits,
             commit_seconds,
             table_version: gauge("trailhound_table_version", "The table's version as this process knows it")?,
+            table_files: gauge("trailhound_table_files", "Files of the table, as upkeep saw it last")?,
+            files_compacted,
             ledger_bytes: gauge("trailhound_ledger_bytes", "Size of the ledger")?,
             accounting_holds: gauge("trailhound_accounting_holds", "1 while everything received is accounted for")?,
             findings: counter("trailhound_findings_total", "Changes of findings", &["rule", "severity", "change"])?,
@@ -110,9 +117,9 @@ impl Metrics {
         })
     }
 
-    /// An object that was not read here: known already, or without content.
-    pub fn object(&self, outcome: &str, reason: &str) {
-        self.objects.with_label_values(&[outcome, reason]).inc();
+    /// Further deliveries of known objects.
+    pub fn duplicate_objects(&self, times: u64) {
+        self.objects.with_label_values(&["duplicate", ""]).inc_by(times);
     }
 
     /// An object that was read.
@@ -122,7 +129,7 @@ impl Metrics {
             ObjectOutcome::Skipped => "skipped",
             ObjectOutcome::Parked => "parked",
         };
-        self.object(outcome, report.reason.as_deref().unwrap_or(""));
+        self.objects.with_label_values(&[outcome, report.reason.as_deref().unwrap_or("")]).inc();
         self.records.with_label_values(&["received"]).inc_by(report.records_received);
         self.records.with_label_values(&["skipped"]).inc_by(report.records_skipped.values().sum());
         self.records.with_label_values(&["parked"]).inc_by(report.parked.len() as u64);
@@ -156,9 +163,14 @@ impl Metrics {
         self.stage_lag(&id.key, "kept", now - received_time);
     }
 
-    /// The rules saw a commit.
-    pub fn found(&self, took: Duration) {
+    /// The rules saw a commit, with these objects.
+    pub fn found(&self, objects: &[ObjectId], took: Duration) {
         self.stage.with_label_values(&["found"]).observe(took.as_secs_f64());
+        for id in objects {
+            if let Key::Log(log) = key::parse(&id.key) {
+                self.lag.with_label_values(&["found", log.account_id, log.region]).set(took.as_secs_f64());
+            }
+        }
     }
 
     fn stage_lag(&self, key: &str, stage: &str, micros: i64) {
@@ -179,9 +191,19 @@ impl Metrics {
         self.reloads.with_label_values(&[what, if accepted { "ok" } else { "refused" }]).inc();
     }
 
-    /// A finding was raised, amended or retracted.
-    pub fn finding(&self, rule: &str, severity: &str, change: &str) {
-        self.findings.with_label_values(&[rule, severity, change]).inc();
+    /// Findings were raised, amended or retracted.
+    pub fn findings(&self, rule: &str, severity: &str, change: &str, count: u64) {
+        self.findings.with_label_values(&[rule, severity, change]).inc_by(count);
+    }
+
+    /// These rules are at work. What is counted of each begins at zero, so that its first failure is an increase.
+    pub fn rules_at_work(&self, ids: &[String]) {
+        self.rules.set(ids.len() as i64);
+        for id in ids {
+            self.rule_matches.with_label_values(&[id]);
+            self.rule_seconds.with_label_values(&[id]);
+            self.rule_failures.with_label_values(&[id]);
+        }
     }
 
     /// What evaluating a rule took in a batch.

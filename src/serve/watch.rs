@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use trailhound_alert::Alerts;
+use trailhound_alert::{self as alert, Alerts};
 use trailhound_ingest::Queue;
 
 use super::halt::Halt;
-use super::keeper::Request;
+use super::keeper::{Request, Standing};
 use super::metrics::Metrics;
 use super::sources::Sources;
 use crate::clock::now_micros;
@@ -22,8 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 const ACCOUNT_EVERY: Duration = Duration::from_secs(300);
 /// A message that waits longer than this is not being worked on.
 const QUEUE_AGE_SECONDS_MAX: f64 = 900.0;
-/// Kinds of warnings, as the metric `trailhound_watch` names them.
-const KINDS: &[&str] = &["silent_source", "parked", "sink", "queue_age", "clock_skew", "intake", "accounting"];
+/// Kinds of warnings that are opened and closed here, as the metric `trailhound_watch` names them.
+const KINDS: &[&str] = &["silent_source", "parked", "queue_age", "clock_skew", "intake", "accounting", "rule"];
+/// The kind that is opened and closed where it is met, by the workers of the sinks.
+const SINK: &str = "sink";
 
 pub struct Watch {
     pub alerts: Arc<Alerts>,
@@ -62,7 +64,11 @@ type Warnings = Vec<(&'static str, String, String)>;
 impl Watch {
     /// Looks until cancelled.
     pub async fn run(self, cancel: CancellationToken) {
+        // What the process before us left open ends with the first look that does not find it.
         let mut open: BTreeSet<(&'static str, String)> = BTreeSet::new();
+        for watch in self.open_watches().await {
+            open.extend(KINDS.iter().find(|kind| **kind == watch.kind).map(|kind| (*kind, watch.key)));
+        }
         let mut account: Option<(Instant, Warnings)> = None;
         loop {
             let mut warnings = self.quick().await;
@@ -122,11 +128,11 @@ impl Watch {
     async fn account(&self) -> Warnings {
         let mut warnings = Warnings::new();
         let (answer, answered) = oneshot::channel();
-        if self.keeper.send(Request::Accounting(answer)).await.is_err() {
+        if self.keeper.send(Request::Standing(answer)).await.is_err() {
             return warnings;
         }
         match answered.await {
-            Ok(Ok((accounting, ledger_bytes))) => {
+            Ok(Ok(Standing { accounting, ledger_bytes, rule_failures })) => {
                 self.metrics.accounting_holds.set(i64::from(accounting.holds()));
                 self.metrics.ledger_bytes.set(ledger_bytes as i64);
                 if !accounting.holds() {
@@ -139,6 +145,13 @@ impl Watch {
                             format!("{count} {what} are parked: {reason}; `trailhound replay` once that is mended");
                         warnings.push(("parked", format!("{what}/{reason}"), text));
                     }
+                }
+                for failure in rule_failures {
+                    let text = format!(
+                        "the rule {} failed on {} events, and its other findings stand: {}",
+                        failure.rule, failure.rows, failure.error
+                    );
+                    warnings.push(("rule", failure.rule, text));
                 }
             }
             Ok(Err(error)) => tracing::warn!("the accounting cannot be read: {error}"),
@@ -159,10 +172,18 @@ impl Watch {
                 tracing::warn!(kind, "a warning of the service itself was not noted: {error}");
             }
         }
-        for kind in KINDS {
-            let count = now.iter().filter(|(other, _)| other == kind).count();
+        let watches = self.open_watches().await;
+        for kind in KINDS.iter().chain([&SINK]) {
+            let count = watches.iter().filter(|watch| watch.kind == *kind).count();
             self.metrics.watch.with_label_values(&[kind]).set(count as i64);
         }
         *open = now;
+    }
+
+    async fn open_watches(&self) -> Vec<alert::Watch> {
+        self.alerts.open_watches().await.unwrap_or_else(|error| {
+            tracing::warn!("the warnings of the service itself cannot be read: {error}");
+            Vec::new()
+        })
     }
 }

@@ -14,6 +14,8 @@ use std::sync::{LazyLock, Mutex};
 /// - `store.ledger_open`: the ledger's transaction is filled but not committed;
 /// - `store.noted`: table and ledger agree, nobody was told;
 /// - `store.checkpointed`: a checkpoint of the table's log was written;
+/// - `upkeep.written`: a compacted file is written, no commit names it;
+/// - `upkeep.committed`: the table has the compacted file instead of those that it was made of;
 /// - `detect.ledger_open`: the transaction with findings and cursors is filled but not committed;
 /// - `detect.saved`: findings and cursors are durable, nobody was told;
 /// - `alert.sending`: an attempt to tell is noted, the request has not gone out;
@@ -24,6 +26,8 @@ pub const POINTS: &[&str] = &[
     "store.ledger_open",
     "store.noted",
     "store.checkpointed",
+    "upkeep.written",
+    "upkeep.committed",
     "detect.ledger_open",
     "detect.saved",
     "serve.kept",

@@ -4,35 +4,34 @@
 //! by day and encodes, the statistics are exactly the ones that are wanted, and a file can be written long before
 //! its commit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, RecordBatchOptions, new_null_array,
 };
-use arrow::compute::{cast, max, max_string_view, min, min_string_view};
-use arrow::datatypes::{Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::compute::cast;
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use deltalake_core::kernel::Add;
+use deltalake_core::parquet::arrow::ProjectionMask;
 use deltalake_core::parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
 use deltalake_core::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use deltalake_core::parquet::arrow::{ArrowWriter, ProjectionMask};
-use deltalake_core::parquet::basic::{Compression, ZstdLevel};
 use deltalake_core::parquet::errors::ParquetError;
-use deltalake_core::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use deltalake_core::parquet::file::statistics::Statistics;
-use deltalake_core::parquet::schema::types::ColumnPath;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
-use trailhound_ingest::schema::{COLUMNS, Kind, schema};
+use trailhound_ingest::schema::schema;
 
 use crate::dedup::{Hour, hour_of};
 use crate::error::{Result, StoreError};
 
 mod reader;
+mod writer;
 
 use reader::FileReader;
+pub(crate) use writer::{Encoder, Purpose, write};
 
 /// The partition column; it lies in the path and the log, not in the file.
 pub(crate) const EVENT_DATE: &str = "event_date";
@@ -41,16 +40,6 @@ pub(crate) const EVENT_DATE: &str = "event_date";
 /// commit larger and help no one.
 pub(crate) const STATISTICS: &[&str] =
     &["event_time", "event_source", "event_name", "aws_region", "account_id", "principal_key"];
-
-/// Columns whose values hardly repeat: a dictionary would be built and thrown away.
-const DISTINCT: &[&str] = &["event_id", "request_id", "error_message", "record_hash"];
-
-/// Columns that are looked up by single values.
-const BLOOM: &[&str] = &["event_id", "user_identity_access_key_id", "principal_key"];
-
-const ROW_GROUP_ROWS_MAX: usize = 128 * 1024;
-/// Longer text gives no upper bound to the statistics: a cut one would be wrong.
-const STATISTICS_TEXT_BYTES_MAX: usize = 128;
 
 /// What is known of a file without opening it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +57,11 @@ pub(crate) struct FileMeta {
 impl FileMeta {
     pub fn has_hour(&self, hour: Hour) -> bool {
         hour_of(self.times.0) <= hour && hour <= hour_of(self.times.1)
+    }
+
+    /// Whether it was made of other files.
+    pub fn is_compacted(&self) -> bool {
+        self.path.rsplit('/').next().is_some_and(|name| name.starts_with("compacted-"))
     }
 
     /// Reads the entry of Delta's log.
@@ -110,96 +104,10 @@ pub(crate) fn days_of(date: &str) -> i32 {
         .map_or(0, |span| span.get_days())
 }
 
-fn date_text(days: i32) -> String {
+pub(crate) fn date_text(days: i32) -> String {
     jiff::civil::date(1970, 1, 1)
         .checked_add(jiff::Span::new().days(days))
         .map_or_else(|_| "1970-01-01".into(), |d| d.to_string())
-}
-
-/// Encodes rows of one day and puts them beside the table's other files. Nothing of the table changes by it.
-pub(crate) async fn write(store: &Arc<dyn ObjectStore>, rows: &RecordBatch, modified_millis: i64) -> Result<Add> {
-    let date = rows.column_by_name(EVENT_DATE).and_then(|c| c.as_primitive_opt::<Date32Type>());
-    let days = date.filter(|d| !d.is_empty()).map_or(0, |d| d.value(0));
-    let date = date_text(days);
-    let path = format!("{EVENT_DATE}={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4().simple());
-    let stats = statistics(rows)?;
-    let encoding = rows.clone();
-    let encoded = tokio::task::spawn_blocking(move || encode(&encoding))
-        .await
-        .map_err(|e| file_error(&path, "encode", ParquetError::External(Box::new(e))))?
-        .map_err(|e| file_error(&path, "encode", e))?;
-    let size = encoded.len() as i64;
-    let to = Path::from(path.as_str());
-    store.put(&to, encoded.into()).await.map_err(|e| StoreError::table(&path, "write a data file", e))?;
-    Ok(Add {
-        path,
-        partition_values: HashMap::from([(EVENT_DATE.to_string(), Some(date))]),
-        size,
-        modification_time: modified_millis,
-        data_change: true,
-        stats: Some(stats),
-        tags: None,
-        deletion_vector: None,
-        base_row_id: None,
-        default_row_commit_version: None,
-        clustering_provider: None,
-    })
-}
-
-fn encode(rows: &RecordBatch) -> std::result::Result<Vec<u8>, ParquetError> {
-    let without_date: Vec<usize> =
-        (0..rows.num_columns()).filter(|&i| rows.schema().field(i).name() != EVENT_DATE).collect();
-    let rows = rows.project(&without_date)?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(rows.num_rows())))?;
-    writer.write(&rows)?;
-    writer.into_inner()
-}
-
-fn properties(rows: usize) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("trailhound ", env!("CARGO_PKG_VERSION")).to_string())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-        .set_statistics_enabled(EnabledStatistics::None);
-    for &column in STATISTICS {
-        properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Chunk);
-    }
-    properties = properties.set_column_statistics_enabled("event_time".into(), EnabledStatistics::Page);
-    for column in COLUMNS {
-        if column.kind == Kind::Json || DISTINCT.contains(&column.name) {
-            properties = properties.set_column_dictionary_enabled(ColumnPath::from(column.name), false);
-        }
-    }
-    for &column in BLOOM {
-        properties = properties
-            .set_column_bloom_filter_fpp(column.into(), 0.01)
-            .set_column_bloom_filter_max_ndv(column.into(), rows.clamp(1, ROW_GROUP_ROWS_MAX) as u64);
-    }
-    properties.build()
-}
-
-/// Delta's statistics of a file, as JSON.
-fn statistics(rows: &RecordBatch) -> Result<String> {
-    let mut least = serde_json::Map::new();
-    let mut greatest = serde_json::Map::new();
-    let mut nulls = serde_json::Map::new();
-    for &name in STATISTICS {
-        let Some(column) = rows.column_by_name(name) else { continue };
-        nulls.insert(name.into(), column.null_count().into());
-        if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
-            let text = |t: i64| jiff::Timestamp::from_microsecond(t).map(|t| format!("{t:.6}")).ok();
-            least.extend(min(times).and_then(text).map(|t| (name.to_string(), t.into())));
-            greatest.extend(max(times).and_then(text).map(|t| (name.to_string(), t.into())));
-        } else if let Some(texts) = column.as_string_view_opt() {
-            let fits = |t: &&str| t.len() <= STATISTICS_TEXT_BYTES_MAX;
-            least.extend(min_string_view(texts).filter(fits).map(|t| (name.to_string(), t.into())));
-            greatest.extend(max_string_view(texts).filter(fits).map(|t| (name.to_string(), t.into())));
-        }
-    }
-    Ok(serde_json::json!({
-        "numRecords": rows.num_rows(), "minValues": least, "maxValues": greatest, "nullCount": nulls,
-    })
-    .to_string())
 }
 
 /// Which rows of a file are wanted.

@@ -112,7 +112,7 @@ impl StoreError {
         let location = location.to_string();
         match cause(&source) {
             Some(io::ErrorKind::PermissionDenied) => Self::Denied { location, operation, source: Box::new(source) },
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
                 Self::DiskFull { location, operation, source: Box::new(source) }
             }
             _ => Self::Table { location, operation, source: Box::new(source) },

@@ -148,6 +148,12 @@ impl Ledger {
     }
 }
 
+/// A text as every ledger can hold it: PostgreSQL knows no NUL, which whoever makes a call may put into a name. A statement
+/// that fails for it would fail again each time that the message comes.
+pub fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 impl Kind {
     /// What every connection begins with.
     fn settings(self) -> String {

@@ -3,6 +3,7 @@
 //!
 //! - [`Store::append`] and [`Store::flush`] keep what is new; [`Store::changes`] follows the commits;
 //! - [`Store::session`] and [`Store::query`] answer SQL that reads;
+//! - [`Upkeep`] brings small files together and deletes what nobody needs, while all of that goes on;
 //! - [`Store::accounting`] proves that nothing is missing;
 //! - [`Ledger`] holds the tables of the crates behind this one, too.
 
@@ -24,11 +25,13 @@ mod store;
 mod table;
 #[cfg(test)]
 mod testing;
+mod upkeep;
 
 pub use account::{ObjectAccount, PARKED_ADDRESSES_MAX};
 pub use accounting::{Account, Accounting};
 pub use changes::Change;
 pub use error::{Result, StoreError};
-pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
+pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
 pub use session::query;
 pub use store::{Commit, Kept, Store, StoreOptions};
+pub use upkeep::{Compacted, Upkeep};

@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// What is known of an object: an account in the ledger, or that it is on its way. A further delivery of a known
-    /// object is told with [`Store::note_duplicate`] and not read again.
+    /// object is told with [`Store::note_duplicates`] and not read again.
     pub async fn known(&self, id: &ObjectId) -> Result<Option<KnownObject>> {
         Ok(self.known_among(&[id]).await?.remove(id))
     }
@@ -138,9 +138,9 @@ impl Store {
         Ok(known)
     }
 
-    /// Counts a further delivery of a known object. It is durable with the next flush.
-    pub fn note_duplicate(&mut self, id: &ObjectId) {
-        *self.pending.repeated.entry(id.clone()).or_default() += 1;
+    /// Counts further deliveries of a known object. They are durable with the next flush.
+    pub fn note_duplicates(&mut self, id: &ObjectId, times: u64) {
+        *self.pending.repeated.entry(id.clone()).or_default() += times;
     }
 
     /// Takes a batch over. Commits when enough has come together and no object is open; where an object is larger

@@ -56,14 +56,10 @@ impl Table {
     /// Opens the table, or creates it where there is nothing yet.
     pub async fn open(location: &Location) -> Result<Self> {
         let name = location.name.as_str();
-        deltalake_aws::register_handlers(None);
         if let Some(folder) = &location.folder {
             prepare_folder(folder, name)?;
         }
-        let builder = DeltaTableBuilder::from_url(location.events.clone())
-            .map_err(|e| StoreError::table(name, "open the table", e))?
-            .with_storage_options(storage_options(location));
-        let mut delta = builder.build().map_err(|e| StoreError::table(name, "open the table", e))?;
+        let mut delta = handle(location)?;
         let exists = delta.verify_deltatable_existence().await;
         if exists.map_err(|e| StoreError::table(name, "look for the table", e))? {
             delta.load().await.map_err(|e| StoreError::table(name, "read the table's log", e))?;
@@ -204,6 +200,24 @@ impl Table {
         read_commit(&self.delta.log_store(), &self.location, version).await
     }
 
+    /// The newest version, up to `newest`, that rearranged files, with the files that it left; none where all files are
+    /// still those that brought the rows.
+    pub async fn rearranged(&self, newest: i64) -> Result<Option<(i64, Vec<FileMeta>)>> {
+        if !self.files.values().flatten().any(FileMeta::is_compacted) && self.version() == newest {
+            return Ok(None);
+        }
+        let mut version = newest;
+        while version >= 0 && !self.read_commit(version).await?.is_some_and(|commit| commit.rearranged) {
+            version -= 1;
+        }
+        if version < 0 {
+            return Ok(None);
+        }
+        let mut delta = DeltaTable::new(self.delta.log_store());
+        delta.load_version(version as u64).await.map_err(|e| self.fail("read the table's log", e))?;
+        Ok(Some((version, files_of(&delta).map_err(|e| self.fail("read the table's log", e))?)))
+    }
+
     pub fn log_store(&self) -> LogStoreRef {
         self.delta.log_store()
     }
@@ -214,10 +228,8 @@ impl Table {
 
     fn index_files(&mut self) -> Result<()> {
         self.files.clear();
-        let state = self.delta.snapshot().map_err(|e| self.fail("read the table's log", e))?.clone();
-        for file in state.log_data() {
-            let date = file.partition_values_map().remove(EVENT_DATE).flatten();
-            self.announce(FileMeta::new(&file.path(), file.size(), file.stats().as_deref(), date.as_deref()));
+        for file in files_of(&self.delta).map_err(|e| self.fail("read the table's log", e))? {
+            self.announce(file);
         }
         Ok(())
     }
@@ -225,6 +237,33 @@ impl Table {
     fn fail(&self, operation: &'static str, error: DeltaTableError) -> StoreError {
         StoreError::table(&self.location, operation, error)
     }
+}
+
+/// Every file of a table, as its handle knows it.
+fn files_of(delta: &DeltaTable) -> std::result::Result<Vec<FileMeta>, DeltaTableError> {
+    let mut files = Vec::new();
+    for file in delta.snapshot()?.log_data() {
+        let date = file.partition_values_map().remove(EVENT_DATE).flatten();
+        files.push(FileMeta::new(&file.path(), file.size(), file.stats().as_deref(), date.as_deref()));
+    }
+    Ok(files)
+}
+
+/// A handle on the table of a location, with nothing read yet.
+fn handle(location: &Location) -> Result<DeltaTable> {
+    deltalake_aws::register_handlers(None);
+    let name = location.name.as_str();
+    let builder = DeltaTableBuilder::from_url(location.events.clone())
+        .map_err(|e| StoreError::table(name, "open the table", e))?
+        .with_storage_options(storage_options(location));
+    builder.build().map_err(|e| StoreError::table(name, "open the table", e))
+}
+
+/// A handle on a table that is there, at its newest version.
+pub(crate) async fn open_handle(location: &Location) -> Result<DeltaTable> {
+    let mut delta = handle(location)?;
+    delta.load().await.map_err(|e| StoreError::table(&location.name, "read the table's log", e))?;
+    Ok(delta)
 }
 
 /// Reads one commit of a table's log.

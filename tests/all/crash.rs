@@ -42,7 +42,7 @@ macro_rules! points {
         $(#[test] fn $test() { survives($point); })*
 
         /// The points above, and those that take a test of their own.
-        const TESTED: &[&str] = &[$($point,)* CHECKPOINTED];
+        const TESTED: &[&str] = &[$($point,)* CHECKPOINTED, COMPACTED, REARRANGED];
     };
 }
 
@@ -56,6 +56,8 @@ points! {
 }
 
 const CHECKPOINTED: &str = "store.checkpointed";
+const COMPACTED: &str = "upkeep.written";
+const REARRANGED: &str = "upkeep.committed";
 
 #[test]
 fn every_point_is_tested() {
@@ -90,4 +92,29 @@ fn after_a_checkpoint() {
     whole.scan(world.path("logs")).ok();
     assert_eq!(whole.events(), arrived);
     store.truth().assert_same(&whole.truth(), CHECKPOINTED);
+}
+
+/// Dies while small files are brought together; nothing of it is seen afterwards.
+#[test]
+fn while_files_are_compacted() {
+    for point in [COMPACTED, REARRANGED] {
+        let world = World::new(&format!("crash_{point}"));
+        let store = world.store("store");
+        let objects: Vec<_> =
+            (0..17).map(|n| (key(&format!("{n:016}")), logs::gzip(&log(&[record(&format!("event-{n}"))])))).collect();
+        for object in objects.chunks(1) {
+            store.scan(world.put_all("logs", object).join(&object[0].0)).ok();
+        }
+        let before = store.truth();
+        let run = store.command(["store", "compact"]).env("TRAILHOUND_CRASH_AT", point).run();
+        assert!(died(&run, point), "{point} was not reached: {:?}\n{}", run.code, run.stderr);
+        store.truth().assert_same(&before, point);
+        store.command(["store", "compact"]).ok();
+        store.truth().assert_same(&before, point);
+        let again = store.scan(world.path("logs")).ok();
+        assert_eq!(again.findings(), before.findings, "{point}");
+        assert_eq!(store.events(), objects.len() as u64);
+        let checked = store.command(["store", "check"]).ok().text();
+        assert_eq!(checked.lines().filter(|line| line.starts_with("ok")).count(), 3, "{checked}");
+    }
 }

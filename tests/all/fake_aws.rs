@@ -122,9 +122,13 @@ impl FakeAws {
         self.world.lock().buckets.insert(name.to_string(), bucket);
     }
 
-    pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
+    /// Puts an object, and gives its ETag.
+    pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) -> String {
+        let object = s3::Object::new(bytes.into());
+        let tag = object.tag().to_string();
         let mut inner = self.world.lock();
-        inner.buckets.get_mut(bucket).expect("the bucket was made").objects.insert(key.to_string(), bytes.into());
+        inner.buckets.get_mut(bucket).expect("the bucket was made").objects.insert(key.to_string(), object);
+        tag
     }
 
     pub fn remove(&self, bucket: &str, key: &str) {

@@ -1,213 +1,14 @@
 //! The service as it runs in an account: queues in front, people behind, and what goes wrong in between.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::fake_aws::{FakeAws, Fault, QueueOptions, Rule};
+use crate::fake_aws::{Fault, QueueOptions, Rule};
 use crate::logs::{self, Object, key, log, record, root_key};
-use crate::receiver::Receiver;
-use crate::world::{Store, World, trailhound};
-
-/// What takes longer than this will not come.
-const PATIENCE: Duration = Duration::from_secs(60);
-const SIGABRT: i32 = 6;
-const BUCKET: &str = "trail";
-const QUEUE: &str = "announcements";
-
-/// Waits for something to become true.
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}: waited {PATIENCE:?} in vain");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// An AWS, people, a store and a configuration.
-struct Stage {
-    world: World,
-    aws: FakeAws,
-    people: Receiver,
-    port: u16,
-    more: String,
-}
-
-impl Stage {
-    fn new(name: &str, queue: QueueOptions) -> Self {
-        let world = World::new(name);
-        let aws = FakeAws::start();
-        aws.bucket(BUCKET);
-        aws.queue(QUEUE, queue);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { world, aws, people: Receiver::start(), port, more: String::new() }
-    }
-
-    fn store(&self) -> Store {
-        self.world.store("store")
-    }
-
-    fn put(&self, objects: &[Object]) {
-        for (key, bytes) in objects {
-            self.aws.put(BUCKET, key, bytes.clone());
-        }
-    }
-
-    /// Puts objects and announces them as S3 does.
-    fn announce(&self, objects: &[Object]) {
-        self.put(objects);
-        for (key, bytes) in objects {
-            self.aws.send(QUEUE, &s3_record(key, bytes.len()).to_string());
-        }
-    }
-
-    fn configuration(&self) -> String {
-        let (aws, people) = (self.aws.endpoint(), &self.people.address);
-        format!(
-            r#"
-[store]
-location = "{}"
-flush_seconds = 1
-[[queue]]
-url = "{aws}/123456789012/{QUEUE}"
-polls = 2
-[http]
-bind = "127.0.0.1:{}"
-token = {{ env = "TOKEN" }}
-[alerts]
-history_hours = 800000
-update_seconds = 0
-[[sink]]
-name = "chat"
-kind = "slack"
-webhook_url = {{ env = "HOOK" }}
-[[sink]]
-name = "pager"
-kind = "pagerduty"
-routing_key = {{ env = "ROUTING_KEY" }}
-endpoint_url = "{people}"
-[[route]]
-sinks = ["chat", "pager"]
-severity = "high"
-{}"#,
-            self.world.path("store").display(),
-            self.port,
-            self.more
-        )
-    }
-
-    /// Starts the service; `crash` names the point at which it dies.
-    fn serve(&self, crash: Option<&str>) -> Service {
-        let config = self.world.path("trailhound.toml");
-        std::fs::write(&config, self.configuration()).unwrap();
-        let log = self.world.path("serve.log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trailhound"));
-        command.arg("serve").arg("--config").arg(&config).env_clear();
-        command.envs(self.aws.env()).env("AWS_EC2_METADATA_DISABLED", "true").env("TMPDIR", std::env::temp_dir());
-        command.env("HOOK", format!("{}/services/T0/B0/x", self.people.address));
-        command.env("ROUTING_KEY", "0123456789abcdef0123456789abcdef").env("TOKEN", "for-tests");
-        if let Some(point) = crash {
-            command.env("TRAILHOUND_CRASH_AT", point);
-        }
-        let stderr = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-        Service { child: Some(child), port: self.port, log }
-    }
-
-    /// Serves until nothing is left on the queue, then stops.
-    #[track_caller]
-    fn serve_all(&self) -> Service {
-        let mut service = self.serve(None);
-        service.until_ready();
-        until("the queue is empty", || self.aws.remaining(QUEUE) == 0);
-        service.stop();
-        service
-    }
-
-    /// The store as a scan of the same objects leaves it.
-    #[track_caller]
-    fn assert_as_scanned(&self, objects: &[Object], what: &str) {
-        let folder = self.world.put_all("same", objects);
-        let scanned = self.world.store("scanned");
-        scanned.scan(folder).ok();
-        self.store().truth().assert_same(&scanned.truth(), what);
-    }
-}
-
-struct Service {
-    child: Option<Child>,
-    port: u16,
-    log: std::path::PathBuf,
-}
-
-impl Service {
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Status and body of a GET.
-    fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_string()))
-    }
-
-    #[track_caller]
-    fn until_ready(&self) {
-        until("the service is ready", || self.get("/readyz").is_some_and(|(status, _)| status == 200));
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-
-    /// SIGTERM; must end well.
-    #[track_caller]
-    fn stop(&mut self) {
-        self.signal("-TERM");
-        let status = self.child.take().unwrap().wait().unwrap();
-        assert!(status.success(), "{status:?}\n{}", self.log());
-    }
-
-    /// Waits for the process to die at a crash point.
-    #[track_caller]
-    fn dies(&mut self, point: &str) {
-        let mut child = self.child.take().unwrap();
-        until(point, || child.try_wait().unwrap().is_some());
-        assert_eq!(child.wait().unwrap().signal(), Some(SIGABRT), "{}", self.log());
-        assert!(self.log().contains(&format!("crash point {point} reached")), "{}", self.log());
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// S3's own notification of one object.
-fn s3_record(key: &str, bytes: usize) -> Value {
-    let key = key.replace('+', "%2B").replace(' ', "+");
-    json!({"Records": [{
-        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1", "eventName": "ObjectCreated:Put",
-        "eventTime": "2025-03-09T12:57:01.123Z",
-        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": BUCKET, "arn": format!("arn:aws:s3:::{BUCKET}")},
-               "object": {"key": key, "size": bytes, "sequencer": "0065F1A2B3C4D5E6F7"}}
-    }]})
-}
+use crate::stage::{BUCKET, QUEUE, Stage, s3_record, until};
+use crate::world::trailhound;
 
 fn envelope(message: &Value) -> Value {
     json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:us-east-1:111122223333:ct",
@@ -267,6 +68,52 @@ fn every_shape_of_notification_three_times_in_any_order_brings_every_event_once(
     assert!(paged.iter().all(known), "{paged:?} are not all incidents");
     assert!(chat.iter().all(|message| message["blocks"].is_array()));
     assert!(!service.log().contains("services/T0"), "the webhook's address is a secret");
+}
+
+#[test]
+fn what_is_announced_again_is_not_fetched_again() {
+    let stage = Stage::new("serve_again", QueueOptions { copies: 3, reorder: true, ..QueueOptions::default() });
+    let objects = logs::objects();
+    let announce = || {
+        for (key, bytes) in &objects {
+            let mut message = s3_record(key, bytes.len());
+            message["Records"][0]["s3"]["object"]["eTag"] = stage.aws.put(BUCKET, key, bytes.clone()).into();
+            stage.aws.send(QUEUE, &message.to_string());
+        }
+    };
+    // Slow enough for all copies to come while the first one is on its way.
+    stage.aws.fail(Rule::new("GetObject", Fault::Slow(Duration::from_millis(300))));
+    announce();
+    let mut service = stage.serve(None);
+    until("the queue is empty", || stage.aws.remaining(QUEUE) == 0);
+    announce();
+    until("the queue is empty again", || stage.aws.remaining(QUEUE) == 0);
+    assert_eq!(stage.aws.calls("GetObject"), objects.len() as u64, "each object was read once");
+    until("further deliveries are counted", || {
+        let counted = format!("trailhound_objects_total{{outcome=\"duplicate\",reason=\"\"}} {}", objects.len() * 5);
+        service.get("/metrics").is_some_and(|(_, metrics)| metrics.contains(&counted))
+    });
+    service.stop();
+    stage.assert_as_scanned(&objects, "announced six times");
+}
+
+#[test]
+fn what_was_missing_is_read_when_it_is_announced_again() {
+    let stage = Stage::new("serve_late", QueueOptions::default());
+    let objects = [(key("AAAAAAAAAAAAAAAA"), logs::gzip(&log(&[record("one")])))];
+    let mut message = s3_record(&objects[0].0, objects[0].1.len());
+    message["Records"][0]["s3"]["object"]["eTag"] = stage.aws.put(BUCKET, &objects[0].0, objects[0].1.clone()).into();
+    stage.aws.remove(BUCKET, &objects[0].0);
+    stage.aws.send(QUEUE, &message.to_string());
+    let mut service = stage.serve(None);
+    until("it is parked", || stage.aws.remaining(QUEUE) == 0);
+    stage.put(&objects);
+    stage.aws.send(QUEUE, &message.to_string());
+    until("it is read", || stage.aws.remaining(QUEUE) == 0);
+    service.stop();
+    let store = stage.store();
+    assert_eq!((store.events(), store.number("SELECT count(*) AS n FROM parked")), (1, 0));
+    store.assert_accounted();
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Scene {
             .collect();
         self.alerts.changed(&mut transaction, &changes).await.unwrap();
         transaction.commit().await.unwrap();
-        self.alerts.committed();
+        self.alerts.committed(&trailhound_detect::ChangeCounts::new());
     }
 
     async fn raise(&self, findings: &[Finding]) {

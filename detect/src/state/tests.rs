@@ -36,10 +36,15 @@ fn sighting(time: i64, id: &str, columns: &[Value]) -> Sighting {
     }
 }
 
+fn event<'s>(plan: &Plan, sighting: &'s Sighting) -> Option<Event<'s>> {
+    let facts = plan.facts(&sighting.evidence)?;
+    Some(Event { time: sighting.event_time, id: &sighting.event_id, facts })
+}
+
 fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
     let mut state = plan.begin();
     for sighting in sightings {
-        if let Some(event) = plan.event(sighting) {
+        if let Some(event) = event(plan, sighting) {
             state.add(plan, &event);
         }
     }
@@ -48,7 +53,7 @@ fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
     let mut backwards = plan.begin();
     let mut by_step: Vec<Claim> = Vec::new();
     for sighting in sightings.iter().rev() {
-        if let Some(event) = plan.event(sighting) {
+        if let Some(event) = event(plan, sighting) {
             backwards.add(plan, &event);
             let (from, some) = backwards.judge(plan, event.time);
             let ends = |c: &Claim| sightings.iter().filter(|s| plan.counts(c, s)).map(|s| s.event_time).max();
@@ -301,10 +306,10 @@ fn two_places_too_far_apart_are_impossible_until_something_lies_between() {
 #[test]
 fn what_says_nothing_to_a_kind_is_left_out() {
     let plan = sequence(&["a", "b"], true, None);
-    assert!(plan.event(&sighting(0, "e", &["c".into(), "x".into()])).is_none());
-    assert!(plan.event(&sighting(0, "e", &[Value::Null, "x".into()])).is_none());
+    assert!(plan.facts(&sighting(0, "e", &["c".into(), "x".into()]).evidence).is_none());
+    assert!(plan.facts(&sighting(0, "e", &[Value::Null, "x".into()]).evidence).is_none());
     let mut nobody = sighting(0, "e", &["a".into(), "x".into()]);
     nobody.evidence[0] = Value::Null;
-    assert_eq!(plan.entity(&nobody), None);
-    assert_eq!(plan.entity(&sighting(0, "e", &[])).as_deref(), Some(r#"{"who":"ana"}"#));
+    assert_eq!(plan.entity(&nobody.evidence), None);
+    assert_eq!(plan.entity(&sighting(0, "e", &[]).evidence).as_deref(), Some(r#"{"who":"ana"}"#));
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::RetryConfig;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -238,6 +239,8 @@ impl Inner {
         let path_style = sdk.endpoint_url().is_some() || endpoint_in_environment("S3");
         let config = aws_sdk_s3::config::Builder::from(&sdk)
             .retry_config(RetryConfig::disabled())
+            // Each try has a time of its own, which a body that stands still does not outlast.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .force_path_style(path_style)
             .build();
         let client = Client::from_conf(config);

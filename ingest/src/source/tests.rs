@@ -275,7 +275,9 @@ async fn a_listing_finds_what_there_is_and_pages() {
     fake.bucket("logs");
     let key = |base: &str, folder: &str, day: &str, n: u32| format!("{base}{folder}/2025/03/{day}/{n:05}.json.gz");
     let (alone, member) = ("p/AWSLogs/111122223333/", "p/AWSLogs/o-a1b2c3d4e5/444455556666/");
-    (0..2500).for_each(|n| fake.put("logs", &key(alone, "CloudTrail/eu-west-1", "09", n), "x"));
+    for n in 0..2500 {
+        fake.put("logs", &key(alone, "CloudTrail/eu-west-1", "09", n), "x");
+    }
     fake.put("logs", &key(alone, "CloudTrail/us-east-1", "10", 1), "x");
     fake.put("logs", &key(alone, "CloudTrail-Digest/us-east-1", "10", 1), "x");
     fake.put("logs", &key(member, "CloudTrail-Insight/eu-west-1", "10", 1), "x");

@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use sqlx::{Row, any::AnyRow};
 use std::sync::Arc;
 
-use super::Ledger;
+use super::{Ledger, storable};
 use crate::error::Result;
 
 /// A message of a queue that is parked whole, since it has no other address once it is deleted.
@@ -35,8 +35,8 @@ impl Ledger {
         .bind(message.sent_time)
         .bind(now)
         .bind(message.reason.clone())
-        .bind(message.detail.clone())
-        .bind(message.body.clone())
+        .bind(storable(&message.detail))
+        .bind(storable(&message.body))
         .execute(self.pool())
         .await
         .map_err(|e| self.fail("park a message", e))?;

@@ -13,15 +13,16 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row, Transaction};
 use trailhound_ingest::{ObjectId, ObjectOutcome};
 
-use super::Ledger;
+use super::{Ledger, storable};
 use crate::account::ObjectAccount;
 use crate::error::Result;
 
 /// A version of the table; `None` where an object brought no rows.
 pub(crate) type Version = Option<i64>;
 
-/// Rows in one statement: below the number of parameters that SQLite takes, and few enough statements to be quick.
-const ROWS_A_STATEMENT: usize = 100;
+/// Parameters in one statement. SQLite looks the name of each up among all of them, so that the cost of a statement grows
+/// with their square; far fewer would be many statements.
+const PARAMETERS_A_STATEMENT: usize = 256;
 /// Stands for "the object as a whole" where an ordinal is part of a key.
 const WHOLE: i64 = -1;
 
@@ -114,10 +115,10 @@ impl Ledger {
     }
 
     /// What is known of these objects; those that are not known are left out.
-    pub(crate) async fn known(&self, ids: &[&ObjectId]) -> Result<HashMap<ObjectId, KnownObject>> {
+    pub async fn known(&self, ids: &[&ObjectId]) -> Result<HashMap<ObjectId, KnownObject>> {
         let fail = |e| self.fail("look objects up", e);
         let mut known = HashMap::new();
-        for ids in ids.chunks(ROWS_A_STATEMENT) {
+        for ids in ids.chunks(PARAMETERS_A_STATEMENT / 3) {
             let sql = format!(
                 "SELECT bucket, key, identity, outcome, reason, received, kept, parked, deliveries, table_version
                  FROM objects WHERE (bucket, key, identity) IN (VALUES {})",
@@ -207,7 +208,7 @@ impl Ledger {
         accounts: &[&ObjectAccount],
         now: i64,
     ) -> Result<()> {
-        for accounts in accounts.chunks(ROWS_A_STATEMENT) {
+        for accounts in accounts.chunks(PARAMETERS_A_STATEMENT / 16) {
             let sql = format!(
                 "INSERT INTO objects (bucket, key, identity, outcome, reason, detail, bytes, inflated_bytes, received,
                     kept, duplicate, skipped, parked, deliveries, table_version, noted_time) VALUES {}
@@ -223,7 +224,7 @@ impl Ledger {
                 query = bind_id(query, &a.id)
                     .bind(outcome_name(a.outcome).to_string())
                     .bind(a.reason.clone())
-                    .bind(a.detail.clone());
+                    .bind(a.detail.as_deref().map(storable));
                 for count in [
                     a.bytes,
                     a.inflated_bytes,
@@ -251,7 +252,7 @@ impl Ledger {
         now: i64,
     ) -> Result<()> {
         let rows: Vec<_> = accounts.iter().flat_map(|a| parked_rows(a)).collect();
-        for rows in rows.chunks(ROWS_A_STATEMENT) {
+        for rows in rows.chunks(PARAMETERS_A_STATEMENT / 8) {
             let sql = format!(
                 "INSERT INTO parked (bucket, key, identity, ordinal, reason, detail, records, first_seen) VALUES {}
                  ON CONFLICT (bucket, key, identity, ordinal, reason) DO UPDATE SET records = parked.records + excluded.records",
@@ -263,7 +264,7 @@ impl Ledger {
                 query = bind_id(query, id)
                     .bind(*ordinal)
                     .bind(reason.to_string())
-                    .bind(detail.map(str::to_string))
+                    .bind(detail.map(storable))
                     .bind(*records as i64)
                     .bind(seen);
             }
@@ -279,7 +280,7 @@ impl Ledger {
     ) -> Result<()> {
         let rows: Vec<_> =
             accounts.iter().flat_map(|a| a.skipped.iter().map(|(reason, n)| (&a.id, reason, *n))).collect();
-        for rows in rows.chunks(ROWS_A_STATEMENT) {
+        for rows in rows.chunks(PARAMETERS_A_STATEMENT / 5) {
             let sql = format!(
                 "INSERT INTO skipped_records (bucket, key, identity, reason, records) VALUES {}
                  ON CONFLICT (bucket, key, identity, reason) DO UPDATE SET records = excluded.records",

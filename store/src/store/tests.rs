@@ -200,8 +200,8 @@ async fn everything_is_accounted_for_and_replay_ends_as_if_nothing_had_been_park
     for store in [&mut never_parked, &mut store] {
         store.flush().await.unwrap();
         store.append(object("after", &events(8..22))).await.unwrap();
-        store.note_duplicate(&id("before"));
-        store.note_duplicate(&id("config"));
+        store.note_duplicates(&id("before"), 1);
+        store.note_duplicates(&id("config"), 1);
         store.flush().await.unwrap();
         holds(store).await;
     }
@@ -244,7 +244,7 @@ async fn objects_are_known_from_the_moment_they_are_appended() {
     store.append(object("a", &events(0..3))).await.unwrap();
     let known = store.known(&id("a")).await.unwrap().unwrap();
     assert_eq!((known.outcome, known.received, known.table_version), (ObjectOutcome::Decoded, 3, None));
-    store.note_duplicate(&id("a"));
+    store.note_duplicates(&id("a"), 1);
     store.flush().await.unwrap();
     let known = store.known(&id("a")).await.unwrap().unwrap();
     assert_eq!((known.kept, known.deliveries, known.table_version), (3, 2, Some(1)));

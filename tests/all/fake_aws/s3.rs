@@ -28,7 +28,26 @@ pub struct Bucket {
     pub versioned: bool,
     /// No checksums are sent along.
     pub without_checksums: bool,
-    pub objects: BTreeMap<String, Bytes>,
+    pub objects: BTreeMap<String, Object>,
+}
+
+/// What is in an object, with what S3 says of it: made once, so that a bench measures not us.
+#[derive(Clone, Debug)]
+pub struct Object {
+    bytes: Bytes,
+    tag: String,
+    crc32: String,
+}
+
+impl Object {
+    pub fn new(bytes: Bytes) -> Self {
+        Self { tag: tag(&bytes), crc32: crc32(&bytes), bytes }
+    }
+
+    /// Its ETag, without quotes.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
 }
 
 /// Sixteen bytes of a hash, as a tag or version.
@@ -106,49 +125,50 @@ pub(super) async fn answer(world: &World, call: &Call) -> Response {
             "ListObjectsV2" => return list(bucket, name, call),
             "HeadBucket" => return status(StatusCode::OK),
             "PutObject" => {
-                bucket.objects.insert(key.to_string(), call.body.clone());
+                bucket.objects.insert(key.to_string(), Object::new(call.body.clone()));
                 return status(StatusCode::OK);
             }
             _ => {}
         }
-        let Some(bytes) = bucket.objects.get(key) else {
+        let Some(object) = bucket.objects.get(key) else {
             return error(404, "NoSuchKey", "The specified key does not exist.");
         };
-        let version = bucket.versioned.then(|| tag(bytes));
+        let version = bucket.versioned.then(|| object.tag.clone());
         if let Some(asked) = call.query.get("versionId").filter(|asked| version.as_ref() != Some(*asked)) {
             return error(404, "NoSuchVersion", &format!("The specified version does not exist: {asked}"));
         }
-        Found { bytes: bytes.clone(), version, checksum: !bucket.without_checksums }
+        Found { object: object.clone(), version, checksum: !bucket.without_checksums }
     };
     found.answer(call, fault)
 }
 
 /// An object that is there.
 struct Found {
-    bytes: Bytes,
+    object: Object,
     version: Option<String>,
     checksum: bool,
 }
 
 impl Found {
     fn answer(self, call: &Call, fault: Option<Fault>) -> Response {
+        let Object { bytes, tag, crc32 } = self.object;
         let mut answer = Response::builder()
-            .header(header::ETAG, format!("\"{}\"", tag(&self.bytes)))
+            .header(header::ETAG, format!("\"{tag}\""))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::LAST_MODIFIED, "Sun, 09 Mar 2025 12:57:01 GMT");
         if let Some(version) = &self.version {
             answer = answer.header("x-amz-version-id", version);
         }
         if self.checksum && call.headers.contains_key("x-amz-checksum-mode") {
-            answer = answer.header("x-amz-checksum-crc32", crc32(&self.bytes));
+            answer = answer.header("x-amz-checksum-crc32", crc32);
         }
-        let whole = self.bytes.len();
+        let whole = bytes.len();
         let length = if let Some(Fault::Short(length)) = fault { length.min(whole) } else { whole };
         answer = answer.header(header::CONTENT_LENGTH, length);
         let body = match fault {
             _ if call.method == Method::HEAD => Body::empty(),
             Some(Fault::Truncated(at)) => {
-                let head = self.bytes.slice(..at.min(whole));
+                let head = bytes.slice(..at.min(whole));
                 Body::from_stream(futures::stream::unfold(Some(head), |head| async move {
                     match head {
                         Some(head) => Some((Ok(head), None)),
@@ -160,16 +180,16 @@ impl Found {
                     }
                 }))
             }
-            Some(Fault::Short(length)) => Body::from(self.bytes.slice(..length.min(whole))),
+            Some(Fault::Short(length)) => Body::from(bytes.slice(..length.min(whole))),
             Some(Fault::Flipped) => {
-                let mut bytes = self.bytes.to_vec();
+                let mut bytes = bytes.to_vec();
                 if let Some(byte) = bytes.get_mut(whole / 2) {
                     *byte ^= 0x10;
                 }
                 Body::from(bytes)
             }
-            Some(Fault::Dripping { pieces, pause }) => drip(self.bytes, pieces, pause),
-            _ => Body::from(self.bytes),
+            Some(Fault::Dripping { pieces, pause }) => drip(bytes, pieces, pause),
+            _ => Body::from(bytes),
         };
         answer.body(body).expect("all parts are plain")
     }
@@ -194,7 +214,7 @@ fn list(bucket: &Bucket, name: &str, call: &Call) -> Response {
     let max = asked("max-keys").parse().unwrap_or(PAGE_KEYS_MAX).min(PAGE_KEYS_MAX);
     let (mut keys, mut folders, mut last, mut next) = (String::new(), Vec::<String>::new(), String::new(), None);
     let mut count = 0;
-    for (key, bytes) in bucket.objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after) {
+    for (key, object) in bucket.objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after) {
         let rest = &key[prefix.len()..];
         let folder = (!delimiter.is_empty())
             .then(|| rest.find(delimiter).map(|at| key[..prefix.len() + at + delimiter.len()].to_string()))
@@ -216,8 +236,8 @@ fn list(bucket: &Bucket, name: &str, call: &Call) -> Response {
             None => keys.push_str(&format!(
                 "<Contents><Key>{}</Key><LastModified>2025-03-09T12:57:01.000Z</LastModified><ETag>&quot;{}&quot;</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
                 escape(key),
-                tag(bytes),
-                bytes.len()
+                object.tag,
+                object.bytes.len()
             )),
         }
     }

@@ -1,11 +1,14 @@
-//! `cargo bench --bench serve`: what the service does in a second, and how long people wait.
+//! `cargo bench --bench serve`: what the service does in a second, and how long people wait. With `-- soak [MINUTES]`,
+//! how it does over time instead (by default an hour).
 //!
 //! An S3 and an SQS of our own run in this process (`tests/all/fake_aws.rs`), with 30 ms before every answer. *Load*: tiny
 //! objects as CloudTrail delivers them in a small account, every message delivered twice and in no order. *Latency*: a
-//! root key made in one account after the other, from its message on the queue to the request at the receiver.
+//! root key made in one account after the other, from its message on the queue to the request at the receiver. *Soak*: see
+//! [`soak`].
 
-#[path = "../tests/all/fake_aws.rs"]
+#[path = "../../tests/all/fake_aws.rs"]
 mod fake_aws;
+mod soak;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -16,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake_aws::{FakeAws, QueueOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use trailhound_ingest::source::{Body, Folder};
 use trailhound_simulate::{Options, generate};
 
@@ -30,9 +33,17 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let work = tempfile::tempdir().expect("a temporary folder");
-    load(work.path());
-    latency(work.path());
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            load(work.path());
+            latency(work.path());
+        }
+        ["soak"] => soak::soak(work.path(), 60),
+        ["soak", minutes] => soak::soak(work.path(), minutes.parse().expect("a number of minutes")),
+        _ => panic!("{arguments:?} is neither nothing nor soak [MINUTES]"),
+    }
 }
 
 fn load(work: &Path) {
@@ -49,8 +60,7 @@ fn load(work: &Path) {
             continue;
         }
         let Body::Bytes(bytes) = source.fetch(&listed, u64::MAX).expect("the file can be read").body else { continue };
-        aws.put("trail", &listed.key, bytes);
-        aws.send("load", &json!({"s3Bucket": "trail", "s3ObjectKey": [listed.key]}).to_string());
+        announce(&aws, "load", &listed.key, bytes);
         objects += 1;
     }
     aws.set_latency(ANSWER_AFTER);
@@ -67,34 +77,42 @@ fn load(work: &Path) {
     stop(&mut service);
 }
 
+/// Puts an object and announces it as S3 does.
+fn announce(aws: &FakeAws, queue: &str, key: &str, bytes: Vec<u8>) {
+    let size = bytes.len();
+    let tag = aws.put("trail", key, bytes);
+    let object = json!({"key": key, "size": size, "eTag": tag, "sequencer": "0"});
+    let record = json!({
+        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1", "eventName": "ObjectCreated:Put",
+        "eventTime": "2025-03-09T12:57:01.000Z", "s3": {"bucket": {"name": "trail"}, "object": object}
+    });
+    aws.send(queue, &json!({"Records": [record]}).to_string());
+}
+
 fn latency(work: &Path) {
     let aws = FakeAws::start();
     aws.bucket("trail");
     let url = aws.queue("latency", QueueOptions::default());
     aws.set_latency(ANSWER_AFTER);
     let told: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
-    let receiver = receive(Arc::clone(&told));
-    let sink = format!(
-        "[[sink]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{receiver}/\"\n[[route]]\nsinks = [\"hook\"]\nseverity = \"high\"\n"
-    );
-    let mut service = serve(work, "latency", &aws, &url, &sink);
+    let heard = Arc::clone(&told);
+    let receiver = receive(move |body| {
+        let mut told = heard.lock().expect("no holder panics");
+        for account in body.split(|c: char| !c.is_ascii_digit()).filter(|part| part.len() == 12) {
+            told.entry(account.to_string()).or_insert_with(Instant::now);
+        }
+        true
+    });
+    let mut service = serve(work, "latency", &aws, &url, &webhook(&receiver));
     let mut sent = HashMap::new();
     for number in 0..INCIDENTS {
         let account = format!("{:012}", 111_111_000_000_u64 + number as u64);
         let key = format!(
             "AWSLogs/{account}/CloudTrail/us-east-1/2025/03/09/{account}_CloudTrail_us-east-1_20250309T1255Z_{number:016}.json.gz"
         );
-        let record = json!({
-            "eventVersion": "1.09", "eventTime": "2025-03-09T12:51:00Z", "eventSource": "iam.amazonaws.com",
-            "userIdentity": {"type": "Root", "principalId": account, "arn": format!("arn:aws:iam::{account}:root"), "accountId": account},
-            "eventName": "CreateAccessKey", "awsRegion": "us-east-1", "sourceIPAddress": "198.51.100.7",
-            "userAgent": "aws-cli/2.15.0", "eventID": format!("latency-{number}"), "eventType": "AwsApiCall",
-            "readOnly": false, "managementEvent": true, "recipientAccountId": account, "eventCategory": "Management",
-            "responseElements": {"accessKey": {"userName": "root", "status": "Active"}}
-        });
-        aws.put("trail", &key, json!({"Records": [record]}).to_string().into_bytes());
+        let record = root_key(&account, &format!("latency-{number}"), "2025-03-09T12:51:00Z");
         sent.insert(account, Instant::now());
-        aws.send("latency", &json!({"s3Bucket": "trail", "s3ObjectKey": [key]}).to_string());
+        announce(&aws, "latency", &key, json!({"Records": [record]}).to_string().into_bytes());
         std::thread::sleep(Duration::from_millis(50));
     }
     wait("everybody is told", || {
@@ -117,6 +135,25 @@ fn latency(work: &Path) {
     );
     drop(told);
     stop(&mut service);
+}
+
+/// Root makes itself a key.
+fn root_key(account: &str, event_id: &str, time: &str) -> Value {
+    json!({
+        "eventVersion": "1.09", "eventTime": time, "eventSource": "iam.amazonaws.com",
+        "userIdentity": {"type": "Root", "principalId": account, "arn": format!("arn:aws:iam::{account}:root"), "accountId": account},
+        "eventName": "CreateAccessKey", "awsRegion": "us-east-1", "sourceIPAddress": "198.51.100.7",
+        "userAgent": "aws-cli/2.15.0", "eventID": event_id, "eventType": "AwsApiCall",
+        "readOnly": false, "managementEvent": true, "recipientAccountId": account, "eventCategory": "Management",
+        "responseElements": {"accessKey": {"userName": "root", "status": "Active"}}
+    })
+}
+
+/// A sink and its route, in the configuration's words.
+fn webhook(receiver: &str) -> String {
+    format!(
+        "[[sink]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{receiver}/\"\n[[route]]\nsinks = [\"hook\"]\nseverity = \"high\"\n"
+    )
 }
 
 fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, more: &str) -> Child {
@@ -156,27 +193,22 @@ fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A webhook's receiver, which notes when it first heard of an account.
-fn receive(told: Arc<Mutex<HashMap<String, Instant>>>) -> String {
+/// A webhook's receiver: tells each body, and answers with an error where that gives false.
+fn receive(mut hear: impl FnMut(&str) -> bool + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = format!("http://{}", listener.local_addr().expect("it is bound"));
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let told = Arc::clone(&told);
-            std::thread::spawn(move || {
-                let body = request(stream);
-                let mut told = told.lock().expect("no holder panics");
-                for account in body.split(|c: char| !c.is_ascii_digit()).filter(|part| part.len() == 12) {
-                    told.entry(account.to_string()).or_insert_with(Instant::now);
-                }
-            });
+        for mut stream in listener.incoming().flatten() {
+            let taken = hear(&request(&mut stream));
+            let status = if taken { "200 OK" } else { "500 Internal Server Error" };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         }
     });
     address
 }
 
-/// Reads one request and answers it; gives its body.
-fn request(mut stream: TcpStream) -> String {
+/// Reads one request, head and body.
+fn request(stream: &mut TcpStream) -> String {
     let (mut text, mut piece) = (String::new(), [0; 16 << 10]);
     loop {
         let read = stream.read(&mut piece).unwrap_or(0);
@@ -185,7 +217,6 @@ fn request(mut stream: TcpStream) -> String {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
         let whole = text.find("\r\n\r\n").is_some_and(|at| text.len() >= at + 4 + length.unwrap_or(0));
         if whole || read == 0 {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             return text;
         }
     }

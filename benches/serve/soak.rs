@@ -1,0 +1,266 @@
+//! The service over time: 2,000 events a second, rules that change, sinks that fail, people who ask, and in the end
+//! everything accounted for to the last record.
+//!
+//! A line a minute says how it stands. Memory and file handles have to be steady: what the last third of the minutes needs
+//! at most is compared with what the third before needed.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use trailhound_ingest::source::{Body, Folder, Listed};
+use trailhound_simulate::{Options, generate};
+
+use super::fake_aws::{FakeAws, QueueOptions};
+use super::{ANSWER_AFTER, announce, cpu_seconds, receive, root_key, serve, stop, wait, webhook};
+
+const EVENTS_A_SECOND: u64 = 2_000;
+const QUEUE: &str = "soak";
+const STEP: Duration = Duration::from_millis(100);
+const ASK_EVERY: Duration = Duration::from_secs(15);
+/// Of every minute: the sink refuses everything; after that the rule is changed.
+const OUTAGE: std::ops::Range<u64> = 5..20;
+const RELOAD_AT: u64 = 30;
+/// What memory and file handles may grow by between two thirds of the time.
+const GROWTH_MAX: f64 = 1.15;
+
+/// How it stood at the end of a minute.
+struct Sample {
+    resident_mib: u64,
+    handles: usize,
+}
+
+pub fn soak(work: &Path, minutes: u64) {
+    let logs = work.join("logs");
+    let events = minutes * 60 * EVENTS_A_SECOND;
+    println!("soak     {minutes} minutes, {events} events; writing them first");
+    let options = Options::new(&logs).seed(11).accounts(6).days(1).events(events);
+    let written = generate(&options, &|_| ()).expect("the options are sound");
+    let aws = FakeAws::start();
+    aws.bucket("trail");
+    let url = aws.queue(QUEUE, QueueOptions { copies: 2, reorder: true, ..QueueOptions::default() });
+    aws.set_latency(ANSWER_AFTER);
+
+    let (outage, titles) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::<String>::new())));
+    let (failing, heard) = (Arc::clone(&outage), Arc::clone(&titles));
+    let receiver = receive(move |body| {
+        let taken = !failing.load(Ordering::Relaxed);
+        if taken {
+            heard.lock().expect("no holder panics").push(body.to_string());
+        }
+        taken
+    });
+    let rules = work.join("rules");
+    write_rule(&rules, 0);
+    let more = format!("{}[rules]\nfolders = [\"{}\"]\n", webhook(&receiver), rules.display());
+    let mut service = serve(work, QUEUE, &aws, &url, &more);
+    let store = work.join(format!("{QUEUE}-store"));
+
+    let ended = Arc::new(AtomicBool::new(false));
+    let questions = Arc::new(AtomicU64::new(0));
+    let asking = std::thread::spawn({
+        let (store, ended, questions) = (store.clone(), Arc::clone(&ended), Arc::clone(&questions));
+        move || {
+            while !ended.load(Ordering::Relaxed) {
+                sql(&store, "SELECT event_source, outcome, count(*) AS n FROM events GROUP BY 1, 2 ORDER BY 3 DESC");
+                questions.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(ASK_EVERY);
+            }
+        }
+    });
+
+    let mut feed = Feed::open(&logs, written.gzip_bytes, written.records);
+    let (begun, mut samples, mut reloads) = (Instant::now(), Vec::new(), 0);
+    for minute in 0..minutes {
+        let mut probed = None;
+        for step in 0..600 {
+            let at = Duration::from_secs(minute * 60) + STEP * step;
+            if let Some(early) = at.checked_sub(begun.elapsed()) {
+                std::thread::sleep(early);
+            }
+            feed.announce(&aws, at.as_secs_f64() * EVENTS_A_SECOND as f64);
+            let second = at.as_secs() % 60;
+            outage.store(OUTAGE.contains(&second), Ordering::Relaxed);
+            if second == RELOAD_AT && probed.is_none() {
+                reloads += 1;
+                write_rule(&rules, reloads);
+                probed = Some(reloads);
+            }
+            // The rule files are looked at every few seconds; what happens after that is found by the new rule.
+            if second == RELOAD_AT + 10
+                && let Some(reload) = probed.filter(|reload| *reload == reloads && !feed.probes.contains(reload))
+            {
+                feed.probe(&aws, reload);
+            }
+        }
+        let told = titles.lock().expect("no holder panics").iter().any(|body| body.contains(&title(reloads)));
+        assert!(told, "the finding after reload {reloads} does not carry the new title");
+        let sample = Sample { resident_mib: resident_mib(service.id()), handles: handles(service.id()) };
+        println!(
+            "soak     {:>3} min  {:>4} MiB  {:>3} handles  ledger {:>6.1} MiB  {:>5} files of the table  {:>6} messages wait  {:>5.1} s of CPU",
+            minute + 1,
+            sample.resident_mib,
+            sample.handles,
+            ledger_bytes(&store) as f64 / f64::from(1 << 20),
+            table_files(&store),
+            aws.remaining(QUEUE),
+            cpu_seconds(service.id()),
+        );
+        samples.push(sample);
+    }
+    feed.announce(&aws, f64::INFINITY);
+    wait("the queue is empty", || aws.remaining(QUEUE) == 0);
+    ended.store(true, Ordering::Relaxed);
+    asking.join().expect("every question has an answer");
+    stop(&mut service);
+
+    let probes = feed.probes.len() as u64;
+    let number = |statement: &str| sql(&store, statement)[0]["n"].as_u64().expect("a number");
+    assert_eq!(number("SELECT count(*) AS n FROM events"), written.events + probes, "every event once");
+    assert_eq!(number("SELECT count(DISTINCT event_id) AS n FROM events"), written.events + probes);
+    assert_eq!(
+        number("SELECT sum(records) AS n FROM accounting_records WHERE fate = 'received'"),
+        written.records + probes
+    );
+    for (what, count) in [("objects", 0), ("records", written.records - written.events)] {
+        let rest = number(&format!("SELECT sum({what}) AS n FROM accounting_{what} WHERE fate <> 'received'"));
+        assert_eq!(rest, number(&format!("SELECT sum({what}) AS n FROM accounting_{what} WHERE fate = 'received'")));
+        if what == "records" {
+            assert_eq!(number("SELECT sum(records) AS n FROM accounting_records WHERE fate = 'duplicate'"), count);
+        }
+    }
+    let third = samples.len() / 3;
+    let most = |samples: &[Sample], of: fn(&Sample) -> f64| samples.iter().map(of).fold(0.0, f64::max);
+    for (what, of) in [("MiB", (|s| s.resident_mib as f64) as fn(&Sample) -> f64), ("handles", |s| s.handles as f64)] {
+        let (before, last) = (most(&samples[third..2 * third], of), most(&samples[2 * third..], of));
+        println!("soak     at most {last:.0} {what} in the last third, {before:.0} in the one before");
+        assert!(third == 0 || last <= before * GROWTH_MAX, "{what} grow: {before:.0}, then {last:.0}");
+    }
+    println!(
+        "soak     {} events in {} objects, each announced twice, kept once and accounted for; {reloads} reloads and {minutes} outages, each seen in the end; {} questions answered; {} bytes of ledger an object",
+        written.events,
+        written.objects,
+        questions.load(Ordering::Relaxed),
+        ledger_bytes(&store) / written.objects.max(1),
+    );
+}
+
+/// The objects in the order of their delivery.
+struct Feed {
+    folder: Folder,
+    rest: VecDeque<Listed>,
+    /// Records and bytes that have been announced; how many records a byte stands for.
+    announced: f64,
+    records_a_byte: f64,
+    /// Objects that the service may not have read yet.
+    there: Vec<String>,
+    probes: Vec<u64>,
+}
+
+impl Feed {
+    fn open(logs: &Path, bytes: u64, records: u64) -> Self {
+        let folder = Folder::open(&logs.display().to_string()).expect("the folder is there");
+        let mut all: Vec<Listed> = folder.list().expect("the folder can be listed");
+        all.retain(|listed| listed.key.ends_with(".json.gz"));
+        // Their stamps say when they were delivered.
+        all.sort_by_cached_key(|listed| listed.key.rsplit('_').nth(1).unwrap_or("").to_string());
+        let records_a_byte = records as f64 / bytes.max(1) as f64;
+        Self { folder, rest: all.into(), announced: 0.0, records_a_byte, there: Vec::new(), probes: Vec::new() }
+    }
+
+    /// Announces until so many records are.
+    fn announce(&mut self, aws: &FakeAws, records: f64) {
+        if aws.remaining(QUEUE) == 0 {
+            for key in self.there.drain(..) {
+                aws.remove("trail", &key);
+            }
+        }
+        while self.announced < records
+            && let Some(listed) = self.rest.pop_front()
+        {
+            let fetched = self.folder.fetch(&listed, u64::MAX).expect("the file can be read");
+            let Body::Bytes(bytes) = fetched.body else { continue };
+            self.announced += bytes.len() as f64 * self.records_a_byte;
+            announce(aws, QUEUE, &listed.key, bytes);
+            self.there.push(listed.key);
+        }
+    }
+
+    /// What the rule that is changed every minute looks for, in an account of its own each time.
+    fn probe(&mut self, aws: &FakeAws, reload: u64) {
+        let account = format!("{:012}", 999_000_000_000 + reload);
+        let mut record = root_key(&account, &format!("soak-{reload}"), "2025-03-09T12:51:00Z");
+        record["eventName"] = "SoakProbe".into();
+        let key = format!(
+            "AWSLogs/{account}/CloudTrail/us-east-1/2025/03/09/{account}_CloudTrail_us-east-1_20250309T1255Z_{reload:016}.json.gz"
+        );
+        announce(aws, QUEUE, &key, json!({"Records": [record]}).to_string().into_bytes());
+        self.probes.push(reload);
+    }
+}
+
+fn title(reload: u64) -> String {
+    format!("Probed after reload {reload}.")
+}
+
+fn write_rule(rules: &Path, reload: u64) {
+    let folder = rules.join("account");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    let text = format!(
+        r#"-- +++
+-- title = "{}"
+-- severity = "high"
+-- status = "stable"
+-- kind = "match"
+-- entity = ["account_id"]
+-- attack = ["T1098"]
+-- why = "Shows that rules are loaded while the service runs."
+-- false_positives = ["all"]
+-- runbook = "None."
+-- refs = []
+-- +++
+SELECT event_id, account_id, principal_key, event_name FROM events
+WHERE event_source = 'iam.amazonaws.com' AND event_name = 'SoakProbe'
+"#,
+        title(reload)
+    );
+    std::fs::write(folder.join("soak_probe.sql"), text).expect("the file can be written");
+}
+
+fn sql(store: &Path, statement: &str) -> Vec<Value> {
+    let command = Command::new(env!("CARGO_BIN_EXE_trailhound"))
+        .args(["sql", "--store", &store.display().to_string(), "--format", "json", statement])
+        .output()
+        .expect("the binary runs");
+    assert!(command.status.success(), "{statement}: {}", String::from_utf8_lossy(&command.stderr));
+    let lines = String::from_utf8_lossy(&command.stdout).into_owned();
+    lines.lines().map(|line| serde_json::from_str(line).expect("a line is a row")).collect()
+}
+
+fn resident_mib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn handles(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
+}
+
+fn files_of(store: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(store).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn ledger_bytes(store: &Path) -> u64 {
+    let ours = files_of(store).into_iter().filter(|path| path.to_string_lossy().contains("ledger.sqlite"));
+    ours.filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
+fn table_files(store: &Path) -> usize {
+    let days = files_of(&store.join("events")).into_iter().filter(|path| path.is_dir());
+    days.map(|day| files_of(&day).len()).sum()
+}

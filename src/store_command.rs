@@ -1,0 +1,105 @@
+//! `trailhound store`: is a store sound, and its upkeep by hand.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use futures::TryStreamExt;
+use trailhound_store::{StoreOptions, Upkeep};
+
+use crate::args::{StoreArgs, StoreCommand};
+use crate::output::counted;
+use crate::session::Asked;
+use crate::terminal;
+
+/// Names that are listed where something is wrong.
+const LISTED_MAX: usize = 10;
+
+/// Exit 1 when a check finds something.
+pub async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StoreCommand::Check(args) => check(args).await,
+        StoreCommand::Compact(args) => {
+            let asked = Asked::open(&args).await?;
+            let done = upkeep(&args).await?.compact().await?;
+            drop(asked);
+            eprintln!(
+                "{} with {} made into {}: {} MiB, before {} MiB",
+                counted(done.files_before as usize, "file"),
+                counted(done.rows as usize, "event"),
+                done.files_after,
+                done.bytes_after >> 20,
+                done.bytes_before >> 20,
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::Vacuum(args) => {
+            let asked = Asked::open(&args).await?;
+            let mut upkeep = upkeep(&args).await?;
+            anyhow::ensure!(
+                !upkeep.is_news_after(asked.findings.applied_to().await?).await?,
+                "rules have not seen everything yet, and may need what would be deleted; run `trailhound scan` or the service first"
+            );
+            eprintln!("{} deleted", counted(upkeep.vacuum().await? as usize, "file"));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn upkeep(args: &StoreArgs) -> anyhow::Result<Upkeep> {
+    let options = StoreOptions { ledger: args.ledger.clone(), ..StoreOptions::new(args.store.clone()) };
+    Ok(Upkeep::open(&options).await?)
+}
+
+async fn check(args: StoreArgs) -> anyhow::Result<ExitCode> {
+    let asked = Asked::open(&args).await?;
+    let mut problems = 0;
+    let mut told = |name: &str, wrong: Vec<String>| -> anyhow::Result<()> {
+        let mut text = format!("{}  {name}\n", if wrong.is_empty() { "ok  " } else { "FAIL" });
+        for line in wrong.iter().take(LISTED_MAX) {
+            text.push_str(&format!("      {}\n", terminal::clean(line)));
+        }
+        if wrong.len() > LISTED_MAX {
+            text.push_str(&format!("      and {} more\n", wrong.len() - LISTED_MAX));
+        }
+        problems += wrong.len();
+        Ok(terminal::print(&text)?)
+    };
+
+    let missing = upkeep(&args).await?.missing_files().await?;
+    let lost = !missing.is_empty();
+    told("every file of the table is there", missing)?;
+    let accounting = asked.store.accounting().await?;
+    let sums =
+        if accounting.holds() { Vec::new() } else { accounting.to_string().lines().map(str::to_string).collect() };
+    told("what was received is kept, a duplicate, skipped or parked, and the table has what was kept", sums)?;
+    // A table that cannot be read whole can only be asked about its log.
+    if !lost {
+        told("no event is there twice", twice(&asked).await?)?;
+    }
+    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Events of one id, day by day, since copies share their time: a day's ids fit into memory.
+async fn twice(asked: &Asked) -> anyhow::Result<Vec<String>> {
+    let session = asked.session().await?;
+    let mut twice = Vec::new();
+    for day in column(&session, "SELECT DISTINCT CAST(event_date AS VARCHAR) AS day FROM events ORDER BY 1").await? {
+        let ids = format!(
+            "SELECT event_id FROM events WHERE event_date = DATE '{day}' GROUP BY event_id HAVING count(*) > 1 LIMIT 1000"
+        );
+        twice.extend(column(&session, &ids).await?);
+    }
+    Ok(twice)
+}
+
+/// The texts of an answer's only column.
+async fn column(session: &datafusion::prelude::SessionContext, sql: &str) -> anyhow::Result<Vec<String>> {
+    let batches: Vec<_> = trailhound_store::query(session, sql).await?.try_collect().await?;
+    let mut texts = Vec::new();
+    for batch in &batches {
+        let shown = arrow::util::display::ArrayFormatter::try_new(batch.column(0), &Default::default())
+            .context("the answer cannot be shown")?;
+        texts.extend((0..batch.num_rows()).map(|row| shown.value(row).to_string()));
+    }
+    Ok(texts)
+}
