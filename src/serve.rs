@@ -128,7 +128,7 @@ impl Running {
         let secrets = Arc::new(SecretsManager::default());
         let rule_args = RuleArgs { rules: config.rules.folders.clone() };
         let rules = shipped::rule_set(&rule_args).context("the rules are not sound")?;
-        metrics.rules_at_work(&rules.rules().map(|rule| rule.id.clone()).collect::<Vec<_>>());
+        metrics.rules_at_work(&rules.rules().cloned().collect::<Vec<_>>());
         let token = match &config.http.token {
             Some(token) => Some(token.resolve(secrets.as_ref()).await.map_err(|e| anyhow::anyhow!("http.token: {e}"))?),
             None => None,

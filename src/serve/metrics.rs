@@ -2,11 +2,13 @@
 //!
 //! One place emits a thing's metric. Lags are by account and region, which keys of log objects tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use trailhound_detect::{ChangeKind, Rule};
 use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::Commit;
@@ -91,6 +93,12 @@ impl Metrics {
         registry.register(Box::new(build))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let reloads = counter("trailhound_reloads_total", "Reloads while running", &["what", "result"])?;
+        for what in ["rules", "routes", "site"] {
+            for result in ["ok", "refused"] {
+                reloads.with_label_values(&[what, result]);
+            }
+        }
         Ok(Self {
             objects: counter("trailhound_objects_total", "Objects by what became of them", &["outcome", "reason"])?,
             records: counter("trailhound_records_total", "Records by what became of them", &["outcome"])?,
@@ -110,7 +118,7 @@ impl Metrics {
             rule_seconds,
             rule_failures: counter("trailhound_rule_failures_total", "Rows that a rule failed on", &["rule"])?,
             rules: gauge("trailhound_rules", "Rules at work")?,
-            reloads: counter("trailhound_reloads_total", "Reloads while running", &["what", "result"])?,
+            reloads,
             watch,
             halted: gauge("trailhound_intake_halted", "1 while intake stands still because of an error")?,
             ready: gauge("trailhound_ready", "1 while messages are received and kept")?,
@@ -196,13 +204,17 @@ impl Metrics {
         self.findings.with_label_values(&[rule, severity, change]).inc_by(count);
     }
 
-    /// These rules are at work. What is counted of each begins at zero, so that its first failure is an increase.
-    pub fn rules_at_work(&self, ids: &[String]) {
-        self.rules.set(ids.len() as i64);
-        for id in ids {
+    /// These rules are at work. What is counted of each begins at zero, so that its first finding is an increase.
+    pub fn rules_at_work(&self, rules: &[Arc<Rule>]) {
+        self.rules.set(rules.len() as i64);
+        for rule in rules {
+            let id = rule.id.as_str();
             self.rule_matches.with_label_values(&[id]);
             self.rule_seconds.with_label_values(&[id]);
             self.rule_failures.with_label_values(&[id]);
+            for change in [ChangeKind::Raised, ChangeKind::Amended, ChangeKind::Retracted] {
+                self.findings.with_label_values(&[id, rule.header.severity.as_str(), change.as_str()]);
+            }
         }
     }
 

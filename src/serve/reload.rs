@@ -92,13 +92,13 @@ impl Reloader {
     }
 
     async fn put_in_place(&self, set: RuleSet) -> Result<usize, String> {
-        let ids: Vec<String> = set.rules().map(|rule| rule.id.clone()).collect();
+        let rules: Vec<_> = set.rules().cloned().collect();
         let (answer, answered) = oneshot::channel();
         let gone = "the service is stopping".to_string();
         self.keeper.send(Request::Rules(Box::new(set), answer)).await.map_err(|_| gone.clone())?;
         answered.await.map_err(|_| gone)?;
-        self.metrics.rules_at_work(&ids);
-        Ok(ids.len())
+        self.metrics.rules_at_work(&rules);
+        Ok(rules.len())
     }
 
     /// Takes over what can change while running: routes, sinks, accounts. The rest needs a restart, and is named.
