@@ -70,9 +70,10 @@ fn load(work: &Path) {
     let seconds = begun.elapsed().as_secs_f64();
     let (cpu, peak) = (cpu_seconds(service.id()), peak_mib(service.id()));
     println!(
-        "load     {objects} objects, announced twice each: {seconds:.1} s from the start, {:.0} objects/s, {:.0} messages/s, {cpu:.1} s of CPU, at most {peak} MiB",
+        "load     {objects} objects, announced twice each: {seconds:.1} s from the start, {:.0} objects/s, {:.0} messages/s, {} fetches, {cpu:.1} s of CPU, at most {peak} MiB",
         objects as f64 / seconds,
-        2.0 * objects as f64 / seconds
+        2.0 * objects as f64 / seconds,
+        aws.calls("GetObject"),
     );
     stop(&mut service);
 }
