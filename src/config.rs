@@ -74,11 +74,13 @@ pub enum LedgerConfig {
     Url(Secret),
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RulesConfig {
     /// Folders of rules beside the shipped ones.
     pub folders: Vec<PathBuf>,
+    /// What rules remember in memory; what is beyond it lies in a temporary file.
+    pub memory_mib: usize,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -131,6 +133,12 @@ impl StoreConfig {
     }
     fn upkeep_minutes() -> u64 {
         10
+    }
+}
+
+impl Default for RulesConfig {
+    fn default() -> Self {
+        Self { folders: Vec::new(), memory_mib: 256 }
     }
 }
 
@@ -213,7 +221,7 @@ impl Config {
     pub fn differs_beyond_reload(&self, other: &Config) -> Vec<&'static str> {
         let sections = [
             ("store", format!("{:?}", self.store) != format!("{:?}", other.store)),
-            ("rules.folders", self.rules.folders != other.rules.folders),
+            ("rules", self.rules.folders != other.rules.folders || self.rules.memory_mib != other.rules.memory_mib),
             ("geoip.files", self.geoip.files != other.geoip.files),
             ("queue", self.queues != other.queues),
             ("bucket", format!("{:?}", self.buckets) != format!("{:?}", other.buckets)),
@@ -236,6 +244,7 @@ impl Config {
         positive("store.flush_mib", self.store.flush_mib as u64);
         positive("store.dedup_mib", self.store.dedup_mib as u64);
         positive("store.query_mib", self.store.query_mib as u64);
+        positive("rules.memory_mib", self.rules.memory_mib as u64);
         positive("intake.in_flight_mib", self.intake.in_flight_mib as u64);
         positive("intake.fetches", self.intake.fetches as u64);
         if self.store.location.starts_with("s3://") && self.store.ledger.is_none() {

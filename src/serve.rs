@@ -180,7 +180,13 @@ impl Running {
         };
         let keeper = Keeper {
             options: keeper_options(&config, options),
-            open_detector: open_detector(rules, &rule_args, Arc::clone(&alerts), Arc::clone(&metrics)),
+            open_detector: open_detector(
+                rules,
+                &rule_args,
+                config.rules.memory_mib << 20,
+                Arc::clone(&alerts),
+                Arc::clone(&metrics),
+            ),
             sources: Arc::clone(&sources),
             underway,
             beat: Arc::clone(&beat),
@@ -385,7 +391,13 @@ fn keeper_options(config: &Config, store: StoreOptions) -> KeeperOptions {
 
 /// Opens a detector whose findings are followed. The first one gets the rules that were checked at the start; after that
 /// they are loaded anew.
-fn open_detector(rules: RuleSet, args: &RuleArgs, alerts: Arc<Alerts>, metrics: Arc<Metrics>) -> keeper::OpenDetector {
+fn open_detector(
+    rules: RuleSet,
+    args: &RuleArgs,
+    memory_bytes_max: usize,
+    alerts: Arc<Alerts>,
+    metrics: Arc<Metrics>,
+) -> keeper::OpenDetector {
     let first = std::sync::Mutex::new(Some(rules));
     let follower = Arc::new(Counted { alerts, metrics });
     let args = args.clone();
@@ -397,7 +409,7 @@ fn open_detector(rules: RuleSet, args: &RuleArgs, alerts: Arc<Alerts>, metrics: 
                 Some(rules) => rules,
                 None => shipped::rule_set(&args)?,
             };
-            Ok(Detector::open(store, rules).await?.with_follower(follower))
+            Ok(Detector::open(store, rules).await?.with_memory(memory_bytes_max).with_follower(follower))
         })
     })
 }

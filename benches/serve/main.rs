@@ -65,7 +65,7 @@ fn load(work: &Path) {
     }
     aws.set_latency(ANSWER_AFTER);
     let begun = Instant::now();
-    let mut service = serve(work, "load", &aws, &url, "");
+    let service = serve(work, "load", &aws, &url, "");
     wait("the queue is empty", || aws.remaining("load") == 0);
     let seconds = begun.elapsed().as_secs_f64();
     let (cpu, peak) = (cpu_seconds(service.id()), peak_mib(service.id()));
@@ -75,7 +75,7 @@ fn load(work: &Path) {
         2.0 * objects as f64 / seconds,
         aws.calls("GetObject"),
     );
-    stop(&mut service);
+    service.stop();
 }
 
 /// Puts an object and announces it as S3 does.
@@ -104,7 +104,7 @@ fn latency(work: &Path) {
         }
         true
     });
-    let mut service = serve(work, "latency", &aws, &url, &webhook(&receiver));
+    let service = serve(work, "latency", &aws, &url, &webhook(&receiver));
     let mut sent = HashMap::new();
     for number in 0..INCIDENTS {
         let account = format!("{:012}", 111_111_000_000_u64 + number as u64);
@@ -135,7 +135,7 @@ fn latency(work: &Path) {
         at(1.0)
     );
     drop(told);
-    stop(&mut service);
+    service.stop();
 }
 
 /// Root makes itself a key.
@@ -157,11 +157,35 @@ fn webhook(receiver: &str) -> String {
     )
 }
 
-fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, more: &str) -> Child {
+/// The service; it ends with whoever started it, whatever becomes of that.
+struct Service(Child);
+
+impl Service {
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// SIGTERM; must end well.
+    fn stop(mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        let status = self.0.wait().expect("the child can be waited for");
+        assert!(status.success(), "the service ended with {status}");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, more: &str) -> Service {
     let port =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port();
     let text = format!(
-        "[store]\nlocation = \"{}\"\nflush_seconds = {FLUSH_SECONDS}\n[[queue]]\nurl = \"{queue}\"\npolls = 16\n\
+        "[store]\nlocation = \"{}\"\nflush_seconds = {FLUSH_SECONDS}\n\
+         dedup_mib = 48\nquery_mib = 256\nupkeep_minutes = 1\n[[queue]]\nurl = \"{queue}\"\npolls = 16\n\
          [intake]\nfetches = 128\n[http]\nbind = \"127.0.0.1:{port}\"\n[alerts]\nhistory_hours = 800000\nper_minute_max = 100000\n{more}",
         work.join(format!("{name}-store")).display()
     );
@@ -176,14 +200,9 @@ fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, more: &str) -> Chi
         .stdout(Stdio::null())
         .spawn()
         .expect("the binary runs");
+    let service = Service(child);
     wait("the service is ready", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    child
-}
-
-fn stop(service: &mut Child) {
-    let _ = Command::new("kill").args(["-TERM", &service.id().to_string()]).status();
-    let status = service.wait().expect("the child can be waited for");
-    assert!(status.success(), "the service ended with {status}");
+    service
 }
 
 fn wait(what: &str, mut holds: impl FnMut() -> bool) {

@@ -16,7 +16,7 @@ use trailhound_ingest::source::{Body, Folder, Listed};
 use trailhound_simulate::{Options, generate};
 
 use super::fake_aws::{FakeAws, QueueOptions};
-use super::{ANSWER_AFTER, announce, cpu_seconds, receive, root_key, serve, stop, wait, webhook};
+use super::{ANSWER_AFTER, announce, cpu_seconds, receive, root_key, serve, wait, webhook};
 
 const EVENTS_A_SECOND: u64 = 2_000;
 const QUEUE: &str = "soak";
@@ -25,6 +25,7 @@ const ASK_EVERY: Duration = Duration::from_secs(15);
 /// Of every minute: the sink refuses everything; after that the rule is changed.
 const OUTAGE: std::ops::Range<u64> = 5..20;
 const RELOAD_AT: u64 = 30;
+const RULES_MIB: usize = 24;
 /// What memory and file handles may grow by between two thirds of the time.
 const GROWTH_MAX: f64 = 1.15;
 
@@ -56,8 +57,10 @@ pub fn soak(work: &Path, minutes: u64) {
     });
     let rules = work.join("rules");
     write_rule(&rules, 0);
-    let more = format!("{}[rules]\nfolders = [\"{}\"]\n", webhook(&receiver), rules.display());
-    let mut service = serve(work, QUEUE, &aws, &url, &more);
+    // Limits that are reached within minutes: what is steady then is steady for months.
+    let limits = format!("memory_mib = {RULES_MIB}\n");
+    let more = format!("{}[rules]\nfolders = [\"{}\"]\n{limits}", webhook(&receiver), rules.display());
+    let service = serve(work, QUEUE, &aws, &url, &more);
     let store = work.join(format!("{QUEUE}-store"));
 
     let ended = Arc::new(AtomicBool::new(false));
@@ -66,9 +69,9 @@ pub fn soak(work: &Path, minutes: u64) {
         let (store, ended, questions) = (store.clone(), Arc::clone(&ended), Arc::clone(&questions));
         move || {
             while !ended.load(Ordering::Relaxed) {
+                std::thread::sleep(ASK_EVERY);
                 sql(&store, "SELECT event_source, outcome, count(*) AS n FROM events GROUP BY 1, 2 ORDER BY 3 DESC");
                 questions.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(ASK_EVERY);
             }
         }
     });
@@ -116,7 +119,7 @@ pub fn soak(work: &Path, minutes: u64) {
     wait("the queue is empty", || aws.remaining(QUEUE) == 0);
     ended.store(true, Ordering::Relaxed);
     asking.join().expect("every question has an answer");
-    stop(&mut service);
+    service.stop();
 
     let probes = feed.probes.len() as u64;
     let number = |statement: &str| sql(&store, statement)[0]["n"].as_u64().expect("a number");

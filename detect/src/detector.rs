@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use datafusion::arrow::array::RecordBatch;
@@ -36,6 +37,8 @@ pub struct Detector {
     /// and puts it back when all went well: after an error it is made anew from the table.
     position: tokio::sync::Mutex<Option<Position>>,
     memory_bytes_max: usize,
+    /// What rules remember in memory now, in bytes.
+    memory_bytes: AtomicUsize,
     /// Told of every finding that changes, in the transaction in which it does.
     follower: Option<Arc<dyn Follower>>,
     /// Rules that failed on rows since they are at work.
@@ -76,6 +79,7 @@ impl Detector {
             ledger: FindingsLedger::open(store.ledger()).await?,
             position: tokio::sync::Mutex::new(None),
             memory_bytes_max: MEMORY_BYTES_MAX,
+            memory_bytes: AtomicUsize::new(0),
             follower: None,
             failures: Mutex::default(),
         })
@@ -113,6 +117,11 @@ impl Detector {
         failures.retain(|id, _| version(&before, id) == version(&rules, id));
         drop(failures);
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Bytes that rules' memory takes now, without what went to its file.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Ordering::Relaxed)
     }
 
     /// Rules that failed on rows, with how many and the first error. Their other findings are there.
@@ -317,6 +326,7 @@ impl Detector {
         self.ledger.commit(transaction).await?;
         crash::point("detect.saved");
         at.found.extend(remembered);
+        self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
         self.told(&counts);
         Ok(changes)
     }

@@ -70,6 +70,11 @@ impl Memory {
         Memory { bytes_max, ..Memory::default() }
     }
 
+    /// Bytes that are hot, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The newest version of the table that a rule has seen; -1 for none.
     pub fn seen(&self, rule: &Rule) -> i64 {
         self.seen.get(&rule_key(rule)).copied().unwrap_or(-1)

@@ -3,7 +3,8 @@
 //! People keep CloudTrail logs in many forms (CloudTrail's own `{"Records":[…]}`, arrays, one record a line,
 //! `LookupEvents` output, EventBridge and CloudWatch Logs envelopes, several of them one behind the other). They are
 //! all read here as a sequence of values with arrays of elements in them. A bad record is set aside alone; where the
-//! text cannot be read any further, what came before is kept and the object is parked.
+//! text cannot be read any further, what came before is kept and the object is parked. The file is long because the
+//! carriers share one state (what is open, what was counted), which parts of it would have to hand to each other.
 
 use std::borrow::Cow;
 use std::io::Read;

@@ -3,7 +3,8 @@
 //! In comes the text at a record's opening brace, out comes a [`Record`] whose parts are slices of that text. Nothing
 //! in a record is trusted to be there, and a value of an unexpected type reads as absent from its column (the JSON
 //! columns keep it as it is). The fields are those of the CloudTrail User Guide, "CloudTrail record contents for
-//! management, data, and network activity events".
+//! management, data, and network activity events". One long file, because it is one list: each field's name, type and
+//! place stand here and nowhere else.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! Records become rows: checks what a record must have, derives the facts of one record, fills the columns.
+//! Records become rows: checks what a record must have, derives the facts of one record, fills the columns. A long file,
+//! since it has one line for each of the columns, in their order.
 
 use std::net::IpAddr;
 use std::sync::Arc;

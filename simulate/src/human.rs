@@ -1,5 +1,5 @@
 //! What people's work leaves in the log: sign-ins at Identity Center, roles assumed through it, pages of the console (bursts of reads), and
-//! calls of the command line. Also IAM users who sign in to the console themselves.
+//! calls of the command line. Also IAM users who sign in to the console themselves. The length is that of a day's habits.
 
 use crate::{
     identity::{self, Role, Session, User},

@@ -168,6 +168,7 @@ impl Keeper {
                         self.catch_up(&mut bench).await;
                     }
                     self.beat.alive();
+                    self.metrics.rule_memory_bytes.set(bench.detector.memory_bytes() as i64);
                     if geo_looked.elapsed() > GEO_CHECK {
                         geo_looked = Instant::now();
                         bench.decoders.refresh_geo();

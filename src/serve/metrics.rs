@@ -30,6 +30,7 @@ pub struct Metrics {
     commit_seconds: Histogram,
     table_version: IntGauge,
     pub table_files: IntGauge,
+    pub rule_memory_bytes: IntGauge,
     pub files_compacted: IntCounter,
     pub ledger_bytes: IntGauge,
     pub accounting_holds: IntGauge,
@@ -109,6 +110,10 @@ impl Metrics {
             commits,
             commit_seconds,
             table_version: gauge("trailhound_table_version", "The table's version as this process knows it")?,
+            rule_memory_bytes: gauge(
+                "trailhound_rule_memory_bytes",
+                "What rules remember, without what lies in a file",
+            )?,
             table_files: gauge("trailhound_table_files", "Files of the table, as upkeep saw it last")?,
             files_compacted,
             ledger_bytes: gauge("trailhound_ledger_bytes", "Size of the ledger")?,

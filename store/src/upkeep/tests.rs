@@ -1,3 +1,5 @@
+use arrow::compute::concat_batches;
+
 use super::*;
 use crate::Store;
 use crate::testing::{Event, HOUR, MAY, ask, object, open, options, sorted_by_id, table as asked};
