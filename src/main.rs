@@ -33,6 +33,7 @@ use args::{Args, Command};
 
 /// Exit codes: 0 done, 1 `--fail-on` reached or failed cases, 2 an error, 64 wrong usage.
 fn main() -> ExitCode {
+    limit_arenas();
     // Two TLS providers are in the dependency graph; the process must say which one counts.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let args = match Args::try_parse() {
@@ -42,9 +43,6 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
         }
     };
-    if matches!(args.command, Command::Serve(_)) {
-        limit_arenas();
-    }
     start_log(&args.command);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -65,8 +63,9 @@ fn main() -> ExitCode {
 }
 
 /// glibc's allocator gives nearly every thread an arena of its own and seldom gives memory back from one: a service whose
-/// work moves between threads came to hold three times what it used. How many arenas there may be is read when a process
-/// starts, so the program starts itself once more, as the same process, unless somebody has chosen already.
+/// work moves between threads came to hold three times what it used, a scan half as much again. How many arenas there may
+/// be is read when a process starts, so the program starts itself once more, as the same process, unless somebody has
+/// chosen already.
 fn limit_arenas() {
     const ARENAS: &str = "MALLOC_ARENA_MAX";
     if std::env::var_os(ARENAS).is_some() {
@@ -74,7 +73,7 @@ fn limit_arenas() {
     }
     if let Ok(program) = std::env::current_exe() {
         use std::os::unix::process::CommandExt;
-        // It returns only if it failed; then the service runs all the same, with more memory.
+        // It returns only if it failed; then everything runs all the same, with more memory.
         let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(ARENAS, "2").exec();
     }
 }
