@@ -3,7 +3,8 @@
 //! Decoding needs the nested parts of a record byte for byte as they were received, a few fields out of them, and all
 //! of it in one pass: a tape or a DOM would throw the bytes away, and a lazy reader would read them twice. What comes
 //! in is text that is known to be UTF-8; what goes out are slices of that text. Everything skipped is checked too, so
-//! that a span that was handed out is JSON.
+//! that a span that was handed out is JSON. The file is long because checking and handing out are one walk over the same
+//! grammar; parts of it would have to trust each other's positions.
 
 use std::borrow::Cow;
 
