@@ -16,7 +16,7 @@ use trailhound_ingest::source::{Body, Folder, Listed};
 use trailhound_simulate::{Options, generate};
 
 use super::fake_aws::{FakeAws, QueueOptions};
-use super::{ANSWER_AFTER, announce, cpu_seconds, receive, root_key, serve, wait, webhook};
+use super::{ANSWER_AFTER, FLUSH, announce, cpu_seconds, receive, root_key, serve, wait, webhook};
 
 const EVENTS_A_SECOND: u64 = 2_000;
 const QUEUE: &str = "soak";
@@ -60,7 +60,7 @@ pub fn soak(work: &Path, minutes: u64) {
     // Limits that are reached within minutes: what is steady then is steady for months.
     let limits = format!("memory_mib = {RULES_MIB}\n");
     let more = format!("{}[rules]\nfolders = [\"{}\"]\n{limits}", webhook(&receiver), rules.display());
-    let service = serve(work, QUEUE, &aws, &url, &more);
+    let service = serve(work, QUEUE, &aws, &url, FLUSH, &more);
     let store = work.join(format!("{QUEUE}-store"));
 
     let ended = Arc::new(AtomicBool::new(false));

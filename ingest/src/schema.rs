@@ -23,8 +23,21 @@ pub struct Column {
     pub name: &'static str,
     pub kind: Kind,
     pub nullable: bool,
+    /// Follows from the other columns, and from GeoIP files: [`Rederiver`](crate::Rederiver) makes it anew.
+    pub derived: bool,
     /// The CloudTrail field, in CloudTrail's spelling, or how the value is derived.
     pub from: &'static str,
+}
+
+impl Column {
+    /// Where the value stands in a record: the members' names, from the top. Only of columns that hold a field as it is.
+    pub fn path(&self) -> Option<Vec<&'static str>> {
+        let end = self.from.find([' ', ';', ',']).unwrap_or(self.from.len());
+        let path = &self.from[..end];
+        let field = path == self.from || path.contains(|c: char| c.is_ascii_uppercase() || c == '.');
+        (field && path.starts_with(|c: char| c.is_ascii_lowercase()) && !path.contains('[') && !self.derived)
+            .then(|| path.split('.').collect())
+    }
 }
 
 /// What a column holds, and with that its Arrow type.
@@ -104,11 +117,26 @@ macro_rules! nullable {
     };
 }
 
+macro_rules! derived {
+    () => {
+        false
+    };
+    (derived) => {
+        true
+    };
+}
+
 macro_rules! events {
-    ($($name:ident: $kind:ident, $null:ident, $from:literal;)*) => {
+    ($($name:ident: $kind:ident, $null:ident $($derived:ident)?, $from:literal;)*) => {
         /// Every column of `events`, in the order of the table.
         pub static COLUMNS: &[Column] = &[
-            $(Column { name: stringify!($name), kind: Kind::$kind, nullable: nullable!($null), from: $from },)*
+            $(Column {
+                name: stringify!($name),
+                kind: Kind::$kind,
+                nullable: nullable!($null),
+                derived: derived!($($derived)?),
+                from: $from,
+            },)*
         ];
 
         /// One builder a column. A value is set for a row; rows that were not set are null.
@@ -131,7 +159,7 @@ events! {
     event_version: Text, optional, "eventVersion";
     event_source: Text, optional, "eventSource; null for Insights records";
     event_name: Text, optional, "eventName; null for Insights records";
-    event_name_norm: Text, optional, "eventName without its API version suffix (ListFunctions20150331 → ListFunctions)";
+    event_name_norm: Text, optional derived, "eventName without its API version suffix (ListFunctions20150331 → ListFunctions)";
     event_type: Text, optional, "eventType";
     event_category: Text, optional, "eventCategory; before version 1.07 from managementEvent";
     aws_region: Text, optional, "awsRegion";
@@ -139,7 +167,7 @@ events! {
     management_event: Flag, optional, "managementEvent";
     read_only: Flag, optional, "readOnly";
     source_ip_address: Text, optional, "sourceIPAddress as received";
-    source_ip: Text, optional, "sourceIPAddress where it is an address, in canonical form";
+    source_ip: Text, optional derived, "sourceIPAddress where it is an address, in canonical form";
     vpc_endpoint_id: Text, optional, "vpcEndpointId";
     vpc_endpoint_account_id: Text, optional, "vpcEndpointAccountId";
     user_agent: Text, optional, "userAgent without one pair of square brackets";
@@ -195,46 +223,46 @@ events! {
     edge_device_details: Json, optional, "edgeDeviceDetails";
     event_context: Json, optional, "eventContext";
     extra: Json, optional, "an object of the top-level fields that have no column";
-    request_role_arn: Text, optional, "requestParameters.roleArn";
-    request_role_name: Text, optional, "requestParameters.roleName";
-    request_role_session_name: Text, optional, "requestParameters.roleSessionName";
-    request_user_name: Text, optional, "requestParameters.userName";
-    request_group_name: Text, optional, "requestParameters.groupName";
-    request_policy_arn: Text, optional, "requestParameters.policyArn";
-    request_policy_name: Text, optional, "requestParameters.policyName";
-    request_policy_document: Text, optional, "requestParameters.policyDocument, assumeRolePolicyDocument, policy or bucketPolicy; text, or JSON where it is an object";
-    request_access_key_id: Text, optional, "requestParameters.accessKeyId";
-    request_instance_id: Text, optional, "requestParameters.instanceId";
-    request_bucket_name: Text, optional, "requestParameters.bucketName";
-    request_key: Text, optional, "requestParameters.key";
-    request_serial_number: Text, optional, "requestParameters.serialNumber";
-    request_duration_seconds: Long, optional, "requestParameters.durationSeconds";
-    request_target_principal: Text, optional, "requestParameters.targetPrincipal";
-    request_name: Text, optional, "requestParameters.name";
-    request_secret_id: Text, optional, "requestParameters.secretId";
-    response_access_key_id: Text, optional, "responseElements.credentials.accessKeyId, else responseElements.accessKey.accessKeyId";
-    response_user_name: Text, optional, "responseElements.accessKey.userName";
-    response_assumed_role_arn: Text, optional, "responseElements.assumedRoleUser.arn";
-    login_result: Text, optional, "sign-in events: responseElements.<eventName>, else serviceEventDetails.<eventName> (Success or Failure)";
-    mfa_used: Flag, optional, "additionalEventData.MFAUsed Yes/No; true too where MFAIdentifier is there";
+    request_role_arn: Text, optional derived, "requestParameters.roleArn";
+    request_role_name: Text, optional derived, "requestParameters.roleName";
+    request_role_session_name: Text, optional derived, "requestParameters.roleSessionName";
+    request_user_name: Text, optional derived, "requestParameters.userName";
+    request_group_name: Text, optional derived, "requestParameters.groupName";
+    request_policy_arn: Text, optional derived, "requestParameters.policyArn";
+    request_policy_name: Text, optional derived, "requestParameters.policyName";
+    request_policy_document: Text, optional derived, "requestParameters.policyDocument, assumeRolePolicyDocument, policy or bucketPolicy; text, or JSON where it is an object";
+    request_access_key_id: Text, optional derived, "requestParameters.accessKeyId";
+    request_instance_id: Text, optional derived, "requestParameters.instanceId";
+    request_bucket_name: Text, optional derived, "requestParameters.bucketName";
+    request_key: Text, optional derived, "requestParameters.key";
+    request_serial_number: Text, optional derived, "requestParameters.serialNumber";
+    request_duration_seconds: Long, optional derived, "requestParameters.durationSeconds";
+    request_target_principal: Text, optional derived, "requestParameters.targetPrincipal";
+    request_name: Text, optional derived, "requestParameters.name";
+    request_secret_id: Text, optional derived, "requestParameters.secretId";
+    response_access_key_id: Text, optional derived, "responseElements.credentials.accessKeyId, else responseElements.accessKey.accessKeyId";
+    response_user_name: Text, optional derived, "responseElements.accessKey.userName";
+    response_assumed_role_arn: Text, optional derived, "responseElements.assumedRoleUser.arn";
+    login_result: Text, optional derived, "sign-in events: responseElements.<eventName>, else serviceEventDetails.<eventName> (Success or Failure)";
+    mfa_used: Flag, optional derived, "additionalEventData.MFAUsed Yes/No; true too where MFAIdentifier is there";
     event_date: Date, required, "UTC day of event_time; the partition";
-    account_id: Text, optional, "the account that the event is about: recipientAccountId, else the key's account, else userIdentity.accountId";
-    principal_key: Text, required, "who, as a stable key (docs/events.md, Principals)";
-    principal_name: Text, optional, "who, for people: user name, role name or service";
-    principal_class: Text, required, "human, human_sso, human_iam_user, root, workload kinds … as far as one record tells";
-    session_name: Text, optional, "the role session's name: what follows the first `:` of principalId, else the ARN's last part";
-    actor_is_service: Flag, required, "an AWS service made the call, on its own or for somebody";
-    source_kind: Text, required, "public, private, aws_service, aws_internal or other";
-    source_network: Text, optional, "AS number if known (`AS64500`), else /24 or /48; the endpoint for private addresses; the service for services";
-    source_country: Text, optional, "ISO country code, from the operator's file";
-    source_asn: Long, optional, "autonomous system number, from the operator's file";
-    source_as_org: Text, optional, "autonomous system organisation, from the operator's file";
-    source_lat: Float, optional, "latitude, from the operator's file";
-    source_lon: Float, optional, "longitude, from the operator's file";
-    user_agent_family: Text, optional, "aws-cli, boto3, browser, console, terraform … without versions";
-    user_agent_os: Text, optional, "linux, amazon-linux, macos, windows, kali, parrot, pentoo, android, ios";
-    outcome: Text, required, "success, denied or failure";
-    derive_version: Int, required, "version of the facts derived from one record";
+    account_id: Text, optional derived, "the account that the event is about: recipientAccountId, else the key's account, else userIdentity.accountId";
+    principal_key: Text, required derived, "who, as a stable key (docs/events.md, Principals)";
+    principal_name: Text, optional derived, "who, for people: user name, role name or service";
+    principal_class: Text, required derived, "human, human_sso, human_iam_user, root, workload kinds … as far as one record tells";
+    session_name: Text, optional derived, "the role session's name: what follows the first `:` of principalId, else the ARN's last part";
+    actor_is_service: Flag, required derived, "an AWS service made the call, on its own or for somebody";
+    source_kind: Text, required derived, "public, private, aws_service, aws_internal or other";
+    source_network: Text, optional derived, "AS number if known (`AS64500`), else /24 or /48; the endpoint for private addresses; the service for services";
+    source_country: Text, optional derived, "ISO country code, from the operator's file";
+    source_asn: Long, optional derived, "autonomous system number, from the operator's file";
+    source_as_org: Text, optional derived, "autonomous system organisation, from the operator's file";
+    source_lat: Float, optional derived, "latitude, from the operator's file";
+    source_lon: Float, optional derived, "longitude, from the operator's file";
+    user_agent_family: Text, optional derived, "aws-cli, boto3, browser, console, terraform … without versions";
+    user_agent_os: Text, optional derived, "linux, amazon-linux, macos, windows, kali, parrot, pentoo, android, ios";
+    outcome: Text, required derived, "success, denied or failure";
+    derive_version: Int, required derived, "version of the facts derived from one record";
     record_hash: Long, required, "xxh3-64 of the record's bytes as received; copies of one event share it";
     src_bucket: Text, required, "the bucket, or the folder on disk";
     src_key: Text, required, "the object's key, or the path in the folder";

@@ -11,6 +11,9 @@ secrets, whose values are `\"REDACTED\"`. Absent, null and empty text are all nu
 `event_date`. This page is made from `ingest/src/schema.rs`; `UPDATE=1 cargo test --release -p trailhound -p trailhound-ingest reference`
 writes it anew.
 
+Derived columns follow from the others and from the operator's GeoIP files; `trailhound store rederive` makes them anew for
+rows that are there.
+
 ";
 
 const PRINCIPALS: &str = "
@@ -41,11 +44,12 @@ credential, a dry run. `success`: the rest.
 pub fn reference() -> String {
     let mut page = String::from(INTRODUCTION);
     let _ = writeln!(page, "Facts derived from one record are of version {DERIVE_VERSION} (`derive_version`).\n");
-    page.push_str("| column | type | null | from |\n|---|---|---|---|\n");
+    page.push_str("| column | type | null | derived | from |\n|---|---|---|---|---|\n");
     for column in COLUMNS {
-        let null = if column.nullable { "yes" } else { "" };
+        let yes = |holds: bool| if holds { "yes" } else { "" };
+        let (null, derived) = (yes(column.nullable), yes(column.derived));
         let from = column.from.replace('|', "\\|");
-        let _ = writeln!(page, "| `{}` | {} | {null} | {from} |", column.name, type_name(column.kind));
+        let _ = writeln!(page, "| `{}` | {} | {null} | {derived} | {from} |", column.name, type_name(column.kind));
     }
     page.push_str(PRINCIPALS);
     page
