@@ -245,6 +245,23 @@ pub enum StoreCommand {
     Compact(StoreArgs),
     /// Deletes files that have been out of the table for a week, as a service does by itself
     Vacuum(StoreArgs),
+    /// Takes days of events, or of counts, out of the store, as a service does by itself with [store] retention_days
+    Expire(ExpireArgs),
+    /// Counts the table `activity` anew from the events, where a check says that it is wrong
+    Rebuild(StoreArgs),
+}
+
+#[derive(clap::Args)]
+pub struct ExpireArgs {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Events before this day (2025-03-09): they stay counted in `activity`, their findings stand, and when they come again
+    /// they are skipped
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub before: i32,
+    /// Counts in `activity` before this day too, but never of days whose events are there
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub activity_before: Option<i32>,
 }
 
 #[derive(clap::Args)]
@@ -390,6 +407,14 @@ pub enum ConfigCommand {
     },
     /// Prints an example with every key
     Example,
+}
+
+/// A day on the command line, in days since the epoch.
+fn day(text: &str) -> Result<i32, String> {
+    const DAY: i64 = 24 * 3_600_000_000;
+    let midnight = trailhound_ingest::time::parse(&format!("{text}T00:00:00Z"));
+    let day = midnight.and_then(|micros| i32::try_from(micros.div_euclid(DAY)).ok());
+    day.ok_or_else(|| format!("{text:?} is not a day: write 2025-03-09"))
 }
 
 /// A time on the command line: a day or a time in UTC, in microseconds.

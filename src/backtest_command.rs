@@ -26,8 +26,13 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!rules.is_empty(), "there is no rule `{}`; `trailhound rules list` shows them", args.rule);
     let asked = Asked::open(&args.store).await?;
     let set = RuleSet::compile(rules, &planner)?;
-    let within =
-        |f: &Finding| args.from.is_none_or(|from| f.last_time >= from) && args.to.is_none_or(|to| f.first_time < to);
+    // What begins before the events that are kept can neither be found again nor be missed.
+    let kept_from = asked.store.kept_from().unwrap_or(i64::MIN);
+    let within = |f: &Finding| {
+        f.first_time >= kept_from
+            && args.from.is_none_or(|from| f.last_time >= from)
+            && args.to.is_none_or(|to| f.first_time < to)
+    };
     let mut findings = trailhound_detect::backtest(&asked.store, &set, MEMORY_BYTES_MAX).await?;
     findings.retain(within);
     let mut standing = asked.findings.current().await?;

@@ -64,6 +64,12 @@ pub struct StoreConfig {
     /// `trailhound store compact` and `store vacuum` have to be run otherwise.
     #[serde(default = "StoreConfig::upkeep_minutes")]
     pub upkeep_minutes: u64,
+    /// Days of events that are kept, today not counted; 0 keeps all. Findings outlive their events.
+    #[serde(default)]
+    pub retention_days: u32,
+    /// The same for the counts in `activity`; at least as long as events.
+    #[serde(default)]
+    pub activity_retention_days: u32,
 }
 
 /// A file's path, or a secret that holds a database URL.
@@ -249,6 +255,13 @@ impl Config {
         positive("intake.fetches", self.intake.fetches as u64);
         if self.store.location.starts_with("s3://") && self.store.ledger.is_none() {
             problems.push("store.ledger is missing: a store on S3 needs a file or postgres://… for its ledger".into());
+        }
+        let (events, counts) = (self.store.retention_days, self.store.activity_retention_days);
+        if counts > 0 && (events == 0 || counts < events) {
+            problems.push("store.activity_retention_days must not be less than store.retention_days".into());
+        }
+        if events > 0 && self.store.upkeep_minutes == 0 {
+            problems.push("store.retention_days needs upkeep: store.upkeep_minutes is 0".into());
         }
         if self.queues.is_empty() {
             problems.push("there is no [[queue]]: nothing would ever come in".into());

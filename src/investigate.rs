@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::{DataFrame, SessionContext, col, lit};
 use futures::TryStreamExt;
 
 use crate::args::InvestigateArgs;
@@ -68,11 +69,16 @@ pub async fn run(args: InvestigateArgs) -> anyhow::Result<ExitCode> {
     take(&session, &who).await?;
     let mut report = Report::stdout();
     report.title(&who.title());
-    if !summary(&mut report, &session).await? {
+    let earlier = take_earlier(&asked, &session, &who).await?;
+    if summary(&mut report, &session).await? {
+        for section in sections(&who) {
+            ask(&mut report, &session, &section).await?;
+        }
+    } else if !earlier {
         anyhow::bail!(who::unknown(&session, &who).await?);
     }
-    for section in sections(&who) {
-        ask(&mut report, &session, &section).await?;
+    if earlier {
+        ask(&mut report, &session, &sections::EARLIER).await?;
     }
     findings(&mut report, &asked, &session).await?;
     report.section("Go on");
@@ -99,6 +105,15 @@ async fn take(session: &SessionContext, who: &Who) -> anyhow::Result<()> {
     }
     session.register_table(VIEW, Arc::new(MemTable::try_new(schema, vec![kept])?))?;
     Ok(())
+}
+
+/// Makes the counts of days whose events are gone known as a table; false where there are none.
+async fn take_earlier(asked: &Asked, session: &SessionContext, who: &Who) -> anyhow::Result<bool> {
+    let (Some(filter), Some(before)) = (who.counted(), asked.store.expired().before) else { return Ok(false) };
+    let gone = col("event_date").lt(lit(ScalarValue::Date32(Some(before))));
+    let counts = session.table("activity").await?.filter(filter)?.filter(gone)?;
+    session.register_table("earlier", counts.clone().into_view())?;
+    Ok(counts.limit(0, Some(1))?.count().await.context("cannot read counts")? > 0)
 }
 
 /// First and last seen, how much, how it went; false where there is nothing.
@@ -146,9 +161,8 @@ async fn ask(report: &mut Report, session: &SessionContext, section: &Section) -
 async fn findings(report: &mut Report, asked: &Asked, session: &SessionContext) -> anyhow::Result<()> {
     let all = asked.findings.current().await?;
     let ids = all.iter().flat_map(|finding| &finding.event_ids);
-    let ids =
-        ids.map(|id| datafusion::prelude::lit(datafusion::common::ScalarValue::Utf8View(Some(id.clone())))).collect();
-    let known = session.table(VIEW).await?.filter(datafusion::prelude::col("event_id").in_list(ids, false))?;
+    let ids = ids.map(|id| lit(ScalarValue::Utf8View(Some(id.clone())))).collect();
+    let known = session.table(VIEW).await?.filter(col("event_id").in_list(ids, false))?;
     let known: std::collections::HashSet<String> =
         rows(known.select_columns(&["event_id"])?).await?.into_iter().flatten().collect();
     let mut touched: Vec<_> =

@@ -63,6 +63,8 @@ impl Place {
 pub struct Workbench {
     pub store: Store,
     pub detector: Detector,
+    /// The store outlives this.
+    keeps: bool,
     started: Instant,
 }
 
@@ -79,7 +81,7 @@ impl Workbench {
         let store = Store::open(options).await?;
         let detector = Detector::open(&store, shipped::rule_set(rules)?).await?.with_memory(MEMORY_BYTES_MAX);
         detector.catch_up(&store).await?;
-        Ok(Self { store, detector, started })
+        Ok(Self { store, detector, keeps: matches!(place, Place::Named(_)), started })
     }
 
     /// Reads what is selected of a source, with a bar on a terminal.
@@ -95,6 +97,12 @@ impl Workbench {
         let mut intake = Intake { store, detector, geo, limits: Limits::default(), again };
         let outcome = intake.run(source, selection, &mut |progress| show(&bar, progress)).await;
         bar.finish_and_clear();
+        // Everything is kept, and asked in SQL the counts are whole in any case.
+        if self.keeps
+            && let Err(error) = self.store.finish().await
+        {
+            eprintln!("warning: counts for the table `activity` are written by the next run: {}", chain(&error));
+        }
         outcome
     }
 

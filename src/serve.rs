@@ -175,6 +175,8 @@ impl Running {
         let upkeeper = Upkeeper {
             options: options.clone(),
             every: Duration::from_secs(config.store.upkeep_minutes * 60),
+            retention_days: config.store.retention_days,
+            activity_retention_days: config.store.activity_retention_days,
             findings: FindingsLedger::open(store.ledger()).await?,
             metrics: Arc::clone(&metrics),
         };

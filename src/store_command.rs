@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use futures::TryStreamExt;
-use trailhound_store::{StoreOptions, Upkeep};
+use trailhound_store::{Compacted, StoreOptions, Upkeep, activity};
 
 use crate::args::{StoreArgs, StoreCommand};
 use crate::output::counted;
@@ -20,16 +20,30 @@ pub async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
         StoreCommand::Check(args) => check(args).await,
         StoreCommand::Compact(args) => {
             let asked = Asked::open(&args).await?;
-            let done = upkeep(&args).await?.compact().await?;
+            let mut upkeep = upkeep(&args).await?;
+            tell(upkeep.compact().await?, "event");
+            tell(upkeep.fold().await?, "count");
             drop(asked);
-            eprintln!(
-                "{} with {} made into {}: {} MiB, before {} MiB",
-                counted(done.files_before as usize, "file"),
-                counted(done.rows as usize, "event"),
-                done.files_after,
-                done.bytes_after >> 20,
-                done.bytes_before >> 20,
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::Expire(args) => {
+            let asked = Asked::open(&args.store).await?;
+            let mut upkeep = upkeep(&args.store).await?;
+            anyhow::ensure!(
+                !upkeep.is_news_after(asked.findings.applied_to().await?).await?,
+                "rules have not seen everything yet; run `trailhound scan` or the service first"
             );
+            eprintln!("{} taken out", counted(upkeep.expire(args.before).await? as usize, "event"));
+            if let Some(before) = args.activity_before {
+                let rows = upkeep.expire_activity(before).await?;
+                eprintln!("{} of `activity` taken out", counted(rows as usize, "row"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::Rebuild(args) => {
+            let mut asked = Asked::open(&args).await?;
+            let rows = asked.store.rebuild_activity().await?;
+            eprintln!("`activity` counted anew from the events: {}", counted(rows as usize, "row"));
             Ok(ExitCode::SUCCESS)
         }
         StoreCommand::Vacuum(args) => {
@@ -43,6 +57,17 @@ pub async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn tell(done: Compacted, rows: &str) {
+    eprintln!(
+        "{} with {} made into {}: {} KiB, before {} KiB",
+        counted(done.files_before as usize, "file"),
+        counted(done.rows as usize, rows),
+        done.files_after,
+        done.bytes_after >> 10,
+        done.bytes_before >> 10,
+    );
 }
 
 async fn upkeep(args: &StoreArgs) -> anyhow::Result<Upkeep> {
@@ -71,10 +96,14 @@ async fn check(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let accounting = asked.store.accounting().await?;
     let sums =
         if accounting.holds() { Vec::new() } else { accounting.to_string().lines().map(str::to_string).collect() };
-    told("what was received is kept, a duplicate, skipped or parked, and the table has what was kept", sums)?;
+    told(
+        "what was received is kept, a duplicate, skipped or parked, and what was kept is in the table or expired",
+        sums,
+    )?;
     // A table that cannot be read whole can only be asked about its log.
     if !lost {
         told("no event is there twice", twice(&asked).await?)?;
+        told("`activity` counts every event once", miscounted(&asked).await?)?;
     }
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -90,6 +119,28 @@ async fn twice(asked: &Asked) -> anyhow::Result<Vec<String>> {
         twice.extend(column(&session, &ids).await?);
     }
     Ok(twice)
+}
+
+/// Days of which `activity` says something else than a count over the events.
+async fn miscounted(asked: &Asked) -> anyhow::Result<Vec<String>> {
+    let session = asked.session().await?;
+    let mut wrong = Vec::new();
+    let days = "SELECT DISTINCT CAST(event_date AS VARCHAR) FROM (SELECT event_date FROM events UNION ALL
+        SELECT event_date FROM activity) CROSS JOIN retention
+        WHERE expired_before IS NULL OR event_date >= expired_before ORDER BY 1";
+    for day in column(&session, days).await? {
+        let counted = format!("SELECT {} FROM activity WHERE event_date = DATE '{day}'", activity::columns());
+        let recounted = activity::recount(&day);
+        let differ = format!(
+            "SELECT (SELECT count(*) FROM (({recounted}) EXCEPT ({counted})))
+                 + (SELECT count(*) FROM (({counted}) EXCEPT ({recounted})))"
+        );
+        match column(&session, &differ).await?.first().map(String::as_str) {
+            Some("0") | None => {}
+            Some(rows) => wrong.push(format!("{day}: {rows} rows; `trailhound store rebuild` counts anew")),
+        }
+    }
+    Ok(wrong)
 }
 
 /// The texts of an answer's only column.

@@ -25,8 +25,12 @@ use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict};
 use crate::revise::Revision;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
+use crate::state::{Claim, Plan};
 
 pub(crate) mod recall;
+mod standing;
+
+use standing::Standing;
 
 /// Rules at work on a store. Shared between the tasks that need it; each call sees one whole rule set.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ struct Position {
     memory: Memory,
     /// Rules (by id) and entities that have current findings of a rule with memory.
     found: HashSet<(String, String)>,
+    /// Findings that stand as they are, whatever is judged anew.
+    standing: Standing,
 }
 
 /// What a commit brings: findings of rules that look at each event alone, and those of rules with memory.
@@ -69,6 +75,8 @@ struct Outcome {
 struct Fresh<'c> {
     batches: &'c [RecordBatch],
     rows: HashMap<Key, Vec<(usize, u32)>>,
+    /// Whose events came, where the rows are in the table only and it matters.
+    keys: HashSet<Key>,
 }
 
 impl Detector {
@@ -166,8 +174,11 @@ impl Detector {
     /// The next commit, from memory.
     async fn apply(&self, store: &Store, at: &mut Position, commit: &Commit) -> Result<Changes> {
         let set = at.set.clone();
+        if at.standing.kept_from() != store.kept_from() {
+            at.standing = Standing::of(&self.ledger, store.kept_from(), HashSet::new()).await?;
+        }
         let mut found = Folded::new();
-        let mut fresh = Fresh { batches: &commit.batches, rows: HashMap::new() };
+        let mut fresh = Fresh { batches: &commit.batches, ..Fresh::default() };
         for (place, batch) in commit.batches.iter().enumerate() {
             for rows in self.evaluate(&set, batch, commit.version, |_| true, &mut found)? {
                 let rule = set.at(rows.rule);
@@ -190,7 +201,11 @@ impl Detector {
         let mut cursors = self.ledger.align(&rules).await?;
         let generations: Vec<i64> = cursors.iter().map(|c| c.generation).collect();
         let found = self.ledger.remembered_entities().await?;
-        let mut at = Position { set: set.clone(), generations, version: -1, memory, found };
+        let had: Vec<i64> = cursors.iter().map(|c| c.applied_to).collect();
+        let begin = rules.iter().zip(&had).filter(|(_, had)| **had < 0).map(|(rule, _)| rule.id.clone()).collect();
+        let standing = Standing::of(&self.ledger, store.kept_from(), begin).await?;
+        let mut fresh = Fresh::default();
+        let mut at = Position { set: set.clone(), generations, version: -1, memory, found, standing };
         let mut changes = Changes::default();
         // A rule with memory goes on from what it remembers, whatever its cursor says.
         let seen: Vec<i64> = rules
@@ -216,7 +231,12 @@ impl Detector {
                     let active =
                         |rule: usize| member(rule) && seen[rule].max(cursor_of(&rules[rule], cursors[rule])) < version;
                     for rows in self.evaluate(&set, &change.rows, version, active, &mut found)? {
-                        at.memory.remember(set.at(rows.rule), rows, |_, _| ())?;
+                        let is_news = at.standing.kept_from().is_some() && version > had[rows.rule];
+                        at.memory.remember(set.at(rows.rule), rows, |key, _| {
+                            if is_news {
+                                fresh.keys.insert(key);
+                            }
+                        })?;
                     }
                     at.memory.settle()?;
                     let waits =
@@ -235,11 +255,12 @@ impl Detector {
             at.memory.advance(&set, at.version);
             // Judged once, when all has been seen: what is true now does not depend on what was true on the way.
             let verdicts = at.memory.judge(&set)?;
-            let revision = self.revise(store, &at, verdicts, &Fresh::default()).await?;
+            let revision = self.revise(store, &at, verdicts, &fresh).await?;
             let version = at.version;
             changes += self.save(&mut at, version, Outcome { found: Folded::new(), revision, least: -1 }).await?;
         }
-        changes.retracted += self.retract(at.version).await?;
+        changes.retracted += self.retract(at.version, store.kept_from().unwrap_or(i64::MIN)).await?;
+        at.standing.have_begun();
         *position = Some(at);
         Ok(changes)
     }
@@ -253,14 +274,14 @@ impl Detector {
         fresh: &Fresh<'_>,
     ) -> Result<Revision> {
         let mut revision = Revision::default();
-        for verdict in verdicts {
+        for mut verdict in verdicts {
             let rule = at.set.at(verdict.rule);
             let known = at.found.contains(&(rule.id.clone(), verdict.entity.clone()));
             if verdict.claims.is_empty() && !known {
                 continue;
             }
             let generation = at.generations[verdict.rule];
-            let stored = match known {
+            let mut stored = match known {
                 true => self.ledger.of_entity(&rule.id, generation, &verdict.entity, verdict.from).await?,
                 false => Vec::new(),
             };
@@ -268,6 +289,12 @@ impl Detector {
                 true => Vec::new(),
                 false => self.new_sightings(&at.set, &verdict, fresh)?,
             };
+            let of_news = fresh.keys.contains(&verdict.key);
+            let counts_news = |claim: &Claim| {
+                let counts = |plan: &Plan| new.iter().any(|sighting| plan.counts(claim, sighting));
+                of_news || rule.plan.as_ref().is_some_and(counts)
+            };
+            at.standing.leave(rule, &mut verdict, &mut stored, counts_news);
             revision.compare(&at.set, verdict, stored, &new);
         }
         recall::read(store, &at.set, &mut revision).await?;
@@ -311,7 +338,8 @@ impl Detector {
     /// Findings and cursors, in one transaction.
     async fn save(&self, at: &mut Position, version: i64, outcome: Outcome) -> Result<Changes> {
         let (set, generations) = (at.set.clone(), &at.generations);
-        let Outcome { found, revision, least } = outcome;
+        let Outcome { mut found, revision, least } = outcome;
+        found.retain(|id, _| !at.standing.has(id));
         let remembered: Vec<(String, String)> =
             revision.write.iter().map(|(_, finding)| (finding.rule.clone(), finding.entity_text())).collect();
         let mut transaction = self.ledger.begin().await?;
@@ -332,11 +360,11 @@ impl Detector {
     }
 
     /// Retracts what no rule stands behind any more.
-    async fn retract(&self, version: i64) -> Result<u64> {
+    async fn retract(&self, version: i64, kept_from: i64) -> Result<u64> {
         let mut transaction = self.ledger.begin().await?;
         let (mut after, mut counts) = (String::new(), ChangeCounts::new());
         while self.follower.is_some() {
-            let orphans = self.ledger.orphans(&mut transaction, &after).await?;
+            let orphans = self.ledger.orphans(&mut transaction, &after, kept_from).await?;
             let Some(last) = orphans.last() else { break };
             after.clone_from(&last.id);
             let changes = orphans
@@ -347,7 +375,7 @@ impl Detector {
                 *counts.entry(changed).or_default() += count;
             }
         }
-        let retracted = self.ledger.retract(&mut transaction, version).await?;
+        let retracted = self.ledger.retract(&mut transaction, version, kept_from).await?;
         self.ledger.commit(transaction).await?;
         self.told(&counts);
         Ok(retracted)

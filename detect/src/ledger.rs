@@ -164,6 +164,17 @@ impl FindingsLedger {
         Ok(cursors)
     }
 
+    /// The ids of the current findings that begin before a time, in µs.
+    pub(crate) async fn begun_before(&self, time: i64) -> Result<HashSet<String>> {
+        let fail = self.fail("read findings whose events are gone");
+        let rows = sqlx::query("SELECT id FROM findings WHERE state = 'current' AND first_time < $1")
+            .bind(time)
+            .fetch_all(self.ledger.pool())
+            .await
+            .map_err(&fail)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>().map_err(&fail)
+    }
+
     /// The version that every rule has been evaluated up to.
     pub async fn applied_to(&self) -> Result<i64> {
         let fail = self.fail("look cursors up");
@@ -294,10 +305,12 @@ impl FindingsLedger {
         &self,
         transaction: &mut Transaction<'static, Any>,
         after: &str,
+        kept_from: i64,
     ) -> Result<Vec<Finding>> {
         let rows = sqlx::query(row::SELECT_ORPHANED)
             .bind(after.to_owned())
             .bind(ORPHANS_MAX)
+            .bind(kept_from)
             .fetch_all(&mut **transaction)
             .await
             .map_err(self.fail("read findings to retract"))?;
@@ -305,11 +318,17 @@ impl FindingsLedger {
     }
 
     /// Retracts the findings that no current rule stands behind any more. Only right when every rule has seen the
-    /// whole table.
-    pub(crate) async fn retract(&self, transaction: &mut Transaction<'static, Any>, version: i64) -> Result<u64> {
+    /// whole table. What begins before `kept_from`, in µs, stands as it was.
+    pub(crate) async fn retract(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        version: i64,
+        kept_from: i64,
+    ) -> Result<u64> {
         let fail = self.fail("retract findings");
-        sqlx::query(row::NOTE_RETRACTED).bind(version).execute(&mut **transaction).await.map_err(&fail)?;
-        let done = sqlx::query(row::RETRACT).execute(&mut **transaction).await.map_err(&fail)?;
+        let noted = sqlx::query(row::NOTE_RETRACTED).bind(version).bind(kept_from);
+        noted.execute(&mut **transaction).await.map_err(&fail)?;
+        let done = sqlx::query(row::RETRACT).bind(kept_from).execute(&mut **transaction).await.map_err(&fail)?;
         Ok(done.rows_affected())
     }
 

@@ -30,6 +30,8 @@ pub(crate) use travel::Travel;
 
 /// µs in a UTC day.
 pub(crate) const DAY: i64 = 86_400_000_000;
+/// Over so many days before a value the rate of new values is taken.
+const NOVELTY_DAYS: i64 = 30;
 
 /// What a kind needs of a sighting.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +176,19 @@ impl Plan {
             Which::Value(wanted) => {
                 matches!(self.facts(&sighting.evidence), Some(Facts::Value(value)) if value == *wanted)
             }
+        }
+    }
+
+    /// How far back of an event what is judged of it may lie, in µs.
+    pub fn looks_back(&self) -> i64 {
+        match &self.judgement {
+            Judgement::Match { .. } => 0,
+            Judgement::Threshold { window, .. } => window.micros(),
+            Judgement::Sequence(keys) => keys.within.micros(),
+            Judgement::FirstSeen(keys) => keys.learn.micros().max(keys.forget.micros() + NOVELTY_DAYS * DAY),
+            Judgement::Spike(keys) => keys.history.micros(),
+            // Nobody needs longer to get anywhere.
+            Judgement::Travel(_) => 2 * DAY,
         }
     }
 

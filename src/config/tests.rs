@@ -48,6 +48,16 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn counts_are_kept_as_long_as_events_and_retention_needs_upkeep() {
+    let store = |keys: &str| SOUND.replace("[[queue]]", &format!("{keys}\n[[queue]]"));
+    assert!(Config::parse(&store("retention_days = 90\nactivity_retention_days = 400"), "t.toml").is_ok());
+    for wrong in ["activity_retention_days = 30", "retention_days = 90\nactivity_retention_days = 30"] {
+        assert!(problems(&store(wrong)).contains("must not be less"), "{wrong}");
+    }
+    assert!(problems(&store("retention_days = 90\nupkeep_minutes = 0")).contains("needs upkeep"));
+}
+
+#[test]
 fn a_secret_is_never_written_plainly_and_never_told() {
     let wrong = format!("{SOUND}[http]\ntoken = \"hunter2\"\n");
     assert!(!problems(&wrong).contains("hunter2"), "{}", problems(&wrong));

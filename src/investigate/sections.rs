@@ -16,6 +16,17 @@ SELECT min(event_time), max(event_time), count(*), count(DISTINCT event_date),
        count(*) FILTER (WHERE outcome = 'failure')
 FROM asked";
 
+/// What is known of days whose events are gone.
+pub const EARLIER: Section = Section {
+    title: "Before the events that are kept, by count",
+    sql: "
+SELECT event_name AS api, event_source AS service, sum(events) AS events,
+       COALESCE(sum(events) FILTER (WHERE outcome <> 'success'), 0) AS failed, count(DISTINCT source_network) AS networks,
+       min(first_time) AS first, max(last_time) AS last
+FROM earlier GROUP BY event_name, event_source ORDER BY events DESC, api, service",
+    rows: 20,
+};
+
 const PRINCIPALS: &str = "
 SELECT principal_key AS principal, max(principal_class) AS class, count(*) AS events, min(event_time) AS first, max(event_time) AS last
 FROM asked GROUP BY principal_key ORDER BY events DESC, principal";

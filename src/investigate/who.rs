@@ -73,6 +73,16 @@ impl Who {
         any.unwrap_or_else(|| lit(false))
     }
 
+    /// The counts in question, for what is counted by.
+    pub fn counted(&self) -> Option<Expr> {
+        let is = |column: &str, value: &str| col(column).eq(lit(ScalarValue::Utf8View(Some(value.to_owned()))));
+        match self {
+            Who::Address(_) => None,
+            Who::Key(key) => Some(is("access_key_id", key)),
+            Who::Principal(name) => Some(is("principal_key", name).or(is("principal_name", name))),
+        }
+    }
+
     /// The same as a statement to go on with, quoted for a shell.
     pub fn statement(&self) -> String {
         let any: Vec<String> =

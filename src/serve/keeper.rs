@@ -184,6 +184,7 @@ impl Keeper {
         if let Some(commit) = &kept.commit {
             bench.detector.commit(&bench.store, commit).await?;
         }
+        bench.store.finish().await?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! Accounts are written twice: into the metadata of the commit that holds the object's rows, and into the ledger. The
 //! first is atomic with the rows, so the second can be rebuilt from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 
 use base64::Engine;
@@ -14,8 +14,14 @@ use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport, ParkedRecord};
 /// Single parked records of one object that are kept by address; the rest is counted by reason.
 pub const PARKED_ADDRESSES_MAX: usize = 1_000;
 
+/// Why records of days are skipped that retention took away.
+const EXPIRED: &str = "expired";
+
 /// Object notes above this size are compressed inside the commit, so that reading the log stays quick.
 const NOTES_PLAIN_BYTES_MAX: usize = 16 * 1024;
+
+/// Something of each of many objects. Names come from outside, so the hash is keyed anew in every process.
+pub type ByObject<T> = HashMap<ObjectId, T, ahash::RandomState>;
 
 /// What became of one object, by records.
 ///
@@ -47,12 +53,12 @@ pub struct ObjectAccount {
 
 impl ObjectAccount {
     /// The account of an object whose rows were judged: `kept` of them are in the table (in this commit or an earlier
-    /// one), `differing` were set aside because the table holds another body under their id; the rest are copies.
+    /// one), `expired` are of days that are gone, `differing` were set aside because the table holds another body under
+    /// their id; the rest are copies.
     ///
     /// An object that was read again with fewer rows than the table holds of it keeps what is kept: the table is
     /// what counts, so what was received is then computed from it.
-    pub(crate) fn new(report: ObjectReport, kept: u64, differing: Vec<ParkedRecord>) -> Self {
-        let skipped: u64 = report.records_skipped.values().sum();
+    pub(crate) fn new(report: ObjectReport, kept: u64, expired: u64, differing: Vec<ParkedRecord>) -> Self {
         let rows = rows_of(&report);
         let set_aside = differing.len() as u64;
         let mut parked = report.parked;
@@ -63,7 +69,15 @@ impl ObjectAccount {
         for record in parked.drain(PARKED_ADDRESSES_MAX.min(parked.len())..) {
             *parked_more.entry(record.reason).or_default() += 1;
         }
-        let duplicate = rows.saturating_sub(kept + set_aside);
+        // Of an object that is read again, rows that were kept are still said to be kept.
+        let rest = rows.saturating_sub(kept + set_aside);
+        let expired = expired.min(rest);
+        let duplicate = rest - expired;
+        let mut by_reason = report.records_skipped;
+        if expired > 0 {
+            *by_reason.entry(EXPIRED.to_string()).or_default() += expired;
+        }
+        let skipped: u64 = by_reason.values().sum();
         Self {
             id: report.id,
             outcome: report.outcome,
@@ -74,7 +88,7 @@ impl ObjectAccount {
             received: kept + duplicate + set_aside + skipped + parked_by_ingest,
             kept,
             duplicate,
-            skipped: report.records_skipped,
+            skipped: by_reason,
             parked,
             parked_more,
         }
@@ -150,14 +164,22 @@ mod tests {
     #[test]
     fn every_record_is_accounted_for() {
         let differing = ParkedRecord { ordinal: 9, reason: "differing_copy".into(), detail: String::new() };
-        let account = ObjectAccount::new(report(10, 2), 5, vec![differing]);
+        let account = ObjectAccount::new(report(10, 2), 5, 0, vec![differing]);
         assert_eq!((account.kept, account.duplicate, account.parked_records()), (5, 2, 3));
         assert_eq!(account.received, 10);
     }
 
     #[test]
+    fn rows_of_days_that_are_gone_are_skipped_and_what_was_kept_stays_kept() {
+        let account = ObjectAccount::new(report(10, 2), 3, 4, vec![]);
+        assert_eq!((account.kept, account.duplicate, account.skipped["expired"], account.received), (3, 1, 4, 10));
+        let again = ObjectAccount::new(report(10, 2), 8, 8, vec![]);
+        assert_eq!((again.kept, again.duplicate, again.skipped_records(), again.received), (8, 0, 0, 10));
+    }
+
+    #[test]
     fn addresses_are_bounded_and_the_rest_is_counted() {
-        let account = ObjectAccount::new(report(1_500, 1_500), 0, vec![]);
+        let account = ObjectAccount::new(report(1_500, 1_500), 0, 0, vec![]);
         assert_eq!(account.parked.len(), PARKED_ADDRESSES_MAX);
         assert_eq!(account.parked_more["bad_json"], 500);
         assert_eq!(account.parked_records(), 1_500);
@@ -166,7 +188,7 @@ mod tests {
     #[test]
     fn notes_survive_both_forms() {
         for objects in [1, 500] {
-            let accounts: Vec<_> = (0..objects).map(|_| ObjectAccount::new(report(3, 1), 2, vec![])).collect();
+            let accounts: Vec<_> = (0..objects).map(|_| ObjectAccount::new(report(3, 1), 2, 0, vec![])).collect();
             let notes = Notes::new("c".into(), 2, accounts.clone()).unwrap();
             let json = serde_json::to_value(&notes).unwrap();
             let back: Notes = serde_json::from_value(json).unwrap();

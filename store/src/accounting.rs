@@ -1,4 +1,5 @@
-//! Promise 1, computed: what was received is what was kept, was a duplicate, was skipped or was parked.
+//! Promise 1, computed: what was received is what was kept, was a duplicate, was skipped or was parked; and what was kept
+//! is there, or is expired.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,15 +36,17 @@ pub struct Accounting {
     pub records: Account,
     /// Rows in the table `events`, counted there.
     pub table_rows: u64,
+    /// Events that were kept and that retention took away since.
+    pub expired: u64,
 }
 
 impl Accounting {
-    /// Nothing is missing: both sums hold, and the table has exactly the rows that were kept.
+    /// Nothing is missing: both sums hold, and the table has exactly the rows that were kept and are not expired.
     pub fn holds(&self) -> bool {
-        self.objects.holds() && self.records.holds() && self.records.kept == self.table_rows
+        self.objects.holds() && self.records.holds() && self.records.kept == self.table_rows + self.expired
     }
 
-    fn new(totals: Totals, table_rows: u64) -> Self {
+    fn new(totals: Totals, table_rows: u64, expired: u64) -> Self {
         let Totals { objects, deliveries, outcomes, received, kept, duplicate, skipped, parked } = totals;
         let mut by_object = Account { received: deliveries, duplicate: deliveries - objects, ..Account::default() };
         for ((outcome, reason), count) in outcomes {
@@ -53,7 +56,12 @@ impl Accounting {
                 _ => *by_object.parked.entry(reason).or_default() += count,
             }
         }
-        Self { objects: by_object, records: Account { received, kept, duplicate, skipped, parked }, table_rows }
+        Self {
+            objects: by_object,
+            records: Account { received, kept, duplicate, skipped, parked },
+            table_rows,
+            expired,
+        }
     }
 }
 
@@ -68,14 +76,14 @@ impl fmt::Display for Accounting {
                 sum(parked)
             )?;
         }
-        write!(f, "events: {} rows", self.table_rows)
+        write!(f, "events: {} kept = {} rows + {} expired", self.records.kept, self.table_rows, self.expired)
     }
 }
 
 impl Store {
     /// The accounting, from the ledger and the table. What is pending is not in it.
     pub async fn accounting(&self) -> Result<Accounting> {
-        Ok(Accounting::new(self.ledger.totals().await?, self.table.rows()?))
+        Ok(Accounting::new(self.ledger.totals().await?, self.table.rows()?, self.table.expired().events))
     }
 }
 

@@ -4,10 +4,10 @@ use arrow::array::RecordBatch;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::datafile::{self, FileMeta, Wanted, projected};
-use crate::error::Result;
+use crate::commits::Commits;
+use crate::datafile::projected;
+use crate::error::{Result, StoreError};
 use crate::store::Store;
-use crate::table::read_commit;
 
 /// Rows of one commit, or a part of them.
 #[derive(Debug)]
@@ -16,12 +16,6 @@ pub struct Change {
     pub rows: RecordBatch,
     /// The commit ends here: a cursor may move to `version`.
     pub last: bool,
-}
-
-/// What a stream goes on with: a commit of the log, or the files of all commits up to one.
-enum Step {
-    Commit(i64),
-    Everything(i64, Vec<FileMeta>),
 }
 
 impl Store {
@@ -43,41 +37,23 @@ impl Store {
         until: i64,
         columns: &[&str],
     ) -> Result<BoxStream<'static, Result<Change>>> {
-        let empty = RecordBatch::new_empty(projected(columns)?);
-        let columns: Vec<String> = columns.iter().map(|c| c.to_string()).collect();
-        let (log, store) = (self.table.log_store(), self.table.store());
-        let location = self.table.location().to_string();
-        let rearranged = if after_version < 0 { self.table.rearranged(until).await? } else { None };
-        let after = rearranged.as_ref().map_or(after_version.max(-1), |(version, _)| *version);
-        let everything = rearranged.map(|(version, files)| Step::Everything(version, files));
-        let steps = futures::stream::iter(everything.into_iter().chain((after + 1..=until).map(Step::Commit)));
+        let schema = projected(columns)?;
+        let commits = self.table.commits();
+        let rearranged = if after_version < 0 { commits.rearranged(until).await? } else { None };
+        let steps = futures::stream::iter(Commits::steps(after_version, until, rearranged));
         let changes = steps.then(move |step| {
-            let (log, store, location) = (log.clone(), store.clone(), location.clone());
-            let (columns, empty) = (columns.clone(), empty.clone());
+            let (commits, schema) = (commits.clone(), schema.clone());
             async move {
-                let (version, files) = match step {
-                    Step::Everything(version, files) => (version, files),
-                    Step::Commit(version) => {
-                        let added = read_commit(&log, &location, version).await?.map(|c| c.added).unwrap_or_default();
-                        (version, added.iter().map(FileMeta::of).collect())
-                    }
-                };
+                let (version, files) = commits.files(step).await?;
                 if files.is_empty() {
                     return Ok(futures::stream::empty().boxed());
                 }
-                let rows = futures::stream::iter(files.into_iter().map(Ok))
-                    .and_then(move |file| {
-                        let (store, columns) = (store.clone(), columns.clone());
-                        async move {
-                            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-                            datafile::read(&store, &file, &columns, Wanted::All).await
-                        }
-                    })
-                    .try_flatten()
-                    .map_ok(move |rows| Change { version, rows, last: false });
+                let rows =
+                    commits.rows(files, schema.clone()).map_ok(move |rows| Change { version, rows, last: false });
                 // The end is told apart, so that a cursor never moves past rows that were not seen.
+                let empty = RecordBatch::new_empty(schema);
                 let end = futures::stream::once(async move { Ok(Change { version, rows: empty, last: true }) });
-                Ok::<_, crate::error::StoreError>(rows.chain(end).boxed())
+                Ok::<_, StoreError>(rows.chain(end).boxed())
             }
         });
         Ok(changes.try_flatten().boxed())
@@ -85,12 +61,7 @@ impl Store {
 
     /// Whether one of the commits after one version, and before another, brought rows.
     pub async fn brought_rows(&self, after_version: i64, before_version: i64) -> Result<bool> {
-        for version in after_version + 1..before_version {
-            if self.table.read_commit(version).await?.is_some_and(|commit| !commit.added.is_empty()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.table.commits().any_brought_rows(after_version, before_version - 1).await
     }
 
     /// The newest version of the table.

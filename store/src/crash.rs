@@ -14,8 +14,11 @@ use std::sync::{LazyLock, Mutex};
 /// - `store.ledger_open`: the ledger's transaction is filled but not committed;
 /// - `store.noted`: table and ledger agree, nobody was told;
 /// - `store.checkpointed`: a checkpoint of the table's log was written;
+/// - `activity.written`: files with counts of commits are written, no commit of `activity` names them;
+/// - `activity.committed`: the counts are in `activity`;
 /// - `upkeep.written`: a compacted file is written, no commit names it;
 /// - `upkeep.committed`: the table has the compacted file instead of those that it was made of;
+/// - `upkeep.expired`: events of days before the retention's are out of the table;
 /// - `detect.ledger_open`: the transaction with findings and cursors is filled but not committed;
 /// - `detect.saved`: findings and cursors are durable, nobody was told;
 /// - `alert.sending`: an attempt to tell is noted, the request has not gone out;
@@ -26,8 +29,11 @@ pub const POINTS: &[&str] = &[
     "store.ledger_open",
     "store.noted",
     "store.checkpointed",
+    "activity.written",
+    "activity.committed",
     "upkeep.written",
     "upkeep.committed",
+    "upkeep.expired",
     "detect.ledger_open",
     "detect.saved",
     "serve.kept",

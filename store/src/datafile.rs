@@ -74,7 +74,8 @@ impl FileMeta {
     pub fn new(path: &str, bytes: i64, stats: Option<&str>, date: Option<&str>) -> Self {
         let stats: serde_json::Value = stats.and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
         let time = |side: &str| {
-            let text = stats.get(side)?.get("event_time")?.as_str()?;
+            let bounds = stats.get(side)?;
+            let text = bounds.get("event_time").or_else(|| bounds.get("event_hour"))?.as_str()?;
             text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
         };
         // Other writers cut times to milliseconds, so their greatest may be short by less than one.
@@ -126,10 +127,19 @@ pub(crate) async fn read(
     columns: &[&str],
     wanted: Wanted,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    read_as(store, file, projected(columns)?, wanted).await
+}
+
+/// Reads a file in the columns and types of a schema.
+pub(crate) async fn read_as(
+    store: &Arc<dyn ObjectStore>,
+    file: &FileMeta,
+    schema: SchemaRef,
+    wanted: Wanted,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let fail = |e| file_error(&file.path, "read", e);
     let input = FileReader { store: store.clone(), path: file.object_path()?, bytes: file.bytes };
     let mut builder = ParquetRecordBatchStreamBuilder::new(input).await.map_err(fail)?;
-    let schema = projected(columns)?;
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
     let groups = match &wanted {

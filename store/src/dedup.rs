@@ -96,7 +96,7 @@ pub(crate) enum Verdict {
 }
 
 struct Resident {
-    ids: HashMap<Key, u64>,
+    ids: HashMap<Key, u64, ahash::RandomState>,
     used: u64,
 }
 
@@ -194,7 +194,7 @@ impl Dedup {
         }
         self.asked.remove(&hour);
         self.shrink(needed);
-        let mut ids = HashMap::new();
+        let mut ids = HashMap::default();
         each_id(&table.store(), &files, hour, None, |key, hash, in_hour| {
             if in_hour {
                 ids.insert(key, hash);

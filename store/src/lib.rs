@@ -4,13 +4,17 @@
 //! - [`Store::append`] and [`Store::flush`] keep what is new; [`Store::changes`] follows the commits;
 //! - [`Store::session`] and [`Store::query`] answer SQL that reads;
 //! - [`Upkeep`] brings small files together and deletes what nobody needs, while all of that goes on;
+//! - [`activity`] counts who did what from where by the hour, exactly, and outlives the events;
 //! - [`Store::accounting`] proves that nothing is missing;
 //! - [`Ledger`] holds the tables of the crates behind this one, too.
 
 mod account;
 mod accounting;
+pub mod activity;
 mod changes;
+mod checkpoint;
 mod clock;
+mod commits;
 mod compare;
 pub mod crash;
 mod datafile;
@@ -27,11 +31,12 @@ mod table;
 mod testing;
 mod upkeep;
 
-pub use account::{ObjectAccount, PARKED_ADDRESSES_MAX};
+pub use account::{ByObject, ObjectAccount, PARKED_ADDRESSES_MAX};
 pub use accounting::{Account, Accounting};
 pub use changes::Change;
 pub use error::{Result, StoreError};
 pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
 pub use session::query;
 pub use store::{Commit, Kept, Store, StoreOptions};
-pub use upkeep::{Compacted, Upkeep};
+pub use table::Expired;
+pub use upkeep::{Compacted, TableSize, Upkeep};

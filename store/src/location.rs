@@ -8,6 +8,8 @@ use crate::error::{Result, StoreError};
 
 /// The folder below the store in which the table `events` lies.
 const EVENTS: &str = "events";
+/// The folder of the table `activity`.
+const ACTIVITY: &str = "activity";
 /// The ledger beside a local store.
 const LEDGER: &str = "ledger.sqlite";
 
@@ -18,6 +20,8 @@ pub(crate) struct Location {
     pub name: String,
     /// The URL of the table `events`.
     pub events: Url,
+    /// The URL of the table `activity`.
+    pub activity: Url,
     /// The URL of the ledger, for sqlx.
     pub ledger: String,
     /// The store's folder if it is local.
@@ -32,10 +36,14 @@ impl Location {
             if rest.is_empty() || rest.starts_with('/') {
                 return Err(refuse("the bucket is missing; write s3://bucket/prefix".into()));
             }
-            let events = Url::parse(&format!("{}/{EVENTS}/", name.trim_end_matches('/')))
-                .map_err(|e| refuse(format!("not a URL ({e})")))?;
+            let url = |table| {
+                Url::parse(&format!("{}/{table}/", name.trim_end_matches('/')))
+                    .map_err(|e| refuse(format!("not a URL ({e})")))
+            };
+            let (events, activity) = (url(EVENTS)?, url(ACTIVITY)?);
             let ledger = ledger.ok_or_else(|| StoreError::LedgerNeeded { location: name.to_string() })?;
-            return Ok(Self { name: name.into(), events, ledger: ledger_url(ledger, &refuse)?, folder: None });
+            let ledger = ledger_url(ledger, &refuse)?;
+            return Ok(Self { name: name.into(), events, activity, ledger, folder: None });
         }
         let folder = match name.strip_prefix("file://") {
             Some(path) => PathBuf::from(path),
@@ -46,13 +54,16 @@ impl Location {
             None => PathBuf::from(name),
         };
         let folder = std::path::absolute(&folder).map_err(|e| refuse(e.to_string()))?;
-        let events = Url::from_directory_path(folder.join(EVENTS))
-            .map_err(|()| refuse("the path cannot be written as a URL".into()))?;
+        let url = |table| {
+            Url::from_directory_path(folder.join(table))
+                .map_err(|()| refuse("the path cannot be written as a URL".into()))
+        };
+        let (events, activity) = (url(EVENTS)?, url(ACTIVITY)?);
         let ledger = match ledger {
             Some(ledger) => ledger_url(ledger, &refuse)?,
             None => sqlite_url(&folder.join(LEDGER), &refuse)?,
         };
-        Ok(Self { name: name.into(), events, ledger, folder: Some(folder) })
+        Ok(Self { name: name.into(), events, activity, ledger, folder: Some(folder) })
     }
 }
 

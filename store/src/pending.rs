@@ -11,7 +11,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use deltalake_core::kernel::Add;
 use trailhound_ingest::{Batch, ObjectId, ObjectReport, ParkedRecord};
 
-use crate::account::rows_of;
+use crate::account::{ByObject, rows_of};
 use crate::datafile::FileMeta;
 use crate::error::{Result, StoreError};
 
@@ -26,6 +26,8 @@ pub(crate) struct Slot {
     rows: u64,
     /// Rows that were judged new.
     pub kept: u64,
+    /// Rows of days that are gone.
+    pub expired: u64,
     /// Rows that were parked as differing copies.
     pub differing: Vec<ParkedRecord>,
 }
@@ -61,8 +63,8 @@ pub(crate) struct Pending {
     pub files: Vec<Written>,
     pub slots: Vec<Slot>,
     /// Deliveries beyond the first of objects that are under way.
-    pub repeated: HashMap<ObjectId, u64>,
-    known: HashMap<ObjectId, SlotId>,
+    pub repeated: ByObject<u64>,
+    known: ByObject<SlotId>,
     unfinished: HashMap<u32, HashMap<(String, String), SlotId>>,
     open: HashSet<u32>,
 }
@@ -134,7 +136,7 @@ impl Pending {
 
     fn begin(&mut self, key: (String, String)) -> Result<SlotId> {
         let slot = SlotId::try_from(self.slots.len()).map_err(|_| broken(&key, "too many objects in one commit"))?;
-        self.slots.push(Slot { key, report: None, rows: 0, kept: 0, differing: Vec::new() });
+        self.slots.push(Slot { key, report: None, rows: 0, kept: 0, expired: 0, differing: Vec::new() });
         Ok(slot)
     }
 

@@ -12,7 +12,8 @@ use datafusion::sql::parser::DFParserBuilder;
 use crate::error::{Result, StoreError};
 use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
 use crate::store::Store;
-use crate::{functions, table};
+use crate::table::Expired;
+use crate::{activity, functions, table};
 
 /// Views for common questions, in the order in which they build on each other.
 const VIEWS: &[(&str, &str)] = &[
@@ -41,8 +42,16 @@ impl Store {
             .map_err(StoreError::query)?;
         let session = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&session);
-        let events = table::provider(&self.table.newest_handle().await?, &session).await?;
+        // In this order, so that nothing is counted that is not in `events` yet.
+        let (counted, partials) = self.activity.fresh().await?;
+        let newest = self.table.newest_handle().await?;
+        let events = table::provider(&newest, &session).await?;
         session.register_table("events", events).map_err(StoreError::query)?;
+        let until = newest.version().map_or(-1, |version| version as i64);
+        let activity = activity::view(&session, counted, self.table.commits(), until, partials).await?;
+        session.register_table("activity", activity).map_err(StoreError::query)?;
+        let expired = Expired::of(&newest, self.table.location()).await?.table()?;
+        session.register_table("retention", expired).map_err(StoreError::query)?;
         register_ledger(&self.ledger, &session)?;
         for (name, query) in VIEWS {
             let view = session.sql(query).await.map_err(StoreError::query)?;

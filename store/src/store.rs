@@ -15,20 +15,22 @@ use object_store::ObjectStoreExt;
 use sqlx::any::Any;
 use trailhound_ingest::{Batch, ObjectId, ParkedRecord};
 
-use crate::account::{Notes, ObjectAccount};
+use crate::account::{ByObject, Notes, ObjectAccount};
+use crate::activity::Activity;
 use crate::clock::now_micros;
 use crate::crash;
 use crate::dedup::Dedup;
 use crate::error::{Result, StoreError};
 use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
-use crate::pending::Pending;
-use crate::table::{Outcome, Table};
+use crate::pending::{Pending, Written};
+use crate::table::{Expired, Outcome, Table};
 
 mod keep;
 
 /// Finished objects that wait for a commit, at most: their accounts must fit into one commit's metadata.
 const OBJECTS_A_COMMIT_MAX: usize = 20_000;
+const DAY_MICROS: i64 = 24 * 3_600_000_000;
 /// Other writers may be quicker so many times in a row.
 const TRIES_MAX: u32 = 100;
 
@@ -93,6 +95,7 @@ pub struct Store {
     pub(crate) options: StoreOptions,
     pub(crate) table: Table,
     pub(crate) ledger: Ledger,
+    pub(crate) activity: Activity,
     dedup: Dedup,
     pending: Pending,
     /// Copies that were parked because they differ, since [`Store::take_differing`] was last called.
@@ -106,9 +109,16 @@ impl Store {
         let location = Location::parse(&options.location, options.ledger.as_deref())?;
         let table = Table::open(&location).await?;
         let ledger = Ledger::open(&location.ledger, options.ledger_wal).await?;
-        let dedup = Dedup::new(options.dedup_bytes_max);
-        let mut store =
-            Self { options, table, ledger, dedup, pending: Pending::default(), differing: Vec::new(), closed: false };
+        let mut store = Self {
+            dedup: Dedup::new(options.dedup_bytes_max),
+            options,
+            table,
+            ledger,
+            activity: Activity::open(location).await?,
+            pending: Pending::default(),
+            differing: Vec::new(),
+            closed: false,
+        };
         store.repair().await?;
         Ok(store)
     }
@@ -120,7 +130,7 @@ impl Store {
     }
 
     /// [`Store::known`] for many objects at once, which costs far less than one by one.
-    pub async fn known_among(&self, ids: &[&ObjectId]) -> Result<HashMap<ObjectId, KnownObject>> {
+    pub async fn known_among(&self, ids: &[&ObjectId]) -> Result<ByObject<KnownObject>> {
         let mut known = self.ledger.known(ids).await?;
         for id in ids {
             if let Some(report) = self.pending.report(id) {
@@ -171,14 +181,32 @@ impl Store {
             .await
     }
 
+    /// Brings to an end what goes on beside the commits: counts in the table `activity` what it does not count yet, and
+    /// waits for a checkpoint that is being made. Nothing that was committed depends on it.
+    pub async fn finish(&mut self) -> Result<()> {
+        self.write_activity().await?;
+        self.activity.finish().await;
+        self.table.finish().await;
+        Ok(())
+    }
+
+    /// Counts in the table `activity` what it does not count yet. Asked in SQL it is always whole; but whoever asks has to
+    /// count what came since this was last done, which is after some commits, or at the end.
+    pub(crate) async fn write_activity(&mut self) -> Result<()> {
+        self.activity.advance(&self.table.commits(), self.table.version()).await
+    }
+
+    /// Counts the table `activity` anew from `events`. Gives its rows.
+    pub async fn rebuild_activity(&mut self) -> Result<u64> {
+        self.activity.rebuild(&self.table.commits(), self.table.version(), self.table.expired()).await
+    }
+
     /// The newest commit that brought rows; -1 where there is none.
     pub async fn version(&self) -> Result<i64> {
         let mut version = self.table.newest().await?;
-        while version >= 0 {
-            match self.table.read_commit(version).await? {
-                Some(commit) if commit.added.is_empty() => version -= 1,
-                _ => break,
-            }
+        let commits = self.table.commits();
+        while version >= 0 && commits.read(version).await?.is_some_and(|commit| commit.added.is_empty()) {
+            version -= 1;
         }
         Ok(version)
     }
@@ -198,6 +226,16 @@ impl Store {
             self.ledger.identify(id, identity).await?;
         }
         Ok(())
+    }
+
+    /// What retention took away, as this process has seen it.
+    pub fn expired(&self) -> Expired {
+        self.table.expired()
+    }
+
+    /// The time from which on events are kept, in microseconds; none where nothing was taken away yet.
+    pub fn kept_from(&self) -> Option<i64> {
+        self.expired().before.map(|day| i64::from(day) * DAY_MICROS)
     }
 
     /// Tries what a store needs of the place where it lies, with an object of its own that is removed again: each action
@@ -279,6 +317,9 @@ impl Store {
         transaction.commit().await.map_err(|e| self.ledger.fail("note a commit", e))?;
         crash::point("store.noted");
         self.table.checkpoint_when_due().await?;
+        if let Some(version) = version {
+            self.count(version, &pending.files).await;
+        }
         let Some(version) = version else { return Ok(Kept { objects: ids, duplicates, commit: None }) };
         let kept = pending.files.iter().map(|f| f.slots.len() as u64).sum();
         let batches: Option<Vec<_>> = pending.files.into_iter().map(|f| f.rows).collect();
@@ -289,11 +330,27 @@ impl Store {
         })
     }
 
+    /// Counts a commit for `activity`. What is counted is durable already, and who asks counts what is not there: so a
+    /// failure is only told.
+    async fn count(&mut self, version: i64, files: &[Written]) {
+        let rows: Option<Vec<&RecordBatch>> = files.iter().map(|file| file.rows.as_ref()).collect();
+        let counted = match rows {
+            Some(rows) => self.activity.count(version, &rows),
+            // Too many to be in memory: they are read again when they are written down.
+            None => Ok(()),
+        };
+        let done = match counted {
+            Ok(()) if self.activity.is_due() => self.write_activity().await,
+            counted => counted,
+        };
+        if let Err(error) = done {
+            self.activity.forget();
+            tracing::warn!(error = &error as &dyn std::error::Error, "`activity` is written with a later commit");
+        }
+    }
+
     /// Commits the written files, if there are any, against whatever other writers do meanwhile.
-    async fn commit_table(
-        &mut self,
-        known: &HashMap<ObjectId, KnownObject>,
-    ) -> Result<(Option<i64>, Vec<ObjectAccount>)> {
+    async fn commit_table(&mut self, known: &ByObject<KnownObject>) -> Result<(Option<i64>, Vec<ObjectAccount>)> {
         let own = uuid::Uuid::new_v4().to_string();
         for attempt in 0..TRIES_MAX {
             let accounts = self.accounts(known);
@@ -327,19 +384,23 @@ impl Store {
     }
 
     /// The accounts of all pending objects. One that came twice under two slots is one object.
-    fn accounts(&self, known: &HashMap<ObjectId, KnownObject>) -> Vec<ObjectAccount> {
-        let mut kept: HashMap<&ObjectId, u64> = HashMap::new();
+    fn accounts(&self, known: &ByObject<KnownObject>) -> Vec<ObjectAccount> {
+        // Kept and expired rows of each.
+        let mut rows: HashMap<&ObjectId, (u64, u64)> = HashMap::new();
         for slot in &self.pending.slots {
             if let Some(report) = &slot.report {
-                *kept.entry(&report.id).or_insert_with(|| known.get(&report.id).map_or(0, |k| k.kept)) += slot.kept;
+                let sums = rows.entry(&report.id).or_insert_with(|| (known.get(&report.id).map_or(0, |k| k.kept), 0));
+                sums.0 += slot.kept;
+                sums.1 += slot.expired;
             }
         }
         let mut seen = std::collections::HashSet::new();
-        let mut accounts = Vec::with_capacity(kept.len());
+        let mut accounts = Vec::with_capacity(rows.len());
         for slot in &self.pending.slots {
             let Some(report) = &slot.report else { continue };
             if seen.insert(&report.id) {
-                accounts.push(ObjectAccount::new(report.clone(), kept[&report.id], slot.differing.clone()));
+                let (kept, expired) = rows[&report.id];
+                accounts.push(ObjectAccount::new(report.clone(), kept, expired, slot.differing.clone()));
             }
         }
         accounts
@@ -350,7 +411,7 @@ impl Store {
         transaction: &mut sqlx::Transaction<'static, Any>,
         version: Option<i64>,
         accounts: &[ObjectAccount],
-        known: &HashMap<ObjectId, KnownObject>,
+        known: &ByObject<KnownObject>,
     ) -> Result<()> {
         self.ledger.note(transaction, version, accounts, known, now_micros()).await
     }
@@ -358,8 +419,9 @@ impl Store {
     /// Notes every commit of the table that the ledger has not heard of: after a crash between the two, after
     /// another writer's, or all of them where the ledger is new.
     async fn repair(&mut self) -> Result<()> {
+        let commits = self.table.commits();
         for version in self.ledger.versions_not_noted(self.table.version()).await? {
-            let accounts = match self.table.read_commit(version).await?.and_then(|c| c.notes) {
+            let accounts = match commits.read(version).await?.and_then(|c| c.notes) {
                 Some(notes) => notes.objects().map_err(|detail| StoreError::Notes {
                     location: self.table.location().to_string(),
                     version,

@@ -7,25 +7,42 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
 use deltalake_core::kernel::transaction::{CommitBuilder, TransactionError};
-use deltalake_core::kernel::{Action, Add, StructType};
+use deltalake_core::kernel::{Action, Add, StructType, Transaction};
 use deltalake_core::logstore::{LogStoreRef, get_actions};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::builder::DeltaTableBuilder;
-use deltalake_core::{DeltaTable, DeltaTableError, checkpoints};
+use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use trailhound_ingest::schema::schema;
+use url::Url;
 
 use crate::account::Notes;
+use crate::checkpoint::Checkpoints;
+use crate::commits::Commits;
 use crate::crash;
 use crate::datafile::{EVENT_DATE, FileMeta, STATISTICS};
 use crate::dedup::Hour;
 use crate::error::{Result, StoreError};
 use crate::location::Location;
 
-/// Reading the log costs a file a commit since the last checkpoint: at 50 that stays below 100 ms on a disk.
-const CHECKPOINT_EVERY: i64 = 50;
+/// The applications whose transactions say what retention took away.
+const EXPIRED_BEFORE: &str = "trailhound.expired.before";
+const EXPIRED_EVENTS: &str = "trailhound.expired.events";
+
+/// What retention took away from `events`, as the table's own log says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Events of days before this one, in days since the epoch, are gone, and are not kept when they come again.
+    pub before: Option<i32>,
+    /// How many there were.
+    pub events: u64,
+}
 
 /// The table with the snapshot that this process has seen, and an index of its files.
 pub(crate) struct Table {
@@ -33,6 +50,8 @@ pub(crate) struct Table {
     location: String,
     /// Every file of the snapshot, and files that are written but not committed yet, by day.
     files: HashMap<i32, Vec<FileMeta>>,
+    expired: Expired,
+    checkpoints: Checkpoints,
 }
 
 /// One commit of the log, as far as it concerns us.
@@ -43,6 +62,8 @@ pub(crate) struct CommitLog {
     /// It took files away or rearranged them, so an index of files must be made anew.
     pub rearranged: bool,
     pub notes: Option<Notes>,
+    /// All that retention took away, where this commit took something.
+    pub expired: Option<Expired>,
 }
 
 /// What became of an attempt to commit.
@@ -59,15 +80,18 @@ impl Table {
         if let Some(folder) = &location.folder {
             prepare_folder(folder, name)?;
         }
-        let mut delta = handle(location)?;
-        let exists = delta.verify_deltatable_existence().await;
-        if exists.map_err(|e| StoreError::table(name, "look for the table", e))? {
-            delta.load().await.map_err(|e| StoreError::table(name, "read the table's log", e))?;
-        } else {
-            delta = create(delta.log_store(), name).await?;
-        }
+        let delta = match open_if_there(location, &location.events).await? {
+            Some(delta) => delta,
+            None => {
+                let comment = "CloudTrail events, one row a record; written by Trailhound";
+                let layout = Layout { name: "events", comment, schema: schema(), statistics: STATISTICS };
+                create(location, &location.events, layout).await?
+            }
+        };
         check_schema(&delta, name)?;
-        let mut table = Self { delta, location: name.to_string(), files: HashMap::new() };
+        let expired = Expired::of(&delta, name).await?;
+        let checkpoints = Checkpoints::new(&delta);
+        let mut table = Self { delta, location: name.to_string(), files: HashMap::new(), expired, checkpoints };
         table.index_files()?;
         Ok(table)
     }
@@ -159,32 +183,31 @@ impl Table {
         seen.map_err(|e| self.fail("read the table's log", e))
     }
 
-    /// Writes a checkpoint when one is due, and opens the handle anew, because an open one stays slow. Without a
-    /// checkpoint everything still works, so a failure is only told.
+    /// Begins a checkpoint when one is due, and goes on with the quicker handle of one that is done.
     pub async fn checkpoint_when_due(&mut self) -> Result<()> {
-        let version = self.version();
-        if version == 0 || version % CHECKPOINT_EVERY != 0 {
-            return Ok(());
+        if let Some(mut anew) = self.checkpoints.take().await {
+            let seen = anew.update_incremental(self.delta.version()).await;
+            seen.map_err(|e| self.fail("read the table's log", e))?;
+            self.delta = anew;
         }
-        if let Err(error) = checkpoints::create_checkpoint(&self.delta, None).await {
-            tracing::warn!(version, %error, "no checkpoint of the table's log; opening the store will be slower");
-            return Ok(());
-        }
-        crash::point("store.checkpointed");
-        let mut delta = DeltaTable::new(self.delta.log_store());
-        delta.load().await.map_err(|e| self.fail("read the table's log", e))?;
-        self.delta = delta;
+        self.checkpoints.begin_when_due(&self.delta);
         Ok(())
+    }
+
+    /// Waits for a checkpoint that is being made.
+    pub async fn finish(&mut self) {
+        self.checkpoints.finish().await;
     }
 
     /// Moves to the newest version and returns the commits on the way there, oldest first.
     pub async fn refresh(&mut self, announced: &[FileMeta]) -> Result<Vec<CommitLog>> {
         let newest = self.newest().await?;
-        let mut commits = Vec::new();
+        let (log, mut commits) = (self.commits(), Vec::new());
         for version in self.version() + 1..=newest {
-            commits.extend(self.read_commit(version).await?);
+            commits.extend(log.read(version).await?);
         }
         self.follow(newest).await?;
+        self.expired = commits.iter().rev().find_map(|commit| commit.expired).unwrap_or(self.expired);
         if commits.iter().any(|c| c.rearranged) {
             self.index_files()?;
             announced.iter().cloned().for_each(|file| self.announce(file));
@@ -195,31 +218,14 @@ impl Table {
         Ok(commits)
     }
 
-    /// One commit of the log; `None` where the log no longer has it.
-    pub async fn read_commit(&self, version: i64) -> Result<Option<CommitLog>> {
-        read_commit(&self.delta.log_store(), &self.location, version).await
+    /// The commits, to be read one by one.
+    pub fn commits(&self) -> Commits {
+        Commits::new(&self.delta, &self.location, self.files.values().flatten(), self.expired)
     }
 
-    /// The newest version, up to `newest`, that rearranged files, with the files that it left; none where all files are
-    /// still those that brought the rows.
-    pub async fn rearranged(&self, newest: i64) -> Result<Option<(i64, Vec<FileMeta>)>> {
-        if !self.files.values().flatten().any(FileMeta::is_compacted) && self.version() == newest {
-            return Ok(None);
-        }
-        let mut version = newest;
-        while version >= 0 && !self.read_commit(version).await?.is_some_and(|commit| commit.rearranged) {
-            version -= 1;
-        }
-        if version < 0 {
-            return Ok(None);
-        }
-        let mut delta = DeltaTable::new(self.delta.log_store());
-        delta.load_version(version as u64).await.map_err(|e| self.fail("read the table's log", e))?;
-        Ok(Some((version, files_of(&delta).map_err(|e| self.fail("read the table's log", e))?)))
-    }
-
-    pub fn log_store(&self) -> LogStoreRef {
-        self.delta.log_store()
+    /// What retention took away, as this process has seen it.
+    pub fn expired(&self) -> Expired {
+        self.expired
     }
 
     pub fn location(&self) -> &str {
@@ -239,8 +245,44 @@ impl Table {
     }
 }
 
+impl Expired {
+    /// As the version says that a handle has seen.
+    pub async fn of(delta: &DeltaTable, location: &str) -> Result<Self> {
+        let fail = |e| StoreError::table(location, "read the table's log", e);
+        let (state, log) = (delta.snapshot().map_err(fail)?, delta.log_store());
+        let said = async |app| state.transaction_version(log.as_ref(), app).await.map_err(fail);
+        let Some(before) = said(EXPIRED_BEFORE).await? else { return Ok(Self::default()) };
+        let events = said(EXPIRED_EVENTS).await?.unwrap_or_default().unsigned_abs();
+        Ok(Self { before: i32::try_from(before).ok(), events })
+    }
+
+    /// What a commit says that takes away more.
+    pub fn actions(self) -> Vec<Action> {
+        let said = |app, version| Action::Txn(Transaction::new(app, version));
+        let before = self.before.map(|day| said(EXPIRED_BEFORE, i64::from(day)));
+        before.into_iter().chain([said(EXPIRED_EVENTS, self.events as i64)]).collect()
+    }
+
+    /// One row for SQL.
+    pub fn table(self) -> Result<Arc<dyn TableProvider>> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("expired_before", DataType::Date32, true),
+            Field::new("expired_events", DataType::Int64, false),
+        ]));
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(Date32Array::from(vec![self.before])), Arc::new(Int64Array::from(vec![self.events as i64]))];
+        let row = RecordBatch::try_new(schema.clone(), columns).map_err(StoreError::rows("show"))?;
+        Ok(Arc::new(MemTable::try_new(schema, vec![vec![row]]).map_err(StoreError::query)?))
+    }
+
+    /// Whether events of that day, in days since the epoch, are gone.
+    pub fn has(self, day: i32) -> bool {
+        self.before.is_some_and(|before| day < before)
+    }
+}
+
 /// Every file of a table, as its handle knows it.
-fn files_of(delta: &DeltaTable) -> std::result::Result<Vec<FileMeta>, DeltaTableError> {
+pub(crate) fn files_of(delta: &DeltaTable) -> std::result::Result<Vec<FileMeta>, DeltaTableError> {
     let mut files = Vec::new();
     for file in delta.snapshot()?.log_data() {
         let date = file.partition_values_map().remove(EVENT_DATE).flatten();
@@ -249,32 +291,53 @@ fn files_of(delta: &DeltaTable) -> std::result::Result<Vec<FileMeta>, DeltaTable
     Ok(files)
 }
 
-/// A handle on the table of a location, with nothing read yet.
-fn handle(location: &Location) -> Result<DeltaTable> {
+/// A handle on a table of a store, with nothing read yet.
+fn handle(location: &Location, url: &Url) -> Result<DeltaTable> {
     deltalake_aws::register_handlers(None);
     let name = location.name.as_str();
-    let builder = DeltaTableBuilder::from_url(location.events.clone())
+    let builder = DeltaTableBuilder::from_url(url.clone())
         .map_err(|e| StoreError::table(name, "open the table", e))?
         .with_storage_options(storage_options(location));
     builder.build().map_err(|e| StoreError::table(name, "open the table", e))
 }
 
 /// A handle on a table that is there, at its newest version.
-pub(crate) async fn open_handle(location: &Location) -> Result<DeltaTable> {
-    let mut delta = handle(location)?;
+pub(crate) async fn open_handle(location: &Location, url: &Url) -> Result<DeltaTable> {
+    let mut delta = handle(location, url)?;
     delta.load().await.map_err(|e| StoreError::table(&location.name, "read the table's log", e))?;
     Ok(delta)
+}
+
+/// The same, where there may be no table yet.
+pub(crate) async fn open_if_there(location: &Location, url: &Url) -> Result<Option<DeltaTable>> {
+    let folder = location.folder.as_ref().map(|_| url.to_file_path());
+    if folder.is_some_and(|path| path.is_ok_and(|path| !path.is_dir())) {
+        return Ok(None);
+    }
+    let mut delta = handle(location, url)?;
+    let exists = delta.verify_deltatable_existence().await;
+    if !exists.map_err(|e| StoreError::table(&location.name, "look for the table", e))? {
+        return Ok(None);
+    }
+    delta.load().await.map_err(|e| StoreError::table(&location.name, "read the table's log", e))?;
+    Ok(Some(delta))
 }
 
 /// Reads one commit of a table's log.
 pub(crate) async fn read_commit(log: &LogStoreRef, location: &str, version: i64) -> Result<Option<CommitLog>> {
     let fail = |e| StoreError::table(location, "read the table's log", e);
     let Some(bytes) = log.read_commit_entry(version as u64).await.map_err(fail)? else { return Ok(None) };
-    let mut commit = CommitLog { version, added: Vec::new(), rearranged: false, notes: None };
+    let mut commit = CommitLog { version, added: Vec::new(), rearranged: false, notes: None, expired: None };
     for action in get_actions(version as u64, &bytes).map_err(fail)? {
         match action {
             Action::Add(add) if add.data_change => commit.added.push(add),
             Action::Add(_) | Action::Remove(_) => commit.rearranged = true,
+            Action::Txn(transaction) if transaction.app_id == EXPIRED_BEFORE => {
+                commit.expired.get_or_insert_default().before = i32::try_from(transaction.version).ok();
+            }
+            Action::Txn(transaction) if transaction.app_id == EXPIRED_EVENTS => {
+                commit.expired.get_or_insert_default().events = transaction.version.unsigned_abs();
+            }
             Action::CommitInfo(info) => {
                 let notes = info.info.get(Notes::KEY).cloned().map(serde_json::from_value).transpose();
                 commit.notes = notes.map_err(|e| StoreError::Notes {
@@ -321,21 +384,35 @@ fn storage_options(location: &Location) -> HashMap<String, String> {
     options
 }
 
-async fn create(log: LogStoreRef, name: &str) -> Result<DeltaTable> {
+/// What a table is made with.
+pub(crate) struct Layout {
+    pub name: &'static str,
+    pub comment: &'static str,
+    pub schema: SchemaRef,
+    /// Columns with least and greatest values in the log.
+    pub statistics: &'static [&'static str],
+}
+
+/// Makes a table, or opens the one that another process made in the same moment.
+pub(crate) async fn create(location: &Location, url: &Url, layout: Layout) -> Result<DeltaTable> {
+    let name = location.name.as_str();
     let fail = |e| StoreError::table(name, "create the table", e);
-    let whole = schema();
+    if let (Some(_), Ok(folder)) = (&location.folder, url.to_file_path()) {
+        std::fs::create_dir_all(folder).map_err(|e| fail(e.into()))?;
+    }
+    let log = handle(location, url)?.log_store();
     let columns: StructType =
-        deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(whole.as_ref())
+        deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(layout.schema.as_ref())
             .map_err(|e| StoreError::table(name, "create the table", DeltaTableError::from(e)))?;
     let created = CreateBuilder::new()
         .with_log_store(log.clone())
-        .with_table_name("events")
-        .with_comment("CloudTrail events, one row a record; written by Trailhound")
+        .with_table_name(layout.name)
+        .with_comment(layout.comment)
         .with_columns(columns.fields().cloned())
         .with_partition_columns([EVENT_DATE])
         .with_save_mode(SaveMode::Ignore)
         .with_configuration([
-            ("delta.dataSkippingStatsColumns", Some(STATISTICS.join(","))),
+            ("delta.dataSkippingStatsColumns", Some(layout.statistics.join(","))),
             // The ledger is rebuilt from old commits, so they stay.
             ("delta.enableExpiredLogCleanup", Some("false".to_string())),
         ])
@@ -352,7 +429,7 @@ async fn create(log: LogStoreRef, name: &str) -> Result<DeltaTable> {
     }
 }
 
-fn lost_race(error: &DeltaTableError) -> bool {
+pub(crate) fn lost_race(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::VersionAlreadyExists(_)
@@ -397,7 +474,7 @@ fn same_meaning(a: &arrow::datatypes::DataType, b: &arrow::datatypes::DataType) 
 pub(crate) async fn provider(
     delta: &DeltaTable,
     session: &datafusion::prelude::SessionContext,
-) -> Result<Arc<dyn datafusion::catalog::TableProvider>> {
+) -> Result<Arc<dyn TableProvider>> {
     let scan = delta.table_provider().with_session(Arc::new(session.state())).await;
     scan.map_err(StoreError::query)
 }

@@ -5,6 +5,7 @@
 //! principal and time, with filters for the values that people look up. Such a commit brings no rows: whoever follows the
 //! table steps over it, and whoever has it open goes on with the files that it knew, which stay for a week. Upkeep is a
 //! writer like any other: it commits against the log, and where somebody else was there first its work is thrown away.
+//! The partial counts of `activity` are folded in the same way ([`Upkeep::fold`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,22 +14,25 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::{SortColumn, concat, interleave_record_batch, lexsort_to_indices};
 use arrow::datatypes::TimestampMicrosecondType;
 use deltalake_core::kernel::transaction::{CommitBuilder, TransactionError};
-use deltalake_core::kernel::{Action, Remove};
+use deltalake_core::kernel::{Action, Add, Remove};
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::DeltaOperation;
+use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::activity::{self, Activity, Fold};
 use crate::clock::now_micros;
+use crate::commits::Commits;
 use crate::crash;
 use crate::datafile::{self, EVENT_DATE, Encoder, FileMeta, Purpose, Wanted};
 use crate::dedup::hour_of;
 use crate::error::{Result, StoreError};
 use crate::location::Location;
 use crate::store::StoreOptions;
-use crate::table;
+use crate::table::{self, Expired};
 
 /// Files grow towards this size, as they are stored: some hundred thousand events.
 const TARGET_BYTES: u64 = 32 << 20;
@@ -39,6 +43,8 @@ const FILES_MIN: usize = 16;
 const FILES_MAX: usize = 512;
 /// Rows that are sorted together, in memory: some 40 MiB, twice.
 const ROWS_A_GROUP: usize = 16 * 1024;
+/// Other writers may be quicker so many times in a row.
+const TRIES_MAX: u32 = 100;
 /// A day that got no file for so long is brought to its final form.
 const SETTLED_MILLIS: i64 = 6 * 3_600_000;
 
@@ -52,11 +58,31 @@ pub struct Compacted {
     pub rows: u64,
 }
 
-/// A handle on the table of a store, beside the one that writes to it.
-#[derive(Debug)]
+/// Files of a table, and what is in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableSize {
+    pub files: u64,
+    pub bytes: u64,
+    pub rows: u64,
+}
+
+impl TableSize {
+    fn of(delta: &DeltaTable) -> std::result::Result<Self, DeltaTableError> {
+        let mut size = Self::default();
+        for file in table::files_of(delta)? {
+            size.files += 1;
+            size.bytes += file.bytes;
+            size.rows += file.rows;
+        }
+        Ok(size)
+    }
+}
+
+/// A handle on the tables of a store, beside the one that writes to it.
 pub struct Upkeep {
     delta: DeltaTable,
     location: String,
+    activity: Activity,
 }
 
 /// Files of a day that become one.
@@ -67,18 +93,38 @@ struct Work {
     removes: Vec<Remove>,
 }
 
+/// How large a file becomes that others are made into, at most.
+struct Limits {
+    bytes: u64,
+    rows: u64,
+}
+
+const EVENTS: Limits = Limits { bytes: TARGET_BYTES, rows: u64::MAX };
+/// Counts are put together in memory: some 400 bytes a row.
+const COUNTS: Limits = Limits { bytes: TARGET_BYTES, rows: 256 * 1024 };
+
 impl Upkeep {
     /// Opens the table of a store that is there.
     pub async fn open(options: &StoreOptions) -> Result<Self> {
         let location = Location::parse(&options.location, options.ledger.as_deref())?;
-        Ok(Self { delta: table::open_handle(&location).await?, location: location.name })
+        Ok(Self {
+            delta: table::open_handle(&location, &location.events).await?,
+            location: location.name.clone(),
+            activity: Activity::open(location).await?,
+        })
     }
 
-    /// Files of the table now.
-    pub async fn files(&mut self) -> Result<u64> {
+    /// What the table `events` consists of now.
+    pub async fn size(&mut self) -> Result<TableSize> {
         self.refresh().await?;
-        let state = self.delta.snapshot().map_err(|e| self.fail("read the table's log", e))?;
-        Ok(state.log_data().into_iter().count() as u64)
+        TableSize::of(&self.delta).map_err(|e| self.fail("read the table's log", e))
+    }
+
+    /// What the table `activity` consists of now.
+    pub async fn activity_size(&mut self) -> Result<TableSize> {
+        let Some(table) = self.activity.table_mut() else { return Ok(TableSize::default()) };
+        table.refresh().await?;
+        TableSize::of(table.delta()).map_err(|e| table.fail("read the log of `activity`", e))
     }
 
     /// Brings small files together until there is nothing to gain. May be dropped at any point.
@@ -86,7 +132,8 @@ impl Upkeep {
         let mut done = Compacted::default();
         loop {
             self.refresh().await?;
-            let Some(work) = self.next(now_micros() / 1_000)? else { return Ok(done) };
+            let state = self.delta.snapshot().map_err(|e| self.fail("read the table's log", e))?;
+            let Some(work) = next(state, EVENTS, now_micros() / 1_000) else { return Ok(done) };
             let files = work.files.len() as u64;
             let bytes: u64 = work.files.iter().map(|f| f.bytes).sum();
             let rows: u64 = work.files.iter().map(|f| f.rows).sum();
@@ -99,71 +146,128 @@ impl Upkeep {
         }
     }
 
-    /// Deletes files that have been out of the table for a week, and those that no commit ever named. Gives how many.
-    pub async fn vacuum(&mut self) -> Result<u64> {
+    /// Brings the counts of `activity` up to the table, and folds small files of them until there is nothing to gain. May
+    /// be dropped at any point.
+    pub async fn fold(&mut self) -> Result<Compacted> {
+        self.count().await?;
+        let mut done = Compacted::default();
+        let Some(table) = self.activity.table_mut() else { return Ok(done) };
+        loop {
+            table.refresh().await?;
+            let state = table.delta().snapshot().map_err(|e| table.fail("read the log of `activity`", e))?;
+            let Some(work) = next(state, COUNTS, now_micros() / 1_000) else { break };
+            let store = table.delta().object_store();
+            let mut fold = Fold::new()?;
+            for file in &work.files {
+                let mut counts = datafile::read_as(&store, file, activity::schema(), Wanted::All).await?;
+                while let Some(counts) = counts.try_next().await? {
+                    fold.add_counts(&counts)?;
+                }
+            }
+            for file in &work.files {
+                done.files_before += 1;
+                done.bytes_before += file.bytes;
+                done.rows += file.rows;
+            }
+            let folded = activity::write(&store, fold, Purpose::CountsCompaction).await?;
+            done.files_after += folded.len() as u64;
+            done.bytes_after += folded.iter().map(|file| file.size.unsigned_abs()).sum::<u64>();
+            if !replace(table.delta(), &self.location, work.removes, folded).await? {
+                break;
+            }
+        }
+        self.activity.finish().await;
+        Ok(done)
+    }
+
+    /// Takes the events of all days before one, in days since the epoch, out of the table, once they are counted in
+    /// `activity`. Gives how many. Their files are deleted a week later, as those are that compaction replaced.
+    pub async fn expire(&mut self, before: i32) -> Result<u64> {
+        for _ in 0..TRIES_MAX {
+            self.count().await?;
+            let known = Expired::of(&self.delta, &self.location).await?;
+            if known.before.is_some_and(|day| day >= before) {
+                return Ok(0);
+            }
+            let (removes, events) =
+                files_before(&self.delta, before).map_err(|e| self.fail("read the table's log", e))?;
+            let expired = Expired { before: Some(before), events: known.events + events };
+            // Exactly the next version: what came since must be counted first.
+            if take_out(&self.delta, &self.location, removes, expired.actions(), before, Some(0)).await? {
+                crash::point("upkeep.expired");
+                return Ok(events);
+            }
+        }
+        let detail = format!("other writers were quicker {TRIES_MAX} times in a row; run fewer writers");
+        Err(StoreError::Location { location: self.location.clone(), detail })
+    }
+
+    /// Takes the counts of all days before one, in days since the epoch, out of `activity`. Gives how many rows. Days whose
+    /// events are still there stay.
+    pub async fn expire_activity(&mut self, before: i32) -> Result<u64> {
         self.refresh().await?;
-        let vacuumed = self.delta.clone().vacuum().with_mode(VacuumMode::Full).await;
-        let (delta, metrics) = vacuumed.map_err(|e| self.fail("delete files that nobody needs", e))?;
-        self.delta = delta;
-        Ok(metrics.files_deleted.len() as u64)
+        let events = Expired::of(&self.delta, &self.location).await?.before;
+        let Some(table) = self.activity.table_mut() else { return Ok(0) };
+        table.refresh().await?;
+        let before = before.min(events.unwrap_or(i32::MIN));
+        let fail = |e| StoreError::table(&self.location, "read the log of `activity`", e);
+        let (removes, rows) = files_before(table.delta(), before).map_err(fail)?;
+        if removes.is_empty() || !take_out(table.delta(), &self.location, removes, Vec::new(), before, None).await? {
+            return Ok(0);
+        }
+        Ok(rows)
+    }
+
+    /// Deletes files that have been out of the tables for a week, and those that no commit ever named. Gives how many.
+    pub async fn vacuum(&mut self) -> Result<u64> {
+        // What is not counted yet must be readable as it came.
+        self.count().await?;
+        let mut deleted = vacuum(&mut self.delta, &self.location).await?;
+        if let Some(table) = self.activity.table_mut() {
+            table.refresh().await?;
+            deleted += vacuum(table.delta_mut(), &self.location).await?;
+        }
+        Ok(deleted)
     }
 
     /// Whether a commit after this version brought rows.
     pub async fn is_news_after(&mut self, version: i64) -> Result<bool> {
         self.refresh().await?;
-        let newest = self.delta.version().map_or(-1, |version| version as i64);
-        for version in version + 1..=newest {
-            let commit = table::read_commit(&self.delta.log_store(), &self.location, version).await?;
-            if commit.is_some_and(|commit| !commit.added.is_empty()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.commits().await?.any_brought_rows(version, self.version()).await
     }
 
-    /// Files that the log names and that are not there.
+    /// Files that the logs name and that are not there.
     pub async fn missing_files(&mut self) -> Result<Vec<String>> {
         self.refresh().await?;
-        let checked = self.delta.clone().filesystem_check().with_dry_run(true).await;
-        let (_, metrics) = checked.map_err(|e| self.fail("compare the table's log with its files", e))?;
-        Ok(metrics.files_removed)
+        let mut missing = missing(&self.delta, &self.location).await?;
+        if let Some(table) = self.activity.table_mut() {
+            table.refresh().await?;
+            let counts = self::missing(table.delta(), &self.location).await?;
+            missing.extend(counts.into_iter().map(|path| format!("activity/{path}")));
+        }
+        Ok(missing)
+    }
+
+    /// Counts what `activity` does not count yet.
+    async fn count(&mut self) -> Result<()> {
+        self.refresh().await?;
+        let (commits, version) = (self.commits().await?, self.version());
+        self.activity.advance(&commits, version).await
+    }
+
+    fn version(&self) -> i64 {
+        self.delta.version().map_or(-1, |version| version as i64)
+    }
+
+    async fn commits(&self) -> Result<Commits> {
+        let files = table::files_of(&self.delta).map_err(|e| self.fail("read the table's log", e))?;
+        let expired = Expired::of(&self.delta, &self.location).await?;
+        Ok(Commits::new(&self.delta, &self.location, &files, expired))
     }
 
     async fn refresh(&mut self) -> Result<()> {
         let seen = self.delta.update_state().await;
         seen.map_err(|e| self.fail("read the table's log", e))
-    }
-
-    /// The day with most to gain.
-    fn next(&self, now_millis: i64) -> Result<Option<Work>> {
-        let state = self.delta.snapshot().map_err(|e| self.fail("read the table's log", e))?;
-        let mut days: BTreeMap<i32, Vec<(FileMeta, i64, Remove)>> = BTreeMap::new();
-        for file in state.log_data() {
-            let date = file.partition_values_map().remove(EVENT_DATE).flatten();
-            let meta = FileMeta::new(&file.path(), file.size(), file.stats().as_deref(), date.as_deref());
-            days.entry(meta.date).or_default().push((meta, file.modification_time(), file.remove_action(false)));
-        }
-        let mut best: Option<Work> = None;
-        for (day, mut files) in days {
-            let settled = files.iter().all(|(_, modified, _)| now_millis - modified > SETTLED_MILLIS);
-            files.retain(|(meta, ..)| meta.bytes < TARGET_BYTES / 2);
-            files.sort_by(|a, b| (a.0.bytes, &a.0.path).cmp(&(b.0.bytes, &b.0.path)));
-            let mut bytes = 0;
-            let fits = files.iter().take(FILES_MAX).take_while(|(meta, ..)| {
-                bytes += meta.bytes;
-                bytes <= TARGET_BYTES
-            });
-            let count = fits.count();
-            if count < if settled { 2 } else { FILES_MIN } || best.as_ref().is_some_and(|b| b.files.len() >= count) {
-                continue;
-            }
-            files.truncate(count);
-            // Neighbours in time are read one after the other, so that hours come together.
-            files.sort_by(|a, b| (a.0.times, &a.0.path).cmp(&(b.0.times, &b.0.path)));
-            let (files, removes) = files.into_iter().map(|(meta, _, remove)| (meta, remove)).unzip();
-            best = Some(Work { days: day, files, removes });
-        }
-        Ok(best)
     }
 
     /// Makes one file of many and commits that. Gives its size; none where somebody else changed these files meanwhile.
@@ -187,36 +291,134 @@ impl Upkeep {
         }
         let add = encoder.put(&store, now_micros() / 1_000).await?;
         crash::point("upkeep.written");
-        let (path, size) = (Path::from(add.path.as_str()), add.size.unsigned_abs());
-        let removes = work.removes.into_iter().map(Action::Remove);
-        let actions = removes.chain([Action::Add(add)]).collect();
-        let state = self.delta.snapshot().map_err(|e| self.fail("commit to the table", e))?.clone();
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES as i64 };
-        let prepared = CommitBuilder::default()
-            .with_actions(actions)
-            .build(Some(&state), self.delta.log_store(), operation)
-            .into_prepared_commit_future()
-            .await
-            .map_err(|e| self.fail("commit to the table", e))?;
-        match prepared.await {
-            Ok(_) => {
-                crash::point("upkeep.committed");
-                Ok(Some(size))
-            }
-            Err(DeltaTableError::Transaction {
-                source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_),
-            }) => {
-                // Nobody knows of it. What is not deleted now is found by a later vacuum.
-                let _ = store.delete(&path).await;
-                Ok(None)
-            }
-            Err(e) => Err(self.fail("commit to the table", e)),
-        }
+        let size = add.size.unsigned_abs();
+        let replaced = replace(&self.delta, &self.location, work.removes, vec![add]).await?;
+        Ok(replaced.then_some(size))
     }
 
     fn fail(&self, operation: &'static str, error: DeltaTableError) -> StoreError {
         StoreError::table(&self.location, operation, error)
     }
+}
+
+/// The day with most to gain.
+fn next(state: &DeltaTableState, limits: Limits, now_millis: i64) -> Option<Work> {
+    let mut days: BTreeMap<i32, Vec<(FileMeta, i64, Remove)>> = BTreeMap::new();
+    for file in state.log_data() {
+        let date = file.partition_values_map().remove(EVENT_DATE).flatten();
+        let meta = FileMeta::new(&file.path(), file.size(), file.stats().as_deref(), date.as_deref());
+        days.entry(meta.date).or_default().push((meta, file.modification_time(), file.remove_action(false)));
+    }
+    let mut best: Option<Work> = None;
+    for (day, mut files) in days {
+        let settled = files.iter().all(|(_, modified, _)| now_millis - modified > SETTLED_MILLIS);
+        files.retain(|(meta, ..)| meta.bytes < limits.bytes / 2 && meta.rows < limits.rows / 2);
+        files.sort_by(|a, b| (a.0.bytes, &a.0.path).cmp(&(b.0.bytes, &b.0.path)));
+        let (mut bytes, mut rows) = (0, 0);
+        let fits = files.iter().take(FILES_MAX).take_while(|(meta, ..)| {
+            bytes += meta.bytes;
+            rows += meta.rows;
+            bytes <= limits.bytes && rows <= limits.rows
+        });
+        let count = fits.count();
+        if count < if settled { 2 } else { FILES_MIN } || best.as_ref().is_some_and(|b| b.files.len() >= count) {
+            continue;
+        }
+        files.truncate(count);
+        // Neighbours in time are read one after the other, so that hours come together.
+        files.sort_by(|a, b| (a.0.times, &a.0.path).cmp(&(b.0.times, &b.0.path)));
+        let (files, removes) = files.into_iter().map(|(meta, _, remove)| (meta, remove)).unzip();
+        best = Some(Work { days: day, files, removes });
+    }
+    best
+}
+
+/// Puts files in the place of others. False where somebody else changed these meanwhile.
+async fn replace(delta: &DeltaTable, location: &str, removes: Vec<Remove>, adds: Vec<Add>) -> Result<bool> {
+    let fail = |e| StoreError::table(location, "commit to the table", e);
+    let paths: Vec<Path> = adds.iter().map(|add| Path::from(add.path.as_str())).collect();
+    let removes = removes.into_iter().map(Action::Remove);
+    let actions = removes.chain(adds.into_iter().map(Action::Add)).collect();
+    let state = delta.snapshot().map_err(fail)?.clone();
+    let operation = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES as i64 };
+    let prepared = CommitBuilder::default()
+        .with_actions(actions)
+        .build(Some(&state), delta.log_store(), operation)
+        .into_prepared_commit_future()
+        .await
+        .map_err(fail)?;
+    match prepared.await {
+        Ok(_) => {
+            crash::point("upkeep.committed");
+            Ok(true)
+        }
+        Err(DeltaTableError::Transaction {
+            source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_),
+        }) => {
+            // Nobody knows of them. What is not deleted now is found by a later vacuum.
+            for path in paths {
+                let _ = delta.object_store().delete(&path).await;
+            }
+            Ok(false)
+        }
+        Err(e) => Err(fail(e)),
+    }
+}
+
+/// Takes files of days before one out of a table. False where somebody else was there first.
+async fn take_out(
+    delta: &DeltaTable,
+    location: &str,
+    removes: Vec<Remove>,
+    said: Vec<Action>,
+    before: i32,
+    retries: Option<usize>,
+) -> Result<bool> {
+    let fail = |e| StoreError::table(location, "commit to the table", e);
+    let state = delta.snapshot().map_err(fail)?.clone();
+    let predicate = format!("{EVENT_DATE} < '{}'", datafile::date_text(before));
+    let mut builder = CommitBuilder::default();
+    if let Some(retries) = retries {
+        builder = builder.with_max_retries(retries);
+    }
+    let prepared = builder
+        .with_actions(removes.into_iter().map(Action::Remove).chain(said).collect())
+        .build(Some(&state), delta.log_store(), DeltaOperation::Delete { predicate: Some(predicate) })
+        .into_prepared_commit_future()
+        .await
+        .map_err(fail)?;
+    match prepared.await {
+        Ok(_) => Ok(true),
+        Err(DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) }) => Ok(false),
+        Err(e) if table::lost_race(&e) => Ok(false),
+        Err(e) => Err(fail(e)),
+    }
+}
+
+/// The files of days before one, to be taken out, and their rows.
+fn files_before(delta: &DeltaTable, before: i32) -> std::result::Result<(Vec<Remove>, u64), DeltaTableError> {
+    let (mut removes, mut rows) = (Vec::new(), 0);
+    for file in delta.snapshot()?.log_data() {
+        let date = file.partition_values_map().remove(EVENT_DATE).flatten();
+        if datafile::days_of(date.as_deref().unwrap_or_default()) < before {
+            rows += file.num_records().unwrap_or(0) as u64;
+            removes.push(file.remove_action(true));
+        }
+    }
+    Ok((removes, rows))
+}
+
+async fn vacuum(delta: &mut DeltaTable, location: &str) -> Result<u64> {
+    let vacuumed = delta.clone().vacuum().with_mode(VacuumMode::Full).await;
+    let (after, metrics) = vacuumed.map_err(|e| StoreError::table(location, "delete files that nobody needs", e))?;
+    *delta = after;
+    Ok(metrics.files_deleted.len() as u64)
+}
+
+async fn missing(delta: &DeltaTable, location: &str) -> Result<Vec<String>> {
+    let checked = delta.clone().filesystem_check().with_dry_run(true).await;
+    let (_, metrics) = checked.map_err(|e| StoreError::table(location, "compare the table's log with its files", e))?;
+    Ok(metrics.files_removed)
 }
 
 /// Sorts rows and adds them to a file.

@@ -42,7 +42,7 @@ macro_rules! points {
         $(#[test] fn $test() { survives($point); })*
 
         /// The points above, and those that take a test of their own.
-        const TESTED: &[&str] = &[$($point,)* CHECKPOINTED, COMPACTED, REARRANGED];
+        const TESTED: &[&str] = &[$($point,)* CHECKPOINTED, COMPACTED, REARRANGED, EXPIRED];
     };
 }
 
@@ -53,11 +53,14 @@ points! {
     after_the_ledger_commits "store.noted";
     before_findings_are_durable "detect.ledger_open";
     after_findings_are_durable "detect.saved";
+    after_counts_are_written "activity.written";
+    after_counts_are_committed "activity.committed";
 }
 
 const CHECKPOINTED: &str = "store.checkpointed";
 const COMPACTED: &str = "upkeep.written";
 const REARRANGED: &str = "upkeep.committed";
+const EXPIRED: &str = "upkeep.expired";
 
 #[test]
 fn every_point_is_tested() {
@@ -94,6 +97,34 @@ fn after_a_checkpoint() {
     store.truth().assert_same(&whole.truth(), CHECKPOINTED);
 }
 
+/// Dies when days were just taken out: they are accounted for, findings stand, and what comes again is not kept.
+#[test]
+fn after_days_are_taken_out() {
+    let world = World::new("crash_expire");
+    let (store, logs) = (world.store("store"), logs::organisation().to_path_buf());
+    let before = store.scan(&logs).ok().findings();
+    let events = store.events();
+    let day =
+        store.sql("SELECT CAST(max(event_date) AS VARCHAR) AS day FROM events")[0]["day"].as_str().unwrap().to_string();
+    let expire = ["store", "expire", "--before", day.as_str()];
+    let run = store.command(expire).env("TRAILHOUND_CRASH_AT", EXPIRED).run();
+    assert!(died(&run, EXPIRED), "{EXPIRED} was not reached: {:?}\n{}", run.code, run.stderr);
+    store.command(expire).ok();
+    let gone = store.number("SELECT expired_events FROM retention");
+    assert!(gone > 0 && store.events() + gone == events, "{gone} of {events}");
+    assert_eq!(store.number("SELECT sum(events) FROM activity"), events);
+    let counted = format!("SELECT principal_key AS who FROM activity WHERE event_date < '{day}' ORDER BY 1 LIMIT 1");
+    let who = store.sql(&counted)[0]["who"].as_str().unwrap().to_string();
+    let told = store.command(["investigate", who.as_str()]).ok().text();
+    assert!(told.contains("Before the events that are kept"), "{told}");
+    let again = world.put_all("again", &logs::objects());
+    for logs in [logs, again] {
+        assert_eq!(store.scan(logs).ok().findings(), before, "findings outlive their events");
+        assert_eq!(store.events() + gone, events);
+        store.command(["store", "check"]).ok();
+    }
+}
+
 /// Dies while small files are brought together; nothing of it is seen afterwards.
 #[test]
 fn while_files_are_compacted() {
@@ -115,6 +146,6 @@ fn while_files_are_compacted() {
         assert_eq!(again.findings(), before.findings, "{point}");
         assert_eq!(store.events(), objects.len() as u64);
         let checked = store.command(["store", "check"]).ok().text();
-        assert_eq!(checked.lines().filter(|line| line.starts_with("ok")).count(), 3, "{checked}");
+        assert_eq!(checked.lines().filter(|line| line.starts_with("ok")).count(), 4, "{checked}");
     }
 }

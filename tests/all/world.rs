@@ -259,8 +259,8 @@ impl Store {
     #[track_caller]
     pub fn truth(&self) -> Truth {
         self.assert_accounted();
-        let twice = "SELECT event_id FROM events GROUP BY event_id HAVING count(*) > 1";
-        assert_eq!(self.sql(twice), Vec::<Value>::new(), "events that are there twice");
+        let checked = self.command(["store", "check"]).run();
+        assert_eq!(checked.code, Some(0), "{}\n{}", checked.text(), checked.stderr);
         let all =
             "SELECT * EXCEPT (src_bucket, src_key, src_ordinal, ingest_time) FROM events ORDER BY event_id, event_time";
         let events = self.command(["sql", all, "--format", "json"]).ok().text().lines().map(str::to_string).collect();

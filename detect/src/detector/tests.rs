@@ -8,6 +8,7 @@ use crate::testing::{batch, planner, rule_file};
 
 mod memory;
 mod reference;
+mod retention;
 
 fn rules(files: Vec<File>) -> RuleSet {
     let planner = planner();

@@ -39,10 +39,15 @@ const UPSERT: &str = concat!(
      attack = excluded.attack, evidence = excluded.evidence, varies = excluded.varies"
 );
 
+/// What begins before a time stands as it was.
 macro_rules! orphaned {
-    () => {
-        "f.state = 'current' AND NOT EXISTS
-         (SELECT 1 FROM rule_cursors c WHERE c.rule = f.rule AND c.generation = f.generation)"
+    ($kept_from:literal) => {
+        concat!(
+            "f.state = 'current' AND f.first_time >= ",
+            $kept_from,
+            " AND NOT EXISTS
+             (SELECT 1 FROM rule_cursors c WHERE c.rule = f.rule AND c.generation = f.generation)"
+        )
     };
 }
 
@@ -50,11 +55,11 @@ pub(super) const NOTE_RETRACTED: &str = concat!(
     "INSERT INTO finding_history (finding_id, seq, change, table_version, rule_version, count, first_time, last_time)
      SELECT f.id, (SELECT COALESCE(MAX(h.seq), 0) + 1 FROM finding_history h WHERE h.finding_id = f.id), 'retracted', $1,
      f.rule_version, f.count, f.first_time, f.last_time FROM findings f WHERE ",
-    orphaned!()
+    orphaned!("$2")
 );
 pub(super) const SELECT_ORPHANED: &str =
-    concat!("SELECT ", columns!(), " FROM findings f WHERE f.id > $1 AND ", orphaned!(), " ORDER BY id LIMIT $2");
-pub(super) const RETRACT: &str = concat!("UPDATE findings AS f SET state = 'retracted' WHERE ", orphaned!());
+    concat!("SELECT ", columns!(), " FROM findings f WHERE f.id > $1 AND ", orphaned!("$3"), " ORDER BY id LIMIT $2");
+pub(super) const RETRACT: &str = concat!("UPDATE findings AS f SET state = 'retracted' WHERE ", orphaned!("$1"));
 
 /// `findings` as SQL sees it.
 pub(super) const SQL_FINDINGS: &str =

@@ -17,6 +17,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use trailhound_ingest::schema::{COLUMNS, Kind};
 
 use super::{EVENT_DATE, STATISTICS, date_text, file_error};
+use crate::activity;
 use crate::error::{Result, StoreError};
 
 /// Columns whose values hardly repeat: a dictionary would be built and thrown away.
@@ -27,6 +28,9 @@ const DISTINCT: &[&str] = &["event_id", "request_id", "error_message", "record_h
 const BLOOM: &[(&str, usize)] = &[("event_id", 1), ("user_identity_access_key_id", 8), ("principal_key", 8)];
 /// These too, once files are compacted: in a file of a few seconds a filter would be as large as the column.
 const BLOOM_COMPACTED: &[(&str, usize)] = &[("source_ip_address", 8), ("event_name", 32)];
+
+/// Columns by which files are sorted: with bounds for every page, a look-up reads few of them.
+const PAGE_STATISTICS: &[&str] = &["event_time"];
 
 const ROW_GROUP_ROWS_MAX: usize = 128 * 1024;
 /// Longer text gives no upper bound to the statistics: a cut one would be wrong.
@@ -39,6 +43,42 @@ pub(crate) enum Purpose {
     Commit,
     /// Rows that are rearranged: written once, read for months.
     Compaction,
+    /// Rows of `activity`: what commits of `events`, after one up to another, brought.
+    Counts { after: i64, until: i64 },
+    /// Rows of `activity` that stand for those of several files.
+    CountsCompaction,
+}
+
+impl Purpose {
+    fn is_compaction(self) -> bool {
+        matches!(self, Purpose::Compaction | Purpose::CountsCompaction)
+    }
+
+    /// Columns with least and greatest values in the log.
+    fn statistics(self) -> &'static [&'static str] {
+        match self {
+            Purpose::Commit | Purpose::Compaction => STATISTICS,
+            Purpose::Counts { .. } | Purpose::CountsCompaction => activity::STATISTICS,
+        }
+    }
+
+    /// Columns with filters for single values, and how many rows share a value, at least.
+    fn blooms(self) -> Vec<(&'static str, usize)> {
+        match self {
+            Purpose::Commit => BLOOM.iter().map(|(column, _)| (*column, 1)).collect(),
+            Purpose::Compaction => BLOOM.iter().chain(BLOOM_COMPACTED).copied().collect(),
+            Purpose::Counts { .. } | Purpose::CountsCompaction => Vec::new(),
+        }
+    }
+
+    fn file_name(self) -> String {
+        let unique = uuid::Uuid::new_v4().simple();
+        match self {
+            Purpose::Commit => format!("part-{unique}"),
+            Purpose::Counts { after, until } => format!("commits-{}-{until}-{unique}", after + 1),
+            Purpose::Compaction | Purpose::CountsCompaction => format!("compacted-{unique}"),
+        }
+    }
 }
 
 /// Encodes rows of one day and puts them beside the table's other files. Nothing of the table changes by it.
@@ -65,7 +105,8 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// A file of one day, in days since the epoch. The rows of a group are known roughly.
     pub fn begin(purpose: Purpose, days: i32, rows_a_group: usize) -> Self {
-        Self { purpose, days, rows_a_group, writer: None, statistics: FileStatistics::default() }
+        let statistics = FileStatistics { of: purpose.statistics(), ..FileStatistics::default() };
+        Self { purpose, days, rows_a_group, writer: None, statistics }
     }
 
     /// Adds rows, which are a group of their own.
@@ -90,11 +131,7 @@ impl Encoder {
     /// Puts the file beside the table's other files, and gives its entry for Delta's log.
     pub async fn put(self, store: &Arc<dyn ObjectStore>, modified_millis: i64) -> Result<Add> {
         let date = date_text(self.days);
-        let kind = match self.purpose {
-            Purpose::Commit => "part",
-            Purpose::Compaction => "compacted",
-        };
-        let path = format!("{EVENT_DATE}={date}/{kind}-{}.zstd.parquet", uuid::Uuid::new_v4().simple());
+        let path = format!("{EVENT_DATE}={date}/{}.zstd.parquet", self.purpose.file_name());
         let encoded = match self.writer {
             Some(writer) => writer.into_inner().map_err(|e| file_error(&path, "encode", e))?,
             None => return Err(StoreError::Batch { detail: "a file without rows".into() }),
@@ -107,7 +144,7 @@ impl Encoder {
             partition_values: HashMap::from([(EVENT_DATE.to_string(), Some(date))]),
             size,
             modification_time: modified_millis,
-            data_change: self.purpose == Purpose::Commit,
+            data_change: !self.purpose.is_compaction(),
             stats: Some(self.statistics.to_json()),
             tags: None,
             deletion_vector: None,
@@ -119,28 +156,25 @@ impl Encoder {
 }
 
 fn properties(purpose: Purpose, rows: usize) -> WriterProperties {
-    let level = match purpose {
-        Purpose::Commit => ZstdLevel::default(),
-        Purpose::Compaction => ZstdLevel::try_new(3).expect("zstd has a level 3"),
-    };
+    let level =
+        if purpose.is_compaction() { ZstdLevel::try_new(3).expect("zstd has a level 3") } else { ZstdLevel::default() };
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("trailhound ", env!("CARGO_PKG_VERSION")).to_string())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_statistics_enabled(EnabledStatistics::None);
-    for &column in STATISTICS {
+    for &column in purpose.statistics() {
         properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Chunk);
     }
-    properties = properties.set_column_statistics_enabled("event_time".into(), EnabledStatistics::Page);
+    for column in PAGE_STATISTICS {
+        properties = properties.set_column_statistics_enabled((*column).into(), EnabledStatistics::Page);
+    }
     for column in COLUMNS {
         if column.kind == Kind::Json || DISTINCT.contains(&column.name) {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(column.name), false);
         }
     }
-    let compacted = if purpose == Purpose::Compaction { BLOOM_COMPACTED } else { &[] };
-    for &(column, share) in BLOOM.iter().chain(compacted) {
-        // A small file may hold as many values as rows.
-        let share = if purpose == Purpose::Compaction { share } else { 1 };
+    for (column, share) in purpose.blooms() {
         properties = properties
             .set_column_bloom_filter_fpp(column.into(), 0.01)
             .set_column_bloom_filter_max_ndv(column.into(), (rows / share).clamp(1, ROW_GROUP_ROWS_MAX) as u64);
@@ -151,6 +185,8 @@ fn properties(purpose: Purpose, rows: usize) -> WriterProperties {
 /// Least and greatest values of a file, as Delta's log keeps them.
 #[derive(Default)]
 struct FileStatistics {
+    /// The columns that have them.
+    of: &'static [&'static str],
     rows: u64,
     columns: BTreeMap<&'static str, Bounds>,
 }
@@ -195,7 +231,7 @@ impl Bound {
 impl FileStatistics {
     fn add(&mut self, rows: &RecordBatch) {
         self.rows += rows.num_rows() as u64;
-        for &name in STATISTICS {
+        for &name in self.of {
             let Some(column) = rows.column_by_name(name) else { continue };
             let bounds = self.columns.entry(name).or_default();
             bounds.nulls += column.null_count() as u64;

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row, Transaction};
 use trailhound_ingest::{ObjectId, ObjectOutcome};
 
 use super::{Ledger, storable};
-use crate::account::ObjectAccount;
+use crate::account::{ByObject, ObjectAccount};
 use crate::error::Result;
 
 /// A version of the table; `None` where an object brought no rows.
@@ -115,9 +115,9 @@ impl Ledger {
     }
 
     /// What is known of these objects; those that are not known are left out.
-    pub async fn known(&self, ids: &[&ObjectId]) -> Result<HashMap<ObjectId, KnownObject>> {
+    pub async fn known(&self, ids: &[&ObjectId]) -> Result<ByObject<KnownObject>> {
         let fail = |e| self.fail("look objects up", e);
-        let mut known = HashMap::new();
+        let mut known = ByObject::default();
         for ids in ids.chunks(PARAMETERS_A_STATEMENT / 3) {
             let sql = format!(
                 "SELECT bucket, key, identity, outcome, reason, received, kept, parked, deliveries, table_version
@@ -140,7 +140,7 @@ impl Ledger {
     pub(crate) async fn count_deliveries(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        repeated: &HashMap<ObjectId, u64>,
+        repeated: &ByObject<u64>,
     ) -> Result<()> {
         const MORE: &str =
             "UPDATE objects SET deliveries = deliveries + $4 WHERE bucket = $1 AND key = $2 AND identity = $3";
@@ -157,7 +157,7 @@ impl Ledger {
         transaction: &mut Transaction<'static, Any>,
         version: Version,
         accounts: &[ObjectAccount],
-        known: &HashMap<ObjectId, KnownObject>,
+        known: &ByObject<KnownObject>,
         now: i64,
     ) -> Result<()> {
         let newer = |account: &&ObjectAccount| match (version, known.get(&account.id).and_then(|k| k.table_version)) {

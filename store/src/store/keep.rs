@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, Date32Array, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch, interleave_record_batch};
 use arrow::datatypes::{Date32Type, Int32Type};
 use futures::TryStreamExt;
@@ -17,7 +17,7 @@ use crate::datafile::{self, EVENT_DATE, FileMeta, Wanted, ids_and_hashes};
 use crate::dedup::{Candidate, Hour, Key, Verdict, candidates, hour_of, key};
 use crate::error::{Result, StoreError};
 use crate::pending::{Rows, SlotId, Written};
-use crate::table::CommitLog;
+use crate::table::{CommitLog, Expired};
 
 /// Differing copies that wait to be told of; the ledger has them all.
 const DIFFERING_TOLD_MAX: usize = 1_000;
@@ -29,12 +29,15 @@ impl Store {
     /// Judges the rows in memory and writes the new ones, a file a day, sorted by time. With `keep` the rows stay in
     /// memory too, for the commit that follows.
     pub(super) async fn write_out(&mut self, keep: bool) -> Result<()> {
-        let rows = std::mem::take(&mut self.pending.rows);
+        let mut rows = std::mem::take(&mut self.pending.rows);
         self.pending.bytes = 0;
         if rows.is_empty() {
             return Ok(());
         }
-        let slots: Vec<Vec<SlotId>> = rows.iter().map(slots_of).collect();
+        let mut slots: Vec<Vec<SlotId>> = rows.iter().map(slots_of).collect();
+        for (rows, slots) in rows.iter_mut().zip(&mut slots) {
+            self.leave_expired(&mut rows.batch, slots)?;
+        }
         let new = self.judge(&rows, &slots).await?;
         for (_, places) in by_day_and_time(&rows, new)? {
             let batches: Vec<&RecordBatch> = rows.iter().map(|r| &r.batch).collect();
@@ -45,6 +48,25 @@ impl Store {
             }
             self.write_file(file, slots, keep).await?;
         }
+        Ok(())
+    }
+
+    /// Leaves out rows of days that are gone: whether they were kept once is not known any more.
+    fn leave_expired(&mut self, rows: &mut RecordBatch, slots: &mut Vec<SlotId>) -> Result<()> {
+        let expired = self.table.expired();
+        if expired.before.is_none() {
+            return Ok(());
+        }
+        let stays: BooleanArray = days_of(rows)?.values().iter().map(|day| Some(!expired.has(*day))).collect();
+        if stays.false_count() == 0 {
+            return Ok(());
+        }
+        for slot in slots.iter().zip(stays.values().iter()).filter(|(_, stays)| !stays).map(|(slot, _)| slot) {
+            self.pending.slots[*slot as usize].expired += 1;
+        }
+        let mut place = stays.values().iter();
+        slots.retain(|_| place.next().unwrap_or(true));
+        *rows = filter_record_batch(rows, &stays).map_err(StoreError::rows("filter"))?;
         Ok(())
     }
 
@@ -157,6 +179,9 @@ impl Store {
 
     /// Another writer committed first: rows of ours that it has too are copies now, and their files are written anew.
     pub(super) async fn yield_to(&mut self, winner: &CommitLog) -> Result<()> {
+        if let Some(expired) = winner.expired {
+            self.withdraw_expired(expired).await;
+        }
         let theirs: Vec<_> = winner.added.iter().map(FileMeta::of).collect();
         self.dedup.forget(|hour| theirs.iter().any(|f| f.has_hour(hour)));
         for file in std::mem::take(&mut self.pending.files) {
@@ -179,15 +204,38 @@ impl Store {
             let slots: Vec<SlotId> =
                 file.slots.iter().zip(&stays).filter(|(_, s)| **s).map(|(slot, _)| *slot).collect();
             let rows = filter_record_batch(&rows, &BooleanArray::from(stays)).map_err(StoreError::rows("filter"))?;
-            let path = object_store::path::Path::from(file.meta.path.as_str());
-            if let Err(error) = object_store::ObjectStoreExt::delete(&self.table.store(), &path).await {
-                tracing::debug!(%error, path = %file.meta.path, "a file that no commit names stays until it is vacuumed");
-            }
+            self.delete(&file.meta).await;
             if rows.num_rows() > 0 {
                 self.write_file(rows, slots, file.rows.is_some()).await?;
             }
         }
         Ok(())
+    }
+
+    /// Days are gone since files of them were written: these are not committed.
+    async fn withdraw_expired(&mut self, expired: Expired) {
+        for file in std::mem::take(&mut self.pending.files) {
+            if !expired.has(file.meta.date) {
+                self.pending.files.push(file);
+                continue;
+            }
+            for slot in &file.slots {
+                let slot = &mut self.pending.slots[*slot as usize];
+                slot.kept -= 1;
+                slot.expired += 1;
+            }
+            self.table.withdraw(&file.meta.path);
+            self.dedup.forget(|hour| file.meta.has_hour(hour));
+            self.delete(&file.meta).await;
+        }
+    }
+
+    /// Deletes a file that no commit names.
+    async fn delete(&self, file: &FileMeta) {
+        let path = object_store::path::Path::from(file.path.as_str());
+        if let Err(error) = object_store::ObjectStoreExt::delete(&self.table.store(), &path).await {
+            tracing::debug!(%error, path = %file.path, "a file that no commit names stays until it is vacuumed");
+        }
     }
 
     /// The rows of a written file whose ids the winner's files hold. Those with another body are parked.
@@ -236,13 +284,17 @@ fn slots_of(rows: &Rows) -> Vec<SlotId> {
     rows.runs.iter().flat_map(|(run, slot)| std::iter::repeat_n(*slot, *run)).collect()
 }
 
+/// The day of every row, in days since the epoch.
+fn days_of(rows: &RecordBatch) -> Result<&Date32Array> {
+    let days = rows.column_by_name(EVENT_DATE).and_then(|c| c.as_primitive_opt::<Date32Type>());
+    days.ok_or_else(|| StoreError::Batch { detail: "rows without event_date".into() })
+}
+
 /// Places by day, each day's in the order of event time: so a lookup of one hour reads few pages.
 fn by_day_and_time(rows: &[Rows], places: Vec<Place>) -> Result<BTreeMap<i32, Vec<Place>>> {
     let mut columns = Vec::with_capacity(rows.len());
     for rows in rows {
-        let days = rows.batch.column_by_name(EVENT_DATE).and_then(|c| c.as_primitive_opt::<Date32Type>());
-        let days = days.ok_or_else(|| StoreError::Batch { detail: "rows without event_date".into() })?;
-        columns.push((days, datafile::times(&rows.batch)?));
+        columns.push((days_of(&rows.batch)?, datafile::times(&rows.batch)?));
     }
     let mut days: BTreeMap<i32, Vec<Place>> = BTreeMap::new();
     for (batch, row) in places {

@@ -100,3 +100,78 @@ async fn upkeep_deletes_nothing_that_somebody_may_still_read_and_names_what_is_g
     let missing = upkeep.missing_files().await.unwrap();
     assert!(missing.len() == 1 && missing[0].contains("compacted-"), "{missing:?}");
 }
+
+/// Days since the epoch of the first of May.
+const FIRST_OF_MAY: i32 = (MAY / 24 / HOUR) as i32;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_are_gone_are_accounted_for_counted_and_not_kept_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = filled(folder.path()).await;
+    let counts = asked(&store, "SELECT sum(events), min(first_time), max(last_time) FROM activity").await;
+    let before = asked(&store, "SELECT count(*) FROM events WHERE event_date < '2024-05-01'").await[0].parse().unwrap();
+    // One writer is on its way with events of a day that goes, and of one that stays.
+    let late = |n: u64| Event::new(9_000 + n, MAY - HOUR);
+    store.append(object("on-its-way", &[late(0), late(1), Event::new(9_002, MAY)])).await.unwrap();
+    let mut upkeep = Upkeep::open(&options(folder.path())).await.unwrap();
+    compacted(folder.path()).await;
+    assert_eq!(upkeep.expire(FIRST_OF_MAY).await.unwrap(), before);
+    assert_eq!(upkeep.expire(FIRST_OF_MAY - 1).await.unwrap(), 0, "what is gone does not come back");
+    assert_eq!(store.flush().await.unwrap().commit.unwrap().kept, 1);
+
+    // What came once, and what never came, of such a day: both are skipped, once for each time that they come.
+    let mut again = events(0);
+    again.push(late(3));
+    store.append(object("again", &again)).await.unwrap();
+    store.flush().await.unwrap();
+    let skipped = asked(&store, "SELECT key, reason, records FROM skipped_records ORDER BY key").await;
+    assert_eq!(skipped, ["again|expired|11", "on-its-way|expired|2"]);
+    // An object that is read again keeps its account.
+    store.append(object("k0", &events(0))).await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(
+        asked(&store, "SELECT received, kept, duplicate, skipped FROM objects WHERE key = 'k0'").await,
+        ["10|10|0|0"]
+    );
+
+    for store in [&store, &open(folder.path()).await] {
+        let accounting = store.accounting().await.unwrap();
+        assert!(accounting.holds(), "{accounting}");
+        assert_eq!((accounting.expired, accounting.table_rows), (before, COMMITS * EVENTS - before + 1));
+        assert_eq!(store.kept_from(), Some(MAY));
+        assert_eq!(asked(store, "SELECT * FROM retention").await, [format!("2024-05-01|{before}")]);
+        assert_eq!(asked(store, "SELECT count(*) FROM events WHERE event_date < '2024-05-01'").await, ["0"]);
+        assert_eq!(
+            asked(store, "SELECT sum(events) - 1, min(first_time), max(last_time) FROM activity").await,
+            counts,
+            "counts outlive their events"
+        );
+        let rows = rows_after(store, -1).await.num_rows() as u64;
+        assert_eq!(rows, accounting.table_rows, "who begins reads what is there");
+    }
+    // A ledger that is lost is made again, and counting anew leaves the days alone that cannot be counted.
+    drop(store);
+    std::fs::remove_file(folder.path().join("ledger.sqlite")).unwrap();
+    let mut store = open(folder.path()).await;
+    assert!(store.accounting().await.unwrap().holds());
+    store.rebuild_activity().await.unwrap();
+    assert_eq!(asked(&store, "SELECT sum(events) - 1, min(first_time), max(last_time) FROM activity").await, counts);
+    // Counts go when it is asked for, and never while their events are there.
+    assert!(upkeep.expire_activity(FIRST_OF_MAY + 10).await.unwrap() > 0);
+    assert_eq!(asked(&store, "SELECT min(event_date) FROM activity").await, ["2024-05-01"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_counted_yet_is_counted_before_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path()).await;
+    store.append(object("k", &events(0))).await.unwrap();
+    store.flush().await.unwrap();
+    drop(store);
+    let mut upkeep = Upkeep::open(&options(folder.path())).await.unwrap();
+    assert_eq!(upkeep.expire(FIRST_OF_MAY + 1).await.unwrap(), EVENTS);
+    let store = open(folder.path()).await;
+    assert_eq!(asked(&store, "SELECT sum(events) FROM activity").await, [EVENTS.to_string()]);
+    assert_eq!(asked(&store, "SELECT count(*) FROM events").await, ["0"]);
+    assert_eq!(rows_after(&store, -1).await.num_rows(), 0);
+}

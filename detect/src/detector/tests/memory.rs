@@ -15,7 +15,7 @@ fn rule_of(name: &str, kind: &str, keys: &[&str], select: &str) -> File {
     File { text, ..file }
 }
 
-fn all_rules() -> Vec<File> {
+pub(super) fn all_rules() -> Vec<File> {
     vec![
         rule_of(
             "failures",
@@ -74,7 +74,7 @@ impl Dice {
 }
 
 /// Some weeks of three principals, with bursts in them.
-fn weeks(seed: u64) -> Vec<Row> {
+pub(super) fn weeks(seed: u64) -> Vec<Row> {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let names = ["ConsoleLogin", "CreateUser", "CreateAccessKey", "AttachUserPolicy", "DeleteUser", "ListUsers"];
     let places = [(52.52, 13.4), (52.4, 13.1), (40.71, -74.0), (-33.87, 151.2)];
@@ -116,7 +116,7 @@ fn weeks(seed: u64) -> Vec<Row> {
     rows
 }
 
-fn as_json(row: &Row, object: &str, ordinal: usize) -> Value {
+pub(super) fn as_json(row: &Row, object: &str, ordinal: usize) -> Value {
     json!({
         "event_id": row.id, "event_time": row.time, "event_date": row.time.div_euclid(DAY), "event_name": row.name,
         "outcome": row.outcome, "principal_key": row.who, "source_network": row.network,
@@ -195,7 +195,7 @@ fn cut(rows: &[Row], into: usize) -> Vec<Vec<Row>> {
     rows.chunks(rows.len().div_ceil(into)).map(<[Row]>::to_vec).collect()
 }
 
-const PLENTY: usize = 64 << 20;
+pub(super) const PLENTY: usize = 64 << 20;
 
 #[tokio::test]
 async fn what_is_found_is_what_the_reference_finds() {

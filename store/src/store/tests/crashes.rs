@@ -38,10 +38,10 @@ async fn run_until(store: &mut Store, died: &Died) {
     if matches!(died, Died::FilesWritten) {
         return;
     }
-    let (version, accounts) = store.commit_table(&HashMap::new()).await.unwrap();
+    let (version, accounts) = store.commit_table(&ByObject::default()).await.unwrap();
     if matches!(died, Died::LedgerOpen) {
         let mut transaction = store.ledger.begin().await.unwrap();
-        store.note(&mut transaction, version, &accounts, &HashMap::new()).await.unwrap();
+        store.note(&mut transaction, version, &accounts, &ByObject::default()).await.unwrap();
         drop(transaction);
     }
 }
@@ -109,6 +109,7 @@ async fn many_commits_pass_checkpoints() {
         }
         store.flush().await.unwrap();
     }
+    store.finish().await.unwrap();
     assert!(dir.path().join("events/_delta_log/_last_checkpoint").exists());
     holds(&store).await;
     drop(store);
