@@ -187,7 +187,7 @@ fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, flush: &str, more:
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port();
     let text = format!(
         "[store]\nlocation = \"{}\"\n{flush}\n\
-         dedup_mib = 48\nquery_mib = 256\nupkeep_minutes = 1\n[[queue]]\nurl = \"{queue}\"\npolls = 16\n\
+         dedup_mib = 48\nquery_mib = 256\nupkeep_minutes = 1\nretention_days = 3650\n[[queue]]\nurl = \"{queue}\"\npolls = 16\n\
          [intake]\nfetches = 128\n[http]\nbind = \"127.0.0.1:{port}\"\n[alerts]\nhistory_hours = 800000\nper_minute_max = 100000\n{more}",
         work.join(format!("{name}-store")).display()
     );

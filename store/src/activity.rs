@@ -75,7 +75,7 @@ const HOUR: i64 = 3_600_000_000;
 const LONG_TERM_KEY: &str = "AKIA";
 
 const fn dimension(name: &'static str, kind: Kind, nullable: bool, from: &'static str) -> Column {
-    Column { name, kind, nullable, from }
+    Column { name, kind, nullable, derived: false, from }
 }
 
 /// The columns of `activity`.
