@@ -249,6 +249,18 @@ pub enum StoreCommand {
     Expire(ExpireArgs),
     /// Counts the table `activity` anew from the events, where a check says that it is wrong
     Rebuild(StoreArgs),
+    /// Derives the facts of the events that are there anew, after GeoIP files or this program have changed; rules then evaluate
+    /// everything anew. Others may read and write meanwhile
+    Rederive(RederiveArgs),
+}
+
+#[derive(clap::Args)]
+pub struct RederiveArgs {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// A MaxMind-format file; may be given several times. Without one, countries, places and autonomous systems are taken away
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Vec<PathBuf>,
 }
 
 #[derive(clap::Args)]

@@ -1,12 +1,15 @@
 //! `trailhound store`: is a store sound, and its upkeep by hand.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use futures::TryStreamExt;
-use trailhound_store::{Compacted, StoreOptions, Upkeep, activity};
+use indicatif::{ProgressBar, ProgressStyle};
+use trailhound_ingest::Geo;
+use trailhound_store::{Compacted, Rederived, StoreOptions, Upkeep, activity};
 
-use crate::args::{StoreArgs, StoreCommand};
+use crate::args::{RederiveArgs, StoreArgs, StoreCommand};
 use crate::output::counted;
 use crate::session::Asked;
 use crate::terminal;
@@ -46,6 +49,7 @@ pub async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
             eprintln!("`activity` counted anew from the events: {}", counted(rows as usize, "row"));
             Ok(ExitCode::SUCCESS)
         }
+        StoreCommand::Rederive(args) => rederive(args).await,
         StoreCommand::Vacuum(args) => {
             let asked = Asked::open(&args).await?;
             let mut upkeep = upkeep(&args).await?;
@@ -57,6 +61,26 @@ pub async fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn rederive(args: RederiveArgs) -> anyhow::Result<ExitCode> {
+    let geo = Arc::new(Geo::open(&args.geoip)?);
+    // Opening repairs what a crash left, so that all that was committed is accounted for before it is rewritten.
+    drop(Asked::open(&args.store).await?);
+    let style = ProgressStyle::with_template("{spinner} {bar:30} {human_pos}/{human_len} events  {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(0).with_style(style);
+    let progress = |now: Rederived| {
+        bar.set_length(now.events_found);
+        bar.set_position(now.events);
+    };
+    let done = upkeep(&args.store).await?.rederive(geo, &progress).await?;
+    bar.finish_and_clear();
+    eprintln!(
+        "facts of {} derived anew; a running service evaluates all rules anew with its next commit, else the next scan does",
+        counted(done.events as usize, "event")
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 fn tell(done: Compacted, rows: &str) {

@@ -14,7 +14,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use sqlx::Transaction;
 use sqlx::any::Any;
-use trailhound_store::{Commit, Store, crash};
+use trailhound_store::{Commit, Derivation, Store, crash};
 
 use crate::error::{DetectError, Result};
 use crate::evaluate::{Failure, Remembered, Sighting};
@@ -53,6 +53,7 @@ pub struct Detector {
 #[derive(Debug)]
 struct Position {
     set: Arc<RuleSet>,
+    derivation: Derivation,
     generations: Vec<i64>,
     version: i64,
     memory: Memory,
@@ -149,25 +150,21 @@ impl Detector {
         let mut position = self.position.lock().await;
         let set = self.rules();
         let in_memory = commit.kept == 0 || !commit.batches.is_empty();
-        match position.take() {
-            Some(at) if Arc::ptr_eq(&at.set, &set) && commit.version <= at.version => {
-                *position = Some(at);
-                Ok(Changes::default())
-            }
+        let derivation = store.derivation();
+        let stands = |at: &&mut Position| Arc::ptr_eq(&at.set, &set) && at.derivation == derivation;
+        let next = match position.as_mut().filter(stands) {
+            Some(at) if commit.version <= at.version => return Ok(Changes::default()),
             // What lies between only rearranged files.
-            Some(mut at)
-                if Arc::ptr_eq(&at.set, &set)
-                    && in_memory
-                    && !store.brought_rows(at.version, commit.version).await? =>
-            {
+            Some(at) => in_memory && !store.brought_rows(at.version, commit.version).await?,
+            None => false,
+        };
+        match position.take_if(|_| next) {
+            Some(mut at) => {
                 let changes = self.apply(store, &mut at, commit).await?;
                 *position = Some(at);
                 Ok(changes)
             }
-            at => {
-                *position = at;
-                self.catch_up_locked(store, &mut position).await
-            }
+            None => self.catch_up_locked(store, &mut position).await,
         }
     }
 
@@ -195,17 +192,20 @@ impl Detector {
 
     async fn catch_up_locked(&self, store: &Store, position: &mut Option<Position>) -> Result<Changes> {
         let set = self.rules();
-        let mut memory = position.take().map_or_else(|| Memory::new(self.memory_bytes_max), |at| at.memory);
+        let derivation = store.derivation();
+        // What was derived otherwise is remembered otherwise.
+        let remembered = position.take().filter(|at| at.derivation == derivation);
+        let mut memory = remembered.map_or_else(|| Memory::new(self.memory_bytes_max), |at| at.memory);
         memory.retain(&set)?;
         let rules: Vec<_> = set.rules().cloned().collect();
-        let mut cursors = self.ledger.align(&rules).await?;
+        let mut cursors = self.ledger.align(&rules, derivation).await?;
         let generations: Vec<i64> = cursors.iter().map(|c| c.generation).collect();
         let found = self.ledger.remembered_entities().await?;
         let had: Vec<i64> = cursors.iter().map(|c| c.applied_to).collect();
         let begin = rules.iter().zip(&had).filter(|(_, had)| **had < 0).map(|(rule, _)| rule.id.clone()).collect();
         let standing = Standing::of(&self.ledger, store.kept_from(), begin).await?;
         let mut fresh = Fresh::default();
-        let mut at = Position { set: set.clone(), generations, version: -1, memory, found, standing };
+        let mut at = Position { set: set.clone(), derivation, generations, version: -1, memory, found, standing };
         let mut changes = Changes::default();
         // A rule with memory goes on from what it remembers, whatever its cursor says.
         let seen: Vec<i64> = rules

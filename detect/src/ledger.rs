@@ -17,7 +17,7 @@ use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use sqlx::any::Any;
 use sqlx::{Row, Transaction};
-use trailhound_store::Ledger;
+use trailhound_store::{Derivation, Ledger};
 
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, time};
@@ -109,9 +109,9 @@ impl FindingsLedger {
         move |e| DetectError::Store(self.ledger.fail(operation, e))
     }
 
-    /// Brings the cursors to a set of rules: rules that are new or changed begin anew, those that are gone are
-    /// forgotten. Gives each rule's cursor.
-    pub(crate) async fn align(&self, rules: &[Arc<Rule>]) -> Result<Vec<Cursor>> {
+    /// Brings the cursors to a set of rules: rules that are new or changed begin anew, all of them where facts were derived
+    /// anew, and those that are gone are forgotten. Gives each rule's cursor.
+    pub(crate) async fn align(&self, rules: &[Arc<Rule>], derivation: Derivation) -> Result<Vec<Cursor>> {
         let fail = self.fail("align cursors");
         let mut transaction = self.begin().await?;
         let rows = sqlx::query("SELECT rule, rule_version, generation, applied_to FROM rule_cursors")
@@ -127,8 +127,12 @@ impl FindingsLedger {
         let mut cursors = Vec::with_capacity(rules.len());
         for rule in rules {
             let old = known.remove(&rule.id);
+            let seen_by = match derivation.number() {
+                0 => rule.version.clone(),
+                number => format!("{}.{number}", rule.version),
+            };
             if let Some((version, cursor)) = &old
-                && *version == rule.version
+                && *version == seen_by
             {
                 cursors.push(*cursor);
                 continue;
@@ -146,7 +150,7 @@ impl FindingsLedger {
                      generation = excluded.generation, applied_to = -1",
             )
             .bind(rule.id.clone())
-            .bind(rule.version.clone())
+            .bind(seen_by)
             .bind(generation)
             .execute(&mut *transaction)
             .await

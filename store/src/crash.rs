@@ -19,6 +19,7 @@ use std::sync::{LazyLock, Mutex};
 /// - `upkeep.written`: a compacted file is written, no commit names it;
 /// - `upkeep.committed`: the table has the compacted file instead of those that it was made of;
 /// - `upkeep.expired`: events of days before the retention's are out of the table;
+/// - `upkeep.rederived`: facts of all events are derived anew, no rule has seen them;
 /// - `detect.ledger_open`: the transaction with findings and cursors is filled but not committed;
 /// - `detect.saved`: findings and cursors are durable, nobody was told;
 /// - `alert.sending`: an attempt to tell is noted, the request has not gone out;
@@ -34,6 +35,7 @@ pub const POINTS: &[&str] = &[
     "upkeep.written",
     "upkeep.committed",
     "upkeep.expired",
+    "upkeep.rederived",
     "detect.ledger_open",
     "detect.saved",
     "serve.kept",

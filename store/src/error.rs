@@ -62,6 +62,9 @@ pub enum StoreError {
         source: ParquetError,
     },
 
+    #[error(transparent)]
+    Rederive(#[from] trailhound_ingest::RederiveError),
+
     #[error("cannot {operation} rows")]
     Rows {
         operation: &'static str,

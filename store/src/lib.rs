@@ -38,5 +38,5 @@ pub use error::{Result, StoreError};
 pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
 pub use session::query;
 pub use store::{Commit, Kept, Store, StoreOptions};
-pub use table::Expired;
-pub use upkeep::{Compacted, TableSize, Upkeep};
+pub use table::{Derivation, Expired};
+pub use upkeep::{Compacted, Rederived, TableSize, Upkeep};

@@ -24,7 +24,7 @@ use crate::error::{Result, StoreError};
 use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
 use crate::pending::{Pending, Written};
-use crate::table::{Expired, Outcome, Table};
+use crate::table::{Derivation, Expired, Outcome, Table};
 
 mod keep;
 
@@ -231,6 +231,11 @@ impl Store {
     /// What retention took away, as this process has seen it.
     pub fn expired(&self) -> Expired {
         self.table.expired()
+    }
+
+    /// How often facts of the events that were there have been derived anew, as this process has seen it.
+    pub fn derivation(&self) -> Derivation {
+        self.table.derivation()
     }
 
     /// The time from which on events are kept, in microseconds; none where nothing was taken away yet.

@@ -34,6 +34,12 @@ use crate::location::Location;
 /// The applications whose transactions say what retention took away.
 const EXPIRED_BEFORE: &str = "trailhound.expired.before";
 const EXPIRED_EVENTS: &str = "trailhound.expired.events";
+/// The application whose transactions count derivations.
+const DERIVATION: &str = "trailhound.derivation";
+
+/// How often the facts of the events that were there have been derived anew, as the table's own log says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Derivation(i64);
 
 /// What retention took away from `events`, as the table's own log says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +57,7 @@ pub(crate) struct Table {
     /// Every file of the snapshot, and files that are written but not committed yet, by day.
     files: HashMap<i32, Vec<FileMeta>>,
     expired: Expired,
+    derivation: Derivation,
     checkpoints: Checkpoints,
 }
 
@@ -64,6 +71,8 @@ pub(crate) struct CommitLog {
     pub notes: Option<Notes>,
     /// All that retention took away, where this commit took something.
     pub expired: Option<Expired>,
+    /// Facts were derived anew, for all events before it.
+    pub derivation: Option<Derivation>,
 }
 
 /// What became of an attempt to commit.
@@ -90,8 +99,10 @@ impl Table {
         };
         check_schema(&delta, name)?;
         let expired = Expired::of(&delta, name).await?;
+        let derivation = Derivation::of(&delta, name).await?;
         let checkpoints = Checkpoints::new(&delta);
-        let mut table = Self { delta, location: name.to_string(), files: HashMap::new(), expired, checkpoints };
+        let mut table =
+            Self { delta, location: name.to_string(), files: HashMap::new(), expired, derivation, checkpoints };
         table.index_files()?;
         Ok(table)
     }
@@ -208,6 +219,7 @@ impl Table {
         }
         self.follow(newest).await?;
         self.expired = commits.iter().rev().find_map(|commit| commit.expired).unwrap_or(self.expired);
+        self.derivation = commits.iter().rev().find_map(|commit| commit.derivation).unwrap_or(self.derivation);
         if commits.iter().any(|c| c.rearranged) {
             self.index_files()?;
             announced.iter().cloned().for_each(|file| self.announce(file));
@@ -226,6 +238,11 @@ impl Table {
     /// What retention took away, as this process has seen it.
     pub fn expired(&self) -> Expired {
         self.expired
+    }
+
+    /// How often facts have been derived anew, as this process has seen it.
+    pub fn derivation(&self) -> Derivation {
+        self.derivation
     }
 
     pub fn location(&self) -> &str {
@@ -281,6 +298,29 @@ impl Expired {
     }
 }
 
+impl Derivation {
+    /// As the version says that a handle has seen.
+    pub async fn of(delta: &DeltaTable, location: &str) -> Result<Self> {
+        let fail = |e| StoreError::table(location, "read the table's log", e);
+        let state = delta.snapshot().map_err(fail)?;
+        let said = state.transaction_version(delta.log_store().as_ref(), DERIVATION).await.map_err(fail)?;
+        Ok(Self(said.unwrap_or_default()))
+    }
+
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    pub fn number(self) -> i64 {
+        self.0
+    }
+
+    /// What the commit says that ends it.
+    pub fn action(self) -> Action {
+        Action::Txn(Transaction::new(DERIVATION, self.0))
+    }
+}
+
 /// Every file of a table, as its handle knows it.
 pub(crate) fn files_of(delta: &DeltaTable) -> std::result::Result<Vec<FileMeta>, DeltaTableError> {
     let mut files = Vec::new();
@@ -327,7 +367,8 @@ pub(crate) async fn open_if_there(location: &Location, url: &Url) -> Result<Opti
 pub(crate) async fn read_commit(log: &LogStoreRef, location: &str, version: i64) -> Result<Option<CommitLog>> {
     let fail = |e| StoreError::table(location, "read the table's log", e);
     let Some(bytes) = log.read_commit_entry(version as u64).await.map_err(fail)? else { return Ok(None) };
-    let mut commit = CommitLog { version, added: Vec::new(), rearranged: false, notes: None, expired: None };
+    let mut commit =
+        CommitLog { version, added: Vec::new(), rearranged: false, notes: None, expired: None, derivation: None };
     for action in get_actions(version as u64, &bytes).map_err(fail)? {
         match action {
             Action::Add(add) if add.data_change => commit.added.push(add),
@@ -337,6 +378,9 @@ pub(crate) async fn read_commit(log: &LogStoreRef, location: &str, version: i64)
             }
             Action::Txn(transaction) if transaction.app_id == EXPIRED_EVENTS => {
                 commit.expired.get_or_insert_default().events = transaction.version.unsigned_abs();
+            }
+            Action::Txn(transaction) if transaction.app_id == DERIVATION => {
+                commit.derivation = Some(Derivation(transaction.version));
             }
             Action::CommitInfo(info) => {
                 let notes = info.info.get(Notes::KEY).cloned().map(serde_json::from_value).transpose();

@@ -22,6 +22,7 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use trailhound_ingest::Rederiver;
 
 use crate::activity::{self, Activity, Fold};
 use crate::clock::now_micros;
@@ -33,6 +34,10 @@ use crate::error::{Result, StoreError};
 use crate::location::Location;
 use crate::store::StoreOptions;
 use crate::table::{self, Expired};
+
+mod rederive;
+
+pub use rederive::Rederived;
 
 /// Files grow towards this size, as they are stored: some hundred thousand events.
 const TARGET_BYTES: u64 = 32 << 20;
@@ -137,11 +142,11 @@ impl Upkeep {
             let files = work.files.len() as u64;
             let bytes: u64 = work.files.iter().map(|f| f.bytes).sum();
             let rows: u64 = work.files.iter().map(|f| f.rows).sum();
-            let Some(size) = self.rewrite(work).await? else { return Ok(done) };
+            let Some(add) = self.rewrite(work).await? else { return Ok(done) };
             done.files_before += files;
             done.files_after += 1;
             done.bytes_before += bytes;
-            done.bytes_after += size;
+            done.bytes_after += add.size.unsigned_abs();
             done.rows += rows;
         }
     }
@@ -270,14 +275,22 @@ impl Upkeep {
         seen.map_err(|e| self.fail("read the table's log", e))
     }
 
-    /// Makes one file of many and commits that. Gives its size; none where somebody else changed these files meanwhile.
-    async fn rewrite(&self, work: Work) -> Result<Option<u64>> {
+    /// Makes one file of many and commits that. None where somebody else changed these files meanwhile.
+    async fn rewrite(&self, work: Work) -> Result<Option<Add>> {
+        self.rewrite_with(work, None).await
+    }
+
+    /// The same, with what is derived made anew on the way.
+    async fn rewrite_with(&self, work: Work, mut rederiver: Option<Rederiver>) -> Result<Option<Add>> {
         let store = self.delta.object_store();
         let mut encoder = Encoder::begin(Purpose::Compaction, work.days, ROWS_A_GROUP);
         let (mut group, mut rows) = (Vec::new(), 0);
         for file in &work.files {
             let mut batches = datafile::read(&store, file, &[], Wanted::All).await?;
-            while let Some(batch) = batches.try_next().await? {
+            while let Some(mut batch) = batches.try_next().await? {
+                if let Some(rederiver) = &mut rederiver {
+                    batch = rederiver.rederive(&batch)?;
+                }
                 rows += batch.num_rows();
                 group.push(batch);
                 if rows >= ROWS_A_GROUP {
@@ -291,9 +304,8 @@ impl Upkeep {
         }
         let add = encoder.put(&store, now_micros() / 1_000).await?;
         crash::point("upkeep.written");
-        let size = add.size.unsigned_abs();
-        let replaced = replace(&self.delta, &self.location, work.removes, vec![add]).await?;
-        Ok(replaced.then_some(size))
+        let replaced = replace(&self.delta, &self.location, work.removes, vec![add.clone()]).await?;
+        Ok(replaced.then_some(add))
     }
 
     fn fail(&self, operation: &'static str, error: DeltaTableError) -> StoreError {

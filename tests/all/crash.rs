@@ -42,7 +42,7 @@ macro_rules! points {
         $(#[test] fn $test() { survives($point); })*
 
         /// The points above, and those that take a test of their own.
-        const TESTED: &[&str] = &[$($point,)* CHECKPOINTED, COMPACTED, REARRANGED, EXPIRED];
+        const TESTED: &[&str] = &[$($point,)* CHECKPOINTED, COMPACTED, REARRANGED, EXPIRED, crate::rederive::REDERIVED];
     };
 }
 

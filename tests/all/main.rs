@@ -13,6 +13,7 @@ mod order;
 mod postgres;
 mod readers;
 mod receiver;
+mod rederive;
 mod replay;
 mod rules;
 mod s3;
