@@ -1,6 +1,6 @@
 //! An S3, an SQS and an STS that run in this process: fast enough for load, and with the faults that no stand-in shows.
 //!
-//! It speaks HTTP as AWS does (S3's REST by path, SQS' JSON protocol 1.0, STS' query protocol), keeps visibility
+//! It speaks HTTP as AWS does (S3's REST by path, SQS' JSON protocol 1.0, STS' query protocol, the metadata services), keeps visibility
 //! timeouts for real, knows which messages remain, and counts every call. It checks no signature, but it reads from it
 //! who calls and for which region, so that roles and redirects can be tested. It runs on a thread and a runtime of its
 //! own, so that tests of any kind can hold it; dropping it ends it.
@@ -23,12 +23,15 @@ use axum::response::Response;
 
 #[path = "fake_aws/faults.rs"]
 mod faults;
+#[path = "fake_aws/metadata.rs"]
+mod metadata;
 #[path = "fake_aws/s3.rs"]
 mod s3;
 #[path = "fake_aws/sqs.rs"]
 mod sqs;
 
 pub use faults::{Fault, Rule};
+pub use metadata::CONTAINER;
 pub use s3::Bucket;
 pub use sqs::QueueOptions;
 
@@ -51,6 +54,8 @@ struct Inner {
     queues: HashMap<String, sqs::Queue>,
     /// ARN and the external id that is asked for.
     roles: Vec<(String, Option<String>)>,
+    /// The place of the role that a workload here has by itself.
+    workload_role: Option<usize>,
     rules: Vec<Rule>,
     calls: BTreeMap<String, u64>,
     random: u64,
@@ -140,6 +145,13 @@ impl FakeAws {
         self.world.lock().roles.push((arn.to_string(), external_id.map(str::to_string)));
     }
 
+    /// The role of the container or the instance that asks: its credentials are handed out to whoever is in it.
+    pub fn workload_role(&self, arn: &str) {
+        let mut inner = self.world.lock();
+        inner.roles.push((arn.to_string(), None));
+        inner.workload_role = Some(inner.roles.len() - 1);
+    }
+
     /// Makes a queue and gives its URL.
     pub fn queue(&self, name: &str, options: QueueOptions) -> String {
         self.world.lock().queues.insert(name.to_string(), sqs::Queue::new(options));
@@ -227,6 +239,9 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
         let operation = target.rsplit('.').next().unwrap_or("").to_string();
         return sqs::answer(&world, &operation, &call).await;
     }
+    if metadata::is_asked(&call.path) {
+        return metadata::answer(&world, &call);
+    }
     if call.method == Method::POST && call.path == "/" {
         return assume_role(&world, &call);
     }
@@ -306,9 +321,21 @@ fn status(status: StatusCode) -> Response {
 }
 
 fn xml(status: u16, body: &str) -> Response {
+    typed(status, "application/xml", body)
+}
+
+fn json(body: &str) -> Response {
+    typed(200, "application/json", body)
+}
+
+fn text(body: &str) -> Response {
+    typed(200, "text/plain", body)
+}
+
+fn typed(status: u16, content: &str, body: &str) -> Response {
     Response::builder()
         .status(status)
-        .header(header::CONTENT_TYPE, "application/xml")
+        .header(header::CONTENT_TYPE, content)
         .body(Body::from(body.to_string()))
         .expect("all parts are fixed")
 }

@@ -7,6 +7,7 @@ mod logs;
 mod world;
 
 mod crash;
+mod credentials;
 mod fake_aws;
 mod hostile;
 mod order;
