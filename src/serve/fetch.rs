@@ -148,14 +148,15 @@ impl Fetcher {
         while let Some(ended) = running.try_join_next() {
             ended.expect("fetching does not panic");
         }
-        running.spawn(async move {
+        // A call of the SDK is a future of many kilobytes, which a task would be moved with several times.
+        running.spawn(Box::pin(async move {
             fetcher.metrics.objects_in_flight.inc();
             fetcher.metrics.bytes_in_flight.add(held as i64);
             fetcher.bring(announced, ticket, bytes, &cancel).await;
             fetcher.metrics.bytes_in_flight.sub(held as i64);
             fetcher.metrics.objects_in_flight.dec();
             drop(slot);
-        });
+        }));
     }
 
     /// Waits for the fetches that have begun.
