@@ -148,6 +148,7 @@ impl Running {
         let options = config.store_options(secrets.as_ref()).await?;
         let store = Store::open(options.clone()).await?;
         let sources = Arc::new(Sources::open(store.ledger(), now_micros()).await?);
+        metrics.accounts_known(sources.accounts());
         let alerts =
             Alerts::open(store.ledger(), &config.alerting(), secrets.clone(), sources.clone(), &registry).await?;
         alerts.on_told({

@@ -26,7 +26,7 @@ pub struct Told {
     pub region: Option<String>,
     /// Of the incident's last event.
     pub event_time: i64,
-    /// When it came into the outbox, which is when it was found.
+    /// When it came into the outbox: when it was found, or was held back no longer.
     pub found_time: i64,
     pub told_time: i64,
 }

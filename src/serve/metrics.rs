@@ -9,7 +9,7 @@ use std::time::Duration;
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
-use trailhound_detect::{ChangeKey, ChangeKind, Rule};
+use trailhound_detect::{ChangeKey, ChangeKind, Rule, Severity, Status};
 use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::Commit;
@@ -245,6 +245,15 @@ impl Metrics {
         }
     }
 
+    /// These accounts send. What is found in each begins at zero, so that its first finding is an increase.
+    pub fn accounts_known(&self, accounts: impl IntoIterator<Item = String>) {
+        for account in accounts.into_iter().filter(|account| self.has_label(account)) {
+            for severity in Severity::WORDS {
+                self.account_findings.with_label_values(&[account.as_str(), severity, Status::Stable.as_str()]);
+            }
+        }
+    }
+
     /// Whether an account is among the first that findings were counted for.
     fn has_label(&self, account: &str) -> bool {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,7 +314,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trailhound_detect::{Severity, Status};
 
     fn series(registry: &Registry, name: &str) -> Vec<String> {
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
@@ -329,6 +337,9 @@ mod tests {
         }
         let accounts = series(&registry, "trailhound_account_findings_total");
         assert_eq!(accounts.len(), ACCOUNTS_MAX + 1);
+        metrics.accounts_known(["000000000000".into(), "999999999999".into()]);
+        let known = series(&registry, "trailhound_account_findings_total");
+        assert_eq!(known.len(), ACCOUNTS_MAX + 1 + 4, "the other severities of the first");
         let other = "trailhound_account_findings_total{account=\"other\",severity=\"low\",status=\"stable\"} 100";
         assert!(accounts.iter().any(|line| line == other), "{accounts:#?}");
 

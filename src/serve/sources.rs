@@ -95,6 +95,11 @@ impl Sources {
         self.known().heard_since = now;
     }
 
+    /// The accounts that ever sent something.
+    pub fn accounts(&self) -> BTreeSet<String> {
+        self.known().sources.keys().map(|(account, _)| account.clone()).collect()
+    }
+
     /// Every source with since when it is silent, where that is not usual for it.
     pub fn silence(&self, now: i64) -> Vec<(String, String, Option<i64>)> {
         let known = self.known();

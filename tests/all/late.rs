@@ -14,7 +14,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const KINDS: [&str; 4] = ["sequence", "first_seen", "spike", "travel"];
 /// Whose finding is undone before, and whose after people were told of it.
-const NEVER: &str = "never";
+const NEVER: &str = "untold";
 const WITHDRAWN: &str = "withdrawn";
 
 const OFFICE: &str = "198.51.100.7";
@@ -166,6 +166,12 @@ fn people_are_told_of_what_later_events_may_undo_when_the_source_is_complete() {
     let late: Vec<Value> = never.iter().flat_map(Person::late).collect();
     stage.announce(&[object(stamp, "late", &late)]);
     found(4, "half of it is undone");
+
+    // Started anew, the service goes on where it was.
+    service.stop();
+    service = stage.serve(None);
+    service.until_ready();
+    assert_eq!((store.number(held), pages("trigger")), (4, 0), "{}", service.log());
 
     // The source goes on, and then is complete up to what happened.
     let goes_on = five(now - 18 * MINUTE);
