@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use trailhound_alert::Alerts;
+use trailhound_alert::{Alerts, Unheard};
 use trailhound_store::Store;
 
 use crate::args::{AlertsCommand, SinkArgs};
@@ -34,7 +34,7 @@ async fn replay(SinkArgs { sink, config }: SinkArgs) -> anyhow::Result<ExitCode>
     let secrets = Arc::new(SecretsManager::default());
     let store = Store::open(config.store_options(secrets.as_ref()).await?).await?;
     let registry = prometheus::Registry::new();
-    let alerts = Alerts::open(store.ledger(), &config.alerting(), secrets, &registry).await?;
+    let alerts = Alerts::open(store.ledger(), &config.alerting(), secrets, Arc::new(Unheard), &registry).await?;
     let back = alerts.replay_dead(&sink).await?;
     eprintln!("{sink}: {} put back", counted(back as usize, "dead letter"));
     Ok(ExitCode::SUCCESS)

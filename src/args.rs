@@ -106,7 +106,7 @@ pub struct ScanArgs {
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
     pub format: FindingsFormat,
-    /// Exit with 1 when there is a finding of this severity or higher
+    /// Exit with 1 when there is a finding of this severity or higher; those of rules on trial do not count
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<SeverityArg>,
 }
@@ -127,6 +127,23 @@ pub enum SeverityArg {
     Medium,
     High,
     Critical,
+}
+
+/// Whether people are told of what a rule finds.
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum StatusArg {
+    /// Nobody is told
+    Trial,
+    Stable,
+}
+
+impl StatusArg {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trial => "trial",
+            Self::Stable => "stable",
+        }
+    }
 }
 
 impl SeverityArg {
@@ -225,8 +242,19 @@ pub enum FindingsCommand {
         /// Only findings of rules whose id contains this
         #[arg(long, value_name = "TEXT")]
         rule: Option<String>,
+        /// Only findings of rules of this status
+        #[arg(long, value_enum)]
+        status: Option<StatusArg>,
         #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
         format: FindingsFormat,
+    },
+    /// What each rule found, and what later events undid: whether a rule on trial can become stable
+    Summary {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Only rules of this status
+        #[arg(long, value_enum)]
+        status: Option<StatusArg>,
     },
     /// One finding with its evidence, events and history
     Show {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use trailhound_detect::{Detector, Finding};
+use trailhound_detect::{Detector, Finding, Status};
 use trailhound_ingest::source::{Selection, Source, Wanted};
 use trailhound_ingest::{Geo, Limits, ObjectId};
 use trailhound_store::{Accounting, Store, StoreOptions};
@@ -126,9 +126,10 @@ fn exit_code(args: &ScanArgs, outcome: &Outcome, findings: &[Finding]) -> ExitCo
         return ExitCode::from(2);
     }
     let reached = |bound: SeverityArg| {
-        findings
-            .iter()
-            .any(|finding| output::severity_rank(finding.severity.as_str()) >= output::severity_rank(bound.as_str()))
+        let grave = |finding: &Finding| {
+            output::severity_rank(finding.severity.as_str()) >= output::severity_rank(bound.as_str())
+        };
+        findings.iter().any(|finding| finding.status == Status::Stable && grave(finding))
     };
     ExitCode::from(u8::from(args.fail_on.is_some_and(reached)))
 }

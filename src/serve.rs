@@ -56,6 +56,7 @@ use self::metrics::Metrics;
 use self::reload::Reloader;
 pub use self::secrets::SecretsManager;
 use self::sources::Sources;
+pub use self::sources::register as register_sources;
 use self::underway::Underway;
 use self::upkeep::Upkeeper;
 use self::watch::{ClockSkew, Watch};
@@ -146,12 +147,14 @@ impl Running {
 
         let options = config.store_options(secrets.as_ref()).await?;
         let store = Store::open(options.clone()).await?;
-        let alerts = Alerts::open(store.ledger(), &config.alerting(), secrets.clone(), &registry).await?;
+        let sources = Arc::new(Sources::open(store.ledger(), now_micros()).await?);
+        metrics.accounts_known(sources.accounts());
+        let alerts =
+            Alerts::open(store.ledger(), &config.alerting(), secrets.clone(), sources.clone(), &registry).await?;
         alerts.on_told({
             let metrics = Arc::clone(&metrics);
             move |told| metrics.told(told)
         });
-        let sources = Arc::new(Sources::open(store.ledger()).await?);
         let backfills = Arc::new(Backfills::open(store.ledger(), &clients).await?);
 
         let (halt, beat) = (Arc::new(Halt::new()), Arc::new(Beat::new()));
@@ -442,8 +445,8 @@ impl Follower for Counted {
     }
 
     fn committed(&self, counts: &ChangeCounts) {
-        for ((rule, severity, kind), count) in counts {
-            self.metrics.findings(rule, severity.as_str(), kind.as_str(), *count);
+        for (change, count) in counts {
+            self.metrics.findings(change, *count);
         }
         self.alerts.committed(counts);
     }

@@ -39,6 +39,7 @@ impl Asked {
         let session = self.store.session().await?;
         self.findings.register(&session).context("cannot ask about findings")?;
         trailhound_alert::register(self.store.ledger(), &session).await.context("cannot ask about incidents")?;
+        crate::serve::register_sources(self.store.ledger(), &session).await?;
         Ok(session)
     }
 }

@@ -13,6 +13,7 @@ every panel in dashboards/.
 
 import argparse
 import csv
+import datetime
 import gzip
 import http.server
 import io
@@ -92,7 +93,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def until(what, holds, seconds=PATIENCE_SECONDS):
+def until(what, holds, seconds=PATIENCE_SECONDS, why=lambda: ""):
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -100,7 +101,7 @@ def until(what, holds, seconds=PATIENCE_SECONDS):
                 return held
         except OSError:
             pass
-        assert time.monotonic() < deadline, f"{what}: waited {seconds} s in vain"
+        assert time.monotonic() < deadline, f"{what}: waited {seconds} s in vain{why()}"
         time.sleep(0.2)
 
 
@@ -209,10 +210,12 @@ def chosen(logs, count):
 
 
 def root_key(account):
-    """An object in which root makes itself a key."""
+    """An object in which root makes itself a key, some minutes ago: it comes from a source that is alive."""
+    happened = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) - datetime.timedelta(minutes=10)
+    stamp = happened + datetime.timedelta(minutes=5 - happened.minute % 5)
     record = {
         "eventVersion": "1.09",
-        "eventTime": "2026-03-09T12:51:00Z",
+        "eventTime": f"{happened:%Y-%m-%dT%H:%M:%SZ}",
         "eventSource": "iam.amazonaws.com",
         "userIdentity": {
             "type": "Root",
@@ -233,14 +236,15 @@ def root_key(account):
         "eventCategory": "Management",
         "responseElements": {"accessKey": {"userName": "root", "status": "Active", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}},
     }
-    key = f"AWSLogs/{account}/CloudTrail/us-east-1/2026/03/09/{account}_CloudTrail_us-east-1_20260309T1255Z_rootrootrootroot.json.gz"
+    name = f"{account}_CloudTrail_us-east-1_{stamp:%Y%m%dT%H%MZ}_rootrootrootroot.json.gz"
+    key = f"AWSLogs/{account}/CloudTrail/us-east-1/{stamp:%Y/%m/%d}/{name}"
     return key, gzip.compress(json.dumps({"Records": [record]}).encode(), mtime=0)
 
 
 RULE = """-- +++
 -- title = "{title}"
 -- severity = "low"
--- status = "stable"
+-- status = "{status}"
 -- kind = "match"
 -- entity = ["principal_key"]
 -- attack = ["T1098.001"]
@@ -254,9 +258,9 @@ WHERE event_name = 'CreateAccessKey' AND {condition}
 """
 
 
-def write_rule(folder, name, title, condition):
+def write_rule(folder, name, title, condition, status="stable"):
     (folder / "iam").mkdir(parents=True, exist_ok=True)
-    (folder / f"iam/{name}.sql").write_text(RULE.format(title=title, condition=condition))
+    (folder / f"iam/{name}.sql").write_text(RULE.format(title=title, condition=condition, status=status))
 
 
 class Trailhound:
@@ -332,6 +336,10 @@ def check_people(trailhound, people):
     wanted = "SELECT id FROM incidents WHERE kind <> 'watch' AND state <> 'closed' AND severity IN ('high', 'critical')"
     open_ids = {row["id"] for row in trailhound.sql(trailhound.store, wanted)}
     assert open_ids, "no incident is open"
+    on_trial = """SELECT count(f.id) AS found, count(m.finding_id) AS told FROM findings f
+        LEFT JOIN incident_findings m ON m.finding_id = f.id WHERE f.status = 'trial'"""
+    [trial] = trailhound.sql(trailhound.store, on_trial)
+    assert int(trial["found"]) > 0 and int(trial["told"]) == 0, f"of what rules on trial found, people are told: {trial}"
     checker = jsonschema.Draft202012Validator(PAGERDUTY)
     for event in people.pager:
         checker.validate(event)
@@ -381,15 +389,20 @@ def ask(port, query):
     return said["data"]["result"]
 
 
-def ask_panels(port):
-    """Every query of every panel has an answer; gives how many there are."""
-    missing = []
-    asked = dashboards.queries()
-    for where, query in asked:
-        if not ask(port, query):
-            missing.append(f"{where}\n    {query}")
-    assert not missing, "no answer for:\n  " + "\n  ".join(missing)
-    return len(asked)
+class Panels:
+    """Every query of every panel, asked of a Prometheus."""
+
+    def __init__(self, port):
+        self.port, self.missing = port, []
+
+    def answered(self):
+        """How many there are, once each has an answer."""
+        asked = dashboards.queries()
+        self.missing = [f"{where}\n    {query}" for where, query in asked if not ask(self.port, query)]
+        return None if self.missing else len(asked)
+
+    def why(self):
+        return "; no answer for:\n  " + "\n  ".join(self.missing)
 
 
 def prometheus(program, work, target):
@@ -457,6 +470,7 @@ def run(options, work):
         trailhound = Trailhound(options.trailhound.resolve(), work, aws)
         trailhound.configure(queue, people)
         write_rule(trailhound.rules, "always_right", "{principal_name} made a key", "outcome = 'success'")
+        write_rule(trailhound.rules, "on_trial", "{principal_name} perhaps made a key", "outcome = 'success'", "trial")
         with trailhound.serve() as service:
             until("the service is ready", lambda: trailhound.get("/readyz"))
             watching = None
@@ -468,7 +482,8 @@ def run(options, work):
             try:
                 drive(trailhound, people, (sqs, s3, queue), objects)
                 if watching:
-                    count = until("every panel has an answer", lambda: answered(watching), 60)
+                    panels = Panels(watching)
+                    count = until("every panel has an answer", panels.answered, 60, panels.why)
                     say(f"{count} queries of panels, each with an answer of a real Prometheus")
             finally:
                 if watching:
@@ -482,17 +497,6 @@ def run(options, work):
         say(f"{events} events, each once, and the findings that a scan of the same objects finds")
         incidents = check_people(trailhound, people)
         say(f"{incidents} incidents told: {len(people.chat)} messages, {len(people.pager)} pages, all valid")
-
-
-def answered(port):
-    """How many queries there are, once all of them are answered; `answered.missing` says which are not."""
-    try:
-        count = ask_panels(port)
-        answered.missing = None
-        return count
-    except AssertionError as missing:
-        answered.missing = missing
-        return None
 
 
 def drive(trailhound, people, stage, objects):
@@ -528,4 +532,4 @@ if __name__ == "__main__":
     try:
         main()
     except AssertionError as error:
-        sys.exit(f"end to end: {getattr(answered, 'missing', None) or error}")
+        sys.exit(f"end to end: {error}")

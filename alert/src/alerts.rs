@@ -5,8 +5,10 @@
 //!                                                                                              │
 //! reload ─► setup, whole ─► a worker for each sink: due? ─► note the attempt ─► send ─► note the outcome
 //! ```
+//! What later events may still undo waits until the sources are complete up to it ([`release`]).
 
 mod reconcile;
+mod release;
 mod worker;
 
 use std::error::Error;
@@ -21,6 +23,7 @@ use trailhound_detect::{Change, ChangeCounts, FindingsLedger, Follower};
 use trailhound_store::Ledger;
 
 use crate::clock::{Clock, HOUR};
+use crate::completeness::Completeness;
 use crate::config::Alerting;
 use crate::error::{AlertError, Result};
 use crate::incident::grouping::incident_id;
@@ -44,6 +47,7 @@ pub struct Alerts {
     secrets: Arc<dyn Secrets>,
     client: Client,
     clock: Clock,
+    sources: Arc<dyn Completeness>,
     /// When alerts were first opened on this ledger, µs.
     first_start: i64,
     metrics: Metrics,
@@ -85,15 +89,17 @@ impl Alerts {
         ledger: &Ledger,
         config: &Alerting,
         secrets: Arc<dyn Secrets>,
+        sources: Arc<dyn Completeness>,
         registry: &prometheus::Registry,
     ) -> Result<Arc<Self>> {
-        Self::open_with(ledger, config, secrets, registry, Clock::system(), Client::new()?).await
+        Self::open_with(ledger, config, secrets, sources, registry, Clock::system(), Client::new()?).await
     }
 
     pub(crate) async fn open_with(
         ledger: &Ledger,
         config: &Alerting,
         secrets: Arc<dyn Secrets>,
+        sources: Arc<dyn Completeness>,
         registry: &prometheus::Registry,
         clock: Clock,
         client: Client,
@@ -110,6 +116,7 @@ impl Alerts {
             secrets,
             client,
             clock,
+            sources,
             metrics,
             hearer: Mutex::new(None),
             bell: watch::Sender::new(0),
@@ -182,6 +189,12 @@ impl Alerts {
         Ok(replayed)
     }
 
+    /// The time after which a source that sends nothing new counts as complete all the same, µs; `None` where nothing is
+    /// held back.
+    pub fn silent_after(&self) -> Option<i64> {
+        self.setup().silent_after()
+    }
+
     pub(crate) fn setup(&self) -> Arc<Setup> {
         self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -209,10 +222,10 @@ impl Alerts {
         Ok(done)
     }
 
-    fn incidents<'a>(&self, setup: &'a Setup, transaction: &'a mut Transaction<'static, Any>) -> Incidents<'a> {
+    fn incidents<'a>(&'a self, setup: &'a Setup, transaction: &'a mut Transaction<'static, Any>) -> Incidents<'a> {
         let history = i64::try_from(setup.alerts.history_hours).unwrap_or(i64::MAX / HOUR).saturating_mul(HOUR);
         let told_from = self.first_start.saturating_sub(history);
-        Incidents { transaction, setup, now: self.clock.now(), told_from }
+        Incidents { transaction, setup, sources: self.sources.as_ref(), now: self.clock.now(), told_from }
     }
 
     /// Makes dead letters of what waits at sinks that are not configured any more.

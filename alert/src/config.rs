@@ -27,11 +27,23 @@ pub struct AlertsConfig {
     /// An incident that was told is told again after this time at the earliest, unless it got graver or its state
     /// changed.
     pub update_seconds: u64,
+    /// What later events may still undo is told when the sources of its account are complete up to it. One that sends
+    /// nothing new for so long holds it back no longer. With 0 everything is told at once.
+    pub hold_minutes: u64,
+    /// Nothing is held back longer than this, whatever the sources do.
+    pub hold_hours_max: u64,
 }
 
 impl Default for AlertsConfig {
     fn default() -> Self {
-        Self { incident_gap_minutes: 60, history_hours: 1, per_minute_max: 60, update_seconds: 60 }
+        Self {
+            incident_gap_minutes: 60,
+            history_hours: 1,
+            per_minute_max: 60,
+            update_seconds: 60,
+            hold_minutes: 30,
+            hold_hours_max: 6,
+        }
     }
 }
 
@@ -120,8 +132,11 @@ impl Alerting {
 /// Every mistake, each with the path of its key.
 pub fn problems(alerts: &AlertsConfig, sinks: &[SinkConfig], routes: &[RouteConfig]) -> Vec<String> {
     let mut problems = Vec::new();
-    let positive =
-        [("incident_gap_minutes", alerts.incident_gap_minutes), ("per_minute_max", u64::from(alerts.per_minute_max))];
+    let positive = [
+        ("incident_gap_minutes", alerts.incident_gap_minutes),
+        ("per_minute_max", u64::from(alerts.per_minute_max)),
+        ("hold_hours_max", alerts.hold_hours_max),
+    ];
     for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
         problems.push(format!("alerts.{key} must be more than 0"));
     }
@@ -130,6 +145,8 @@ pub fn problems(alerts: &AlertsConfig, sinks: &[SinkConfig], routes: &[RouteConf
         ("incident_gap_minutes", alerts.incident_gap_minutes, 366 * 24 * 60),
         ("history_hours", alerts.history_hours, 100 * 366 * 24),
         ("update_seconds", alerts.update_seconds, 366 * 86_400),
+        ("hold_minutes", alerts.hold_minutes, 366 * 24 * 60),
+        ("hold_hours_max", alerts.hold_hours_max, 366 * 24),
     ];
     for (key, value, max) in year {
         if value > max {

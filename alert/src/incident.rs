@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! Change ─► member of an incident: a new one, the one it is linked to, or several, which are merged ─► settle ─► outbox
+//!    └─ may still be undone: waits ─┘
 //! ```
-//! Which findings are one incident is a function of the current findings (see [`grouping`]); only the *ids* remember
+//! Which findings are one incident is a function of the current findings that do not wait (see [`grouping`]); only the *ids* remember
 //! what people were told first. When a late finding joins two incidents, the one that was opened first keeps its id,
 //! since somebody may be working under it, and the other is closed as merged into it. When the finding between two
 //! others is retracted, the earlier part keeps the id and the later becomes an incident of its own: what is no longer
@@ -13,6 +14,7 @@
 //! of a finding that was told only move its times.
 
 pub(crate) mod grouping;
+mod hold;
 mod row;
 mod settle;
 mod watch;
@@ -27,9 +29,11 @@ use sqlx::any::Any;
 use trailhound_detect::{Change, ChangeKind, Finding, Severity, Status};
 
 use crate::clock::MINUTE;
+use crate::completeness::Completeness;
 use crate::setup::Setup;
 use grouping::{Member, incident_id, keys};
 
+pub(crate) use hold::{settled, waiting_accounts};
 pub(crate) use row::{Row, read_row, rule_facts, top_members};
 pub use watch::Watch;
 pub(crate) use watch::{open_watches, watch_stands};
@@ -83,6 +87,7 @@ impl FromStr for State {
 pub(crate) struct Incidents<'a> {
     pub transaction: &'a mut Transaction<'static, Any>,
     pub setup: &'a Setup,
+    pub sources: &'a dyn Completeness,
     pub now: i64,
     /// Incidents whose last event is older are not told.
     pub told_from: i64,
@@ -91,17 +96,18 @@ pub(crate) struct Incidents<'a> {
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
 impl Incidents<'_> {
-    /// Takes changes of findings in, and puts what has to be told into the outbox.
+    /// Takes changes of findings in, and puts what has to be told into the outbox. What may still be undone waits.
     pub async fn apply(&mut self, changes: &[Change]) -> Result<()> {
         let mut touched = Touched::default();
         for change in changes {
             if let Some(facts) = &change.rule {
                 self.note_rule(&change.finding.rule, facts, &mut touched).await?;
             }
-            if change.kind != ChangeKind::Retracted && change.finding.status == Status::Stable {
-                self.place(&change.finding, &mut touched).await?;
-            } else {
+            if change.kind == ChangeKind::Retracted || change.finding.status == Status::Trial {
+                self.let_go(&change.finding.id).await?;
                 self.remove(&change.finding.id, &mut touched).await?;
+            } else if !self.hold(change).await? {
+                self.place(&change.finding, &mut touched).await?;
             }
         }
         self.finish(touched).await

@@ -6,9 +6,10 @@
 //!
 //! ```text
 //! Change ─► incident ─► outbox ─► worker ─► Message ─► Slack, PagerDuty, webhook, NDJSON
-//!          one for findings   one row for      ▲              │
-//!          that belong        incident and     └── retry, dead letter, replay
-//!          together           sink
+//!   │      one for findings   one row for      ▲              │
+//!   │      that belong        incident and     └── retry, dead letter, replay
+//!   │  ▲   together           sink
+//!   └──┘ held while later events may undo it and are likely to come
 //! ```
 //! What is promised: nothing that has to be told is forgotten, whatever is killed when; one incident is one open item
 //! where the sink takes a key; elsewhere it is told at least once, under the same id, and no more than once more for each
@@ -16,6 +17,7 @@
 
 mod alerts;
 mod clock;
+mod completeness;
 mod config;
 mod error;
 mod incident;
@@ -30,6 +32,7 @@ mod tables;
 
 pub use alerts::{Alerts, check_secrets, test_sink};
 pub use clock::Clock;
+pub use completeness::{Completeness, Unheard};
 pub use config::{Alerting, AlertsConfig, RouteConfig, SinkConfig, problems};
 pub use error::{AlertError, Result};
 pub use incident::{State, Watch};

@@ -1,6 +1,6 @@
 //! What alerts count of themselves. One place emits a thing's metric and its log line.
 
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use sqlx::Row as _;
 use sqlx::any::Any;
 use trailhound_detect::Severity;
@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     pending: IntGaugeVec,
     oldest: GaugeVec,
     open: IntGaugeVec,
+    held: IntGauge,
+    held_oldest: Gauge,
 }
 
 /// An incident was told for the first time at a sink: for the lag from event to message. Times are µs since the epoch.
@@ -24,7 +26,7 @@ pub struct Told {
     pub region: Option<String>,
     /// Of the incident's last event.
     pub event_time: i64,
-    /// When it came into the outbox, which is when it was found.
+    /// When it came into the outbox: when it was found, or was held back no longer.
     pub found_time: i64,
     pub told_time: i64,
 }
@@ -45,11 +47,17 @@ impl Metrics {
             Opts::new("trailhound_incidents_open", "Incidents that are not closed, history left aside"),
             &["severity"],
         )?;
+        let held =
+            IntGauge::new("trailhound_findings_held", "Findings that may still be undone, and are not told yet")?;
+        let held_oldest =
+            Gauge::new("trailhound_findings_held_oldest_seconds", "How long the oldest of them is held back")?;
+        registry.register(Box::new(held.clone()))?;
+        registry.register(Box::new(held_oldest.clone()))?;
         registry.register(Box::new(alerts.clone()))?;
         registry.register(Box::new(pending.clone()))?;
         registry.register(Box::new(oldest.clone()))?;
         registry.register(Box::new(open.clone()))?;
-        Ok(Metrics { alerts, pending, oldest, open })
+        Ok(Metrics { alerts, pending, oldest, open, held, held_oldest })
     }
 
     /// Makes the counters of these sinks be there from the start.
@@ -98,6 +106,10 @@ impl Metrics {
             let waits = oldest.map_or(0.0, |oldest| seconds(oldest, now).max(0.0));
             self.oldest.with_label_values(&[sink.as_str()]).set(waits);
         }
+        let row = sqlx::query("SELECT COUNT(*), MIN(since) FROM held_findings").fetch_one(pool).await?;
+        self.held.set(row.try_get(0)?);
+        let oldest: Option<i64> = row.try_get(1)?;
+        self.held_oldest.set(oldest.map_or(0.0, |oldest| seconds(oldest, now).max(0.0)));
         for severity in Severity::WORDS {
             let row =
                 sqlx::query("SELECT COUNT(*) FROM incidents WHERE state <> 'closed' AND history = 0 AND severity = $1")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::clock::{HOUR, SECOND};
+use crate::clock::{HOUR, MINUTE, SECOND};
 use crate::config::{Alerting, AlertsConfig};
 use crate::error::{AlertError, Result};
 use crate::route::{Route, Subject};
@@ -46,6 +46,12 @@ impl Setup {
     pub fn routed(&self, subjects: &[Subject]) -> BTreeSet<String> {
         let routes = self.routes.iter().filter(|route| subjects.iter().any(|subject| route.takes(subject)));
         routes.flat_map(|route| route.sinks.iter().cloned()).collect()
+    }
+
+    /// How long a source must be silent to hold nothing back any more, µs; `None` where nothing is held back at all.
+    pub fn silent_after(&self) -> Option<i64> {
+        let minutes = i64::try_from(self.alerts.hold_minutes).unwrap_or(i64::MAX / MINUTE);
+        (minutes > 0).then(|| minutes.saturating_mul(MINUTE))
     }
 
     /// How far updates that are not urgent lie apart, µs.

@@ -46,6 +46,10 @@ pub(crate) const TABLES: &[&str] = &[
         sink TEXT NOT NULL, incident_id TEXT NOT NULL, revision BIGINT NOT NULL, severity_rank BIGINT NOT NULL,
         tries BIGINT NOT NULL, unknown_outcome BIGINT NOT NULL, reason TEXT NOT NULL, dead_time BIGINT NOT NULL,
         PRIMARY KEY (sink, incident_id))",
+    // Findings that later events may still undo, which nobody was told yet; `account_id` is empty for several or none.
+    "CREATE TABLE held_findings (
+        finding_id TEXT PRIMARY KEY, account_id TEXT NOT NULL, open_until BIGINT NOT NULL, since BIGINT NOT NULL)",
+    "CREATE INDEX held_findings_by_time ON held_findings (account_id, open_until)",
 ];
 
 #[derive(Clone, Copy)]
@@ -121,6 +125,11 @@ const VIEWS: &[View] = &[
             ("dead_time", Time),
         ],
     ),
+    (
+        "held_findings",
+        "SELECT finding_id, NULLIF(account_id, '') AS account_id, open_until, since FROM held_findings",
+        &[("finding_id", Text), ("account_id", Text), ("open_until", Time), ("since", Time)],
+    ),
 ];
 
 /// Makes the tables where they are missing.
@@ -128,8 +137,8 @@ pub(crate) async fn migrate(ledger: &Ledger) -> Result<()> {
     Ok(ledger.migrate("alert", TABLES).await?)
 }
 
-/// Makes `incidents`, `incident_findings`, `outbox`, `deliveries` and `dead_letters` known to a session. Makes the
-/// tables where they are missing, so that a store that never alerted can be asked, too.
+/// Makes `incidents`, `incident_findings`, `outbox`, `deliveries`, `dead_letters` and `held_findings` known to a session.
+/// Makes the tables where they are missing, so that a store that never alerted can be asked, too.
 pub async fn register(ledger: &Ledger, session: &SessionContext) -> Result<()> {
     migrate(ledger).await?;
     for (name, query, columns) in VIEWS {

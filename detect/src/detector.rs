@@ -18,8 +18,8 @@ use trailhound_store::{Commit, Derivation, Store, crash};
 
 use crate::error::{DetectError, Result};
 use crate::evaluate::{Failure, Remembered, Sighting};
-use crate::finding::{Folded, fold};
-use crate::follow::{Change, ChangeCounts, ChangeKind, Follower};
+use crate::finding::{Finding, Folded, fold};
+use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, Cursor, FindingsLedger};
 use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict};
 use crate::revise::Revision;
@@ -386,7 +386,8 @@ impl Detector {
         if let Some(follower) = self.follower.as_ref().filter(|_| !changes.is_empty()) {
             follower.changed(transaction, &changes).await.map_err(DetectError::Follow)?;
             for Change { kind, finding, .. } in changes {
-                *counts.entry((finding.rule, finding.severity, kind)).or_default() += 1;
+                let Finding { rule, severity, status, account_id, .. } = finding;
+                *counts.entry(ChangeKey { rule, severity, status, account_id, kind }).or_default() += 1;
             }
         }
         Ok(counts)

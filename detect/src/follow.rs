@@ -13,7 +13,7 @@ use crate::evaluate::Seen;
 use crate::finding::Finding;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
-use crate::severity::Severity;
+use crate::severity::{Severity, Status};
 
 /// What became of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,16 +43,30 @@ pub struct Change {
     pub rule: Option<RuleFacts>,
 }
 
-/// How many findings changed, by rule, severity and what became of them.
-pub type ChangeCounts = BTreeMap<(String, Severity, ChangeKind), u64>;
+/// What changes of findings are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeKey {
+    pub rule: String,
+    pub severity: Severity,
+    pub status: Status,
+    /// `None` where the events name none, or several.
+    pub account_id: Option<String>,
+    pub kind: ChangeKind,
+}
 
-/// What a message to people needs of a rule, beside what stands in its findings.
+/// How many findings changed.
+pub type ChangeCounts = BTreeMap<ChangeKey, u64>;
+
+/// What telling people needs of a rule, beside what stands in its findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleFacts {
     pub why: String,
     pub runbook: String,
     pub false_positives: Vec<String>,
     pub refs: Vec<String>,
+    /// How long after a finding's last event others can still undo it, in µs; `None` where none can.
+    #[serde(default)]
+    pub open_for: Option<i64>,
 }
 
 impl RuleFacts {
@@ -64,6 +78,7 @@ impl RuleFacts {
             runbook: header.runbook.clone(),
             false_positives: header.false_positives.clone(),
             refs: header.refs.clone(),
+            open_for: header.judgement.open_for(),
         }
     }
 }

@@ -105,6 +105,16 @@ impl Judgement {
             Judgement::Travel(t) => t.place.iter().map(|c| ("place", c.as_str())).collect(),
         }
     }
+
+    /// How long after a finding's last event others can still undo it, in µs: 0 where only events before it can, `None`
+    /// where none can, since more events only add to it. People are told when all of them have most likely come.
+    pub fn open_for(&self) -> Option<i64> {
+        match self {
+            Judgement::Match { .. } | Judgement::Threshold { .. } => None,
+            Judgement::Sequence(s) => s.unless.as_ref().map(|_| s.within.micros()),
+            Judgement::FirstSeen(_) | Judgement::Spike(_) | Judgement::Travel(_) => Some(0),
+        }
+    }
 }
 
 impl Measure {
@@ -169,6 +179,20 @@ impl fmt::Display for Having {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sequence_can_be_undone_only_by_what_must_not_follow() {
+        let mut sequence = Sequence {
+            steps: vec!["a".into(), "b".into()],
+            within: Window::parse("10m").unwrap(),
+            ordered: true,
+            same: Vec::new(),
+            unless: None,
+        };
+        assert_eq!(Judgement::Sequence(sequence.clone()).open_for(), None);
+        sequence.unless = Some("c".into());
+        assert_eq!(Judgement::Sequence(sequence).open_for(), Some(600_000_000));
+    }
 
     #[test]
     fn bounds_are_read_and_written() {

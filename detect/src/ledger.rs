@@ -371,6 +371,17 @@ impl FindingsLedger {
         Ok(stored.filter(|s| s.current).map(|s| s.finding))
     }
 
+    /// The same as [`FindingsLedger::get`], as a transaction sees it.
+    pub async fn get_within(&self, transaction: &mut Transaction<'static, Any>, id: &str) -> Result<Option<Finding>> {
+        let row = sqlx::query(row::SELECT_BY_ID)
+            .bind(id.to_owned())
+            .fetch_optional(&mut **transaction)
+            .await
+            .map_err(self.fail("read a finding"))?;
+        let stored = row.map(|row| row::stored(&row)).transpose()?;
+        Ok(stored.filter(|s| s.current).map(|s| s.finding))
+    }
+
     /// What became of a finding, oldest first.
     pub async fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
         let fail = self.fail("read a finding's history");

@@ -52,7 +52,7 @@ pub use detector::Detector;
 pub use error::DetectError;
 pub use evaluate::{Cost, Failure, Seen, Sighting};
 pub use finding::Finding;
-pub use follow::{Change, ChangeCounts, ChangeKind, Follower, RuleFacts};
+pub use follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower, RuleFacts};
 pub use ledger::{Changes, FindingsLedger};
 pub use problem::{Problem, Problems};
 pub use rule::{File, Rule, load, read_folder};

@@ -5,7 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::prelude::{Expr, SessionContext, col, lit};
 use serde_json::Value;
 use trailhound_detect::finding::time;
-use trailhound_detect::{Finding, Rule};
+use trailhound_detect::{Finding, Rule, Status};
 
 use crate::args::RuleArgs;
 use crate::output::{self, Head, Report};
@@ -24,6 +24,10 @@ pub async fn show(asked: &Asked, finding: &Finding, retracted: bool) -> anyhow::
     report.title(&format!("{}: {}", finding.severity, finding.title));
     if retracted {
         report.line("retracted: no rule stands behind it any more");
+    } else if finding.status == Status::Trial {
+        report.line("on trial: nobody is told of what this rule finds");
+    } else if let Some(open_until) = held(&session, finding).await? {
+        report.line(&format!("held back: people are told when the account's sources are complete up to {open_until}"));
     }
     facts(&mut report, finding);
     report.section("Why");
@@ -55,6 +59,14 @@ pub async fn show(asked: &Asked, finding: &Finding, retracted: bool) -> anyhow::
     report.grid(&heads, &rows);
     go_on(&mut report, finding);
     report.print().context("cannot print")
+}
+
+/// The event time up to which the sources must be complete before people are told of a finding, if it waits for that.
+async fn held(session: &SessionContext, finding: &Finding) -> anyhow::Result<Option<String>> {
+    let held = session.table("held_findings").await?.filter(col("finding_id").eq(lit(finding.id.clone())))?;
+    let batches = held.select_columns(&["open_until"])?.collect().await.context("cannot read what is held back")?;
+    let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
+    Ok(output::cells(batch)?.into_iter().flatten().next().flatten())
 }
 
 /// The rule as it is shipped; none if it is not, or not any more.

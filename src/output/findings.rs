@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write};
 
-use trailhound_detect::{Finding, Severity};
+use trailhound_detect::{Finding, Severity, Status};
 use trailhound_store::Account;
 
 use super::layout::{Head, grid};
@@ -58,7 +58,8 @@ fn table(findings: &[Finding], width: Option<usize>, coloured: bool) -> Vec<Stri
         .iter()
         .map(|f| {
             let id = f.id.get(..ID_CHARS).unwrap_or(&f.id);
-            let mut cells = vec![f.severity.to_string(), minute(f.first_time), f.count.to_string(), f.title.clone()];
+            let title = if f.status == Status::Trial { format!("[trial] {}", f.title) } else { f.title.clone() };
+            let mut cells = vec![f.severity.to_string(), minute(f.first_time), f.count.to_string(), title];
             cells.extend(with_rule.then(|| f.rule.clone()));
             cells.push(id.to_owned());
             cells.iter().map(|cell| terminal::clean(cell).into_owned()).collect()
@@ -129,7 +130,7 @@ pub fn account(what: &str, account: &Account) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trailhound_detect::{Kind, Status};
+    use trailhound_detect::Kind;
 
     pub fn finding(id: &str, severity: Severity, title: &str) -> Finding {
         Finding {
@@ -162,11 +163,13 @@ mod tests {
         let all = [
             finding("aaaaaaaaaaaaaa", Severity::Low, "low"),
             finding("bbbbbbbbbbbbbb", Severity::Critical, "evil\x1b[2J"),
+            Finding { status: Status::Trial, ..finding("cccccccccccccc", Severity::Info, "perhaps") },
         ];
         let lines = table(&all, None, false);
-        assert_eq!(lines.len(), 4);
+        assert_eq!(lines.len(), 5);
         assert!(lines[2].starts_with("critical  2026-03-02 00:00       1  evil␛[2J"), "{lines:#?}");
         assert!(lines[3].ends_with("aaaaaaaaaa"));
+        assert!(lines[4].contains("  [trial] perhaps  "), "{lines:#?}");
         assert!(table(&all, None, true)[2].starts_with("\x1b[1;31mcritical\x1b[0m  "));
         assert!(table(&[], None, false).is_empty());
     }

