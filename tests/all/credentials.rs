@@ -1,6 +1,7 @@
 //! The credentials of a workload's role are found where AWS puts them, with no key configured anywhere.
 
-use crate::fake_aws::{Bucket, CONTAINER, FakeAws};
+use crate::fake_aws::metadata::CONTAINER;
+use crate::fake_aws::{Bucket, FakeAws};
 use crate::logs;
 use crate::world::{World, trailhound};
 
@@ -24,7 +25,7 @@ fn scan(aws: &FakeAws, world: &World, name: &str, value: &str) {
         .env(name, value)
         .env("AWS_REGION", "us-east-1")
         .ok();
-    assert_eq!(run.findings().len(), 1, "{}", run.stderr);
+    assert!(!run.findings().is_empty(), "{}", run.stderr);
 }
 
 #[test]

@@ -24,14 +24,13 @@ use axum::response::Response;
 #[path = "fake_aws/faults.rs"]
 mod faults;
 #[path = "fake_aws/metadata.rs"]
-mod metadata;
+pub mod metadata;
 #[path = "fake_aws/s3.rs"]
 mod s3;
 #[path = "fake_aws/sqs.rs"]
 mod sqs;
 
 pub use faults::{Fault, Rule};
-pub use metadata::CONTAINER;
 pub use s3::Bucket;
 pub use sqs::QueueOptions;
 
