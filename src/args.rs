@@ -185,10 +185,10 @@ pub struct SqlArgs {
 
 #[derive(Subcommand)]
 pub enum RulesCommand {
-    /// One line a rule
-    List(RuleArgs),
-    /// Refuses bad rules by file and line
-    Check(RuleArgs),
+    /// One line a rule; with a store also what each had to do there
+    List(RulesAndStoreArgs),
+    /// Refuses bad rules by file and line; with a store also names the rules that chose nothing there, and why
+    Check(RulesAndStoreArgs),
     /// Runs the cases beside the rules
     Test {
         #[command(flatten)]
@@ -201,6 +201,15 @@ pub enum RulesCommand {
     },
     /// What a rule would have found in a store: by day, by entity, examples, and what an edit adds and takes away
     Backtest(BacktestArgs),
+    /// Why a rule found an event or an entity, or did not: every condition, with the numbers of that moment
+    Explain(ExplainArgs),
+    /// Prints the one query that does the same as a whole rule, as far as SQL can say it
+    Sql {
+        /// The rule's id, such as signin/password_spray
+        rule: String,
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
     /// Begins a rule: writes RULE.sql and RULE.cases.json below the folder
     New {
         /// The rule's id, such as iam/user_created_at_night
@@ -209,6 +218,48 @@ pub enum RulesCommand {
         #[arg(long, value_name = "DIR", default_value = "rules")]
         rules: PathBuf,
     },
+}
+
+/// Rules, and perhaps a store.
+#[derive(clap::Args)]
+pub struct RulesAndStoreArgs {
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Also look into this store: a folder, or s3://bucket/prefix
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<String>,
+    /// The ledger's file, where it is not in the store's folder
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_LEDGER")]
+    pub ledger: Option<String>,
+}
+
+impl RulesAndStoreArgs {
+    /// The store, if one is named.
+    pub fn store(&self) -> Option<StoreArgs> {
+        self.store.clone().map(|store| StoreArgs { store, ledger: self.ledger.clone() })
+    }
+}
+
+#[derive(clap::Args)]
+pub struct ExplainArgs {
+    /// The rule's id, such as signin/password_spray
+    pub rule: String,
+    /// An event's id, or an entity: as JSON, '{"principal_key": "…"}', or its value where the rule has one entity column
+    #[arg(value_name = "EVENT_ID|ENTITY")]
+    pub about: String,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
+    pub format: PageFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum PageFormat {
+    Text,
+    /// One object
+    Json,
 }
 
 #[derive(clap::Args)]
@@ -225,6 +276,10 @@ pub struct BacktestArgs {
     /// Only findings that begin before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub to: Option<i64>,
+    /// Compare with the rule's text in this git revision, such as HEAD~3 or a branch. Without it: with HEAD where the rule
+    /// stands in a git repository and differs from it, else with the findings of the store
+    #[arg(long, value_name = "GIT_REV")]
+    pub against: Option<String>,
     /// How findings are printed: a table holds the first few, JSON all
     #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
     pub format: FindingsFormat,

@@ -1,10 +1,17 @@
 //! `trailhound rules backtest`: what a rule would have found in a store, and what an edit of it changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod git;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use trailhound_detect::{Finding, RuleSet};
+use anyhow::Context;
+use trailhound_detect::{File, Finding, Planner, Rule, RuleSet};
+
+use git::Kept;
 
 use crate::args::{BacktestArgs, FindingsFormat};
 use crate::output::{self, Head, counted, grid};
@@ -21,11 +28,9 @@ const MEMORY_BYTES_MAX: usize = 256 << 20;
 pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let planner = shipped::planner()?;
-    let mut rules = trailhound_detect::load(shipped::files(&args.rules)?, &planner).into_rules()?;
-    rules.retain(|rule| rule.id == args.rule);
-    anyhow::ensure!(!rules.is_empty(), "there is no rule `{}`; `trailhound rules list` shows them", args.rule);
+    let rule = shipped::rule(&args.rules, &args.rule, &planner)?;
+    let before = before(&args, &rule, &planner)?;
     let asked = Asked::open(&args.store).await?;
-    let set = RuleSet::compile(rules, &planner)?;
     // What begins before the events that are kept can neither be found again nor be missed.
     let kept_from = asked.store.kept_from().unwrap_or(i64::MIN);
     let within = |f: &Finding| {
@@ -33,21 +38,76 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
             && args.from.is_none_or(|from| f.last_time >= from)
             && args.to.is_none_or(|to| f.first_time < to)
     };
-    let mut findings = trailhound_detect::backtest(&asked.store, &set, MEMORY_BYTES_MAX).await?;
-    findings.retain(within);
-    let mut standing = asked.findings.current().await?;
-    standing.retain(|f| f.rule == args.rule && within(f));
+    let findings_of = async |rule: Rule| -> anyhow::Result<Vec<Finding>> {
+        let set = RuleSet::compile([rule], &planner)?;
+        let mut findings = trailhound_detect::backtest(&asked.store, &set, MEMORY_BYTES_MAX).await?;
+        findings.retain(within);
+        Ok(findings)
+    };
+    let findings = findings_of(rule.clone()).await?;
+    let (against, old) = match before {
+        Before::Text(revision, old) => (format!("the text in {revision}"), findings_of(*old).await?),
+        Before::Nothing(revision) => (format!("{revision}, where the rule is not"), Vec::new()),
+        Before::Store => {
+            let mut standing = asked.findings.current().await?;
+            standing.retain(|f| f.rule == args.rule && within(f));
+            let same = standing.iter().all(|f| f.rule_version == rule.version);
+            let text = if same { "the same text of the rule" } else { "another text of the rule" };
+            (format!("the store's {} ({text})", counted(standing.len(), "finding")), standing)
+        }
+    };
+    let edit = Edit::of(&findings, &old);
     match args.format {
         FindingsFormat::Table => {
             by_day(&findings)?;
             by_entity(&findings)?;
             output::findings(&findings[..findings.len().min(EXAMPLES_MAX)], FindingsFormat::Table)?;
+            edit.print()?;
         }
         format => output::findings(&findings, format)?,
     }
-    eprintln!("{}", compared(&findings, &standing));
+    eprintln!("against {against}: {edit}");
     eprintln!("{} in {:.1} s", output::severities(&findings), started.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the rule is compared with.
+enum Before {
+    /// The rule's text in a git revision.
+    Text(String, Box<Rule>),
+    /// A git revision that does not hold the rule.
+    Nothing(String),
+    /// The findings that stand in the store.
+    Store,
+}
+
+/// The text before the edit: that of the revision asked for, else of HEAD if the file differs from it.
+fn before(args: &BacktestArgs, rule: &Rule, planner: &Planner) -> anyhow::Result<Before> {
+    let file = Path::new(&rule.file.shown);
+    let built_in = !args.rules.rules.iter().any(|folder| file.starts_with(folder));
+    let revision = match &args.against {
+        Some(_) if built_in => anyhow::bail!(
+            "the rule {} is built in, so git keeps no text of it; name the folder that holds it with --rules",
+            rule.id
+        ),
+        Some(revision) => revision,
+        None if built_in => return Ok(Before::Store),
+        None => "HEAD",
+    };
+    let text = match git::text_of(revision, file) {
+        Kept::Text(text) if args.against.is_none() && text == rule.file.text => return Ok(Before::Store),
+        Kept::Text(text) => text,
+        Kept::Absent if args.against.is_none() => return Ok(Before::Store),
+        Kept::Absent => return Ok(Before::Nothing(revision.into())),
+        Kept::Unknown(_) if args.against.is_none() => return Ok(Before::Store),
+        Kept::Unknown(why) => anyhow::bail!("cannot compare with {revision}: {why}"),
+    };
+    let old = File { shown: format!("{revision}:{}", rule.file.shown), text, ..rule.file.clone() };
+    let rules = trailhound_detect::load([old], planner).into_rules().with_context(|| {
+        format!("the text of the rule in {revision} is not fit; compare with another revision by --against")
+    })?;
+    let old = trailhound_detect::rule::named(rules, &rule.id).map_err(anyhow::Error::msg)?;
+    Ok(Before::Text(revision.into(), Box::new(old)))
 }
 
 /// Findings by UTC day of their first event.
@@ -86,18 +146,55 @@ fn print(heads: &[Head], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
     Ok(terminal::print(&format!("{}\n\n", grid(heads, &rows, terminal::width()).join("\n")))?)
 }
 
-/// What this text of the rule adds to the findings that stand in the store, and what it takes away.
-fn compared(findings: &[Finding], standing: &[Finding]) -> String {
-    let ids = |findings: &[Finding]| findings.iter().map(|f| f.id.clone()).collect::<BTreeSet<String>>();
-    let (new, old) = (ids(findings), ids(standing));
-    let texts: BTreeSet<&str> = standing.iter().map(|f| f.rule_version.as_str()).collect();
-    let same = findings.iter().all(|f| texts.is_empty() || texts.contains(f.rule_version.as_str()));
-    format!(
-        "against the store's {} ({}): {} added, {} gone, {} in both",
-        counted(standing.len(), "finding"),
-        if same { "the same text of the rule" } else { "another text of the rule" },
-        new.difference(&old).count(),
-        old.difference(&new).count(),
-        new.intersection(&old).count(),
-    )
+/// What this text of a rule adds to what was found before, and what it takes away.
+#[derive(Debug, Default)]
+struct Edit<'f> {
+    added: Vec<&'f Finding>,
+    gone: Vec<&'f Finding>,
+    /// In both, with other events.
+    changed: usize,
+    same: usize,
+}
+
+impl<'f> Edit<'f> {
+    fn of(new: &'f [Finding], old: &'f [Finding]) -> Self {
+        let by_id = |findings: &'f [Finding]| -> BTreeMap<&'f str, &'f Finding> {
+            findings.iter().map(|f| (f.id.as_str(), f)).collect()
+        };
+        let (new_ids, old_ids) = (by_id(new), by_id(old));
+        let mut edit = Edit::default();
+        for finding in new {
+            match old_ids.get(finding.id.as_str()) {
+                None => edit.added.push(finding),
+                Some(before) if (before.count, &before.event_ids) == (finding.count, &finding.event_ids) => {
+                    edit.same += 1;
+                }
+                Some(_) => edit.changed += 1,
+            }
+        }
+        edit.gone = old.iter().filter(|f| !new_ids.contains_key(f.id.as_str())).collect();
+        edit
+    }
+
+    /// The first few of what comes and of what goes.
+    fn print(&self) -> anyhow::Result<()> {
+        for (what, findings) in [("added", &self.added), ("gone", &self.gone)] {
+            // Where nothing goes, what is added is what was just shown.
+            if findings.is_empty() || (self.gone.is_empty() && self.same + self.changed == 0) {
+                continue;
+            }
+            let first: Vec<Finding> = findings.iter().take(EXAMPLES_MAX).map(|f| (*f).clone()).collect();
+            terminal::print(&format!("\n{what}, {} of {}:\n", first.len(), findings.len()))?;
+            output::findings(&first, FindingsFormat::Table)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Edit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let both = self.same + self.changed;
+        write!(f, "{} added, {} gone, {both} in both", self.added.len(), self.gone.len())?;
+        if self.changed > 0 { write!(f, " ({} with other events)", self.changed) } else { Ok(()) }
+    }
 }

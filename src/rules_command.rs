@@ -1,4 +1,7 @@
-//! `trailhound rules`: list, check, test, try and begin rules.
+//! `trailhound rules`: list, check, test, try, explain and begin rules.
+
+mod explain;
+mod usage;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -14,7 +17,7 @@ use trailhound_detect::skeleton::skeleton;
 use trailhound_detect::{Checked, File, Planner};
 use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 
-use crate::args::{RuleArgs, RulesCommand};
+use crate::args::{RuleArgs, RulesAndStoreArgs, RulesCommand};
 use crate::output::{Head, counted, grid};
 use crate::{backtest_command, shipped, terminal};
 
@@ -26,19 +29,37 @@ const EXIT_USAGE: u8 = 64;
 /// Does what was asked with rules.
 pub async fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
     match command {
-        RulesCommand::List(args) => list(&args),
-        RulesCommand::Check(args) => {
-            let Some(rules) = checked(shipped::files(&args)?, &shipped::planner()?) else {
-                return Ok(ExitCode::from(EXIT_FAILED));
-            };
-            let cases: usize = rules.iter().map(|rule| rule.cases.cases.len()).sum();
-            eprintln!("{} checked, with {}: all fit", counted(rules.len(), "rule"), counted(cases, "case"));
-            Ok(ExitCode::SUCCESS)
-        }
+        RulesCommand::List(args) => match args.store() {
+            None => list(&args.rules),
+            Some(store) => usage::list(&args.rules, &store).await,
+        },
+        RulesCommand::Check(args) => check(&args).await,
         RulesCommand::Test { rules, filter, mutate } => test(&rules, filter.as_deref(), mutate),
         RulesCommand::Backtest(args) => backtest_command::run(args).await,
+        RulesCommand::Explain(args) => explain::run(args).await,
+        RulesCommand::Sql { rule, rules } => {
+            let planner = shipped::planner()?;
+            let rule = shipped::rule(&rules, &rule, &planner)?;
+            let text = trailhound_detect::sql::query(&rule, &planner);
+            // What goes on to another program stays as it is.
+            let text = if terminal::width().is_some() { terminal::clean_lines(&text).into_owned() } else { text };
+            terminal::print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
         RulesCommand::New { id, rules } => new(&id, &rules),
     }
+}
+
+async fn check(args: &RulesAndStoreArgs) -> anyhow::Result<ExitCode> {
+    let Some(rules) = checked(shipped::files(&args.rules)?, &shipped::planner()?) else {
+        return Ok(ExitCode::from(EXIT_FAILED));
+    };
+    let cases: usize = rules.iter().map(|rule| rule.cases.cases.len()).sum();
+    eprintln!("{} checked, with {}: all fit", counted(rules.len(), "rule"), counted(cases, "case"));
+    if let Some(store) = args.store() {
+        usage::silent(&args.rules, &store).await?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One line a rule; a title's `{column}` is filled in for each finding.

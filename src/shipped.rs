@@ -1,6 +1,6 @@
 //! The rules that the binary carries, and those that the user adds.
 
-use trailhound_detect::{File, Planner, RuleSet};
+use trailhound_detect::{File, Planner, Rule, RuleSet};
 
 use crate::args::RuleArgs;
 
@@ -23,6 +23,12 @@ pub fn files(args: &RuleArgs) -> anyhow::Result<Vec<File>> {
         files.extend(added);
     }
     Ok(files)
+}
+
+/// The rule with this id.
+pub fn rule(args: &RuleArgs, id: &str, planner: &Planner) -> anyhow::Result<Rule> {
+    let rules = trailhound_detect::load(files(args)?, planner).into_rules()?;
+    trailhound_detect::rule::named(rules, id).map_err(anyhow::Error::msg)
 }
 
 /// What plans rules: it knows our SQL functions.

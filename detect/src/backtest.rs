@@ -5,30 +5,24 @@ use trailhound_store::Store;
 
 use crate::detector::recall;
 use crate::error::{DetectError, Result};
+use crate::evaluate::{Remembered, Seen};
 use crate::finding::{Finding, Folded, fold};
 use crate::memory::Memory;
 use crate::revise::Revision;
 use crate::ruleset::RuleSet;
 
 /// The findings of a set of rules, by first time, then id. What is remembered beyond `memory_bytes_max` goes to a file.
-/// Rules that fail on rows are named in the log.
 pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> Result<Vec<Finding>> {
     let mut memory = Memory::new(memory_bytes_max);
     let mut found = Folded::new();
-    let mut changes = store.changes(-1, &set.columns()).await?;
-    while let Some(change) = changes.try_next().await? {
-        let version = change.version;
-        let seen = set.evaluate_to_remember(&change.rows, |_| true);
-        let (seen, remembered) = seen.map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
-        for failure in seen.failures {
-            tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows");
-        }
+    over_all(store, set, |seen, remembered| {
         fold(set, seen.sightings, &mut found);
         for rows in remembered {
             memory.remember(set.at(rows.rule), rows, |_, _| ())?;
         }
-        memory.settle()?;
-    }
+        memory.settle()
+    })
+    .await?;
     let mut revision = Revision::default();
     for verdict in memory.judge(set)? {
         revision.compare(set, verdict, Vec::new(), &[]);
@@ -39,4 +33,24 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
     findings.extend(revision.write.into_iter().map(|(_, finding)| finding));
     findings.sort_by(|a, b| (a.first_time, &a.id).cmp(&(b.first_time, &b.id)));
     Ok(findings)
+}
+
+/// Evaluates a set of rules on everything that a store keeps and hands out what is seen, some thousand rows at a time.
+/// Rules that fail on rows are named in the log.
+pub(crate) async fn over_all(
+    store: &Store,
+    set: &RuleSet,
+    mut each: impl FnMut(Seen, Vec<Remembered>) -> Result<()>,
+) -> Result<()> {
+    let mut changes = store.changes(-1, &set.columns()).await?;
+    while let Some(change) = changes.try_next().await? {
+        let version = change.version;
+        let seen = set.evaluate_to_remember(&change.rows, |_| true);
+        let (mut seen, remembered) = seen.map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
+        for failure in std::mem::take(&mut seen.failures) {
+            tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows");
+        }
+        each(seen, remembered)?;
+    }
+    Ok(())
 }

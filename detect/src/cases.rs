@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::evaluate::Sighting;
+use crate::explain;
 use crate::finding::Finding;
 use crate::place::{Place, located};
 use crate::problem::Report;
@@ -18,6 +19,7 @@ use crate::repeat;
 use crate::revise::findings_of;
 use crate::rule::File;
 use crate::ruleset::RuleSet;
+use crate::select::Planner;
 use crate::value::plain;
 
 /// `<name>.cases.json`.
@@ -157,11 +159,14 @@ pub struct CaseFailure {
     pub case: String,
     pub expected: String,
     pub got: String,
+    /// What helps its author: the explanations of what was found, and why other events were not.
+    pub why: Vec<String>,
 }
 
 impl std::fmt::Display for CaseFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: case \"{}\"\n  expected: {}\n  got:      {}", self.rule, self.case, self.expected, self.got)
+        write!(f, "{}: case \"{}\"\n  expected: {}\n  got:      {}", self.rule, self.case, self.expected, self.got)?;
+        self.why.iter().try_for_each(|line| write!(f, "\n  - {line}"))
     }
 }
 
@@ -197,12 +202,19 @@ impl ReadyCase {
             case: self.case.name.clone(),
             expected: expected_text(&self.case.expect),
             got,
+            why: Vec::new(),
         };
         let found = self.findings(set).map_err(&fail)?;
         let found: Vec<&Finding> = found.values().collect();
         let met =
             found.len() == self.case.expect.len() && assign(&self.case.expect, &found, &mut vec![false; found.len()]);
-        if met { Ok(()) } else { Err(fail(found_text(&found))) }
+        let why = || found.iter().map(|f| format!("found: {}", f.explanation)).collect();
+        if met { Ok(()) } else { Err(CaseFailure { why: why(), ..fail(found_text(&found)) }) }
+    }
+
+    /// Why the only rule of a set found what it found, event by event.
+    pub fn why(&self, set: &RuleSet, planner: &Planner) -> Vec<String> {
+        explain::why_failed(set, planner, self.history.as_ref(), &self.events)
     }
 
     /// The findings that `events` raise or change.
@@ -273,7 +285,8 @@ pub(crate) fn decode_all(
         match ReadyCase::decode(case, decode) {
             Ok(case) => ready.push(case),
             Err(got) => {
-                failures.push(CaseFailure { rule: rule.id.clone(), case: name, expected: expected_text(&expect), got })
+                let (rule, expected) = (rule.id.clone(), expected_text(&expect));
+                failures.push(CaseFailure { rule, case: name, expected, got, why: Vec::new() });
             }
         }
     }

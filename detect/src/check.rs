@@ -196,11 +196,16 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
                 case: "(all)".into(),
                 expected: "a rule".into(),
                 got: format!("{e}: {}", e.source),
+                why: Vec::new(),
             });
             return tested;
         }
     };
-    tested.failures.extend(cases.iter().filter_map(|c| c.run(&set).err()));
+    tested.failures.extend(cases.iter().filter_map(|case| {
+        let mut failure = case.run(&set).err()?;
+        failure.why.extend(case.why(&set, planner));
+        Some(failure)
+    }));
     if !mutate || !tested.failures.is_empty() {
         return tested;
     }

@@ -138,6 +138,11 @@ pub(crate) struct Row<'r> {
 }
 
 impl Remembered {
+    /// The time of the latest of the rows, µs since the epoch.
+    pub fn latest(&self) -> Option<i64> {
+        self.times.values().iter().copied().max()
+    }
+
     /// Hands out row by row, in the order of the batch.
     pub fn each<E>(mut self, mut take: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
         let mut evidence = vec![Value::Null; self.columns.len()];

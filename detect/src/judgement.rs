@@ -166,13 +166,19 @@ impl Having {
     }
 }
 
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Measure::Count => f.write_str("count"),
+            Measure::Distinct(column) => write!(f, "distinct({column})"),
+            Measure::Sum(column) => write!(f, "sum({column})"),
+        }
+    }
+}
+
 impl fmt::Display for Having {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.measure {
-            Measure::Count => write!(f, "count >= {}", self.at_least),
-            Measure::Distinct(column) => write!(f, "distinct({column}) >= {}", self.at_least),
-            Measure::Sum(column) => write!(f, "sum({column}) >= {}", self.at_least),
-        }
+        write!(f, "{} >= {}", self.measure, self.at_least)
     }
 }
 

@@ -26,6 +26,21 @@ pub(crate) fn mutants(statement: &Statement) -> Vec<Mutant> {
         .collect()
 }
 
+/// The conditions that the WHERE joins by AND, each with its text and as a statement's only condition.
+pub(crate) fn conditions(statement: &Statement) -> Vec<(String, Statement)> {
+    let Some(condition) = selection(statement) else { return Vec::new() };
+    let parts = match operands(condition) {
+        Some((BinaryOperator::And, parts)) => parts,
+        _ => vec![condition],
+    };
+    let alone = |part: &Expr| {
+        let mut statement = statement.clone();
+        set_selection(&mut statement, part.clone());
+        (part.to_string(), statement)
+    };
+    parts.into_iter().map(alone).collect()
+}
+
 /// What remains of a condition if one part of it goes, with that part's text.
 fn reductions(condition: &Expr) -> Vec<(String, Expr)> {
     match condition {

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use trailhound_iam::{Access, Catalogue};
+
 use crate::problem::nearest;
 
-static CATALOGUE: &str = include_str!("../data/event_names.txt");
 static MORE: &str = include_str!("../data/event_names_more.txt");
 
 /// Names by event source (without `.amazonaws.com`).
@@ -23,7 +24,9 @@ impl EventNames {
     pub fn shipped() -> &'static EventNames {
         static SHIPPED: LazyLock<EventNames> = LazyLock::new(|| {
             let mut names = EventNames { by_source: HashMap::new(), aliases: HashMap::new() };
-            names.read(CATALOGUE);
+            for (prefix, actions) in Catalogue::shipped().services() {
+                names.by_source.entry(prefix).or_default().extend(actions.map(|(name, _)| name));
+            }
             names.read(MORE);
             names
         });
@@ -57,6 +60,11 @@ impl EventNames {
         let name = unversioned(name);
         let knows = |s: &str| self.by_source.get(s).is_some_and(|names| names.contains(name));
         knows(source_prefix(source)) || knows(self.service(source))
+    }
+
+    /// What an event's action lets one do, where IAM's catalogue knows an action of the event's name.
+    pub fn access(&self, source: &str, name: &str) -> Option<Access> {
+        Catalogue::shipped().access(self.service(source), unversioned(name))
     }
 
     /// Whether any source writes events of this name.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::header::Header;
 use crate::needs;
-use crate::problem::{Problem, Problems, Report};
+use crate::problem::{Problem, Problems, Report, nearest};
 use crate::select::{Planner, Select};
 use crate::state::Plan;
 
@@ -119,6 +119,24 @@ impl Loaded {
     pub fn into_rules(self) -> Result<Vec<Rule>, Problems> {
         if self.problems.is_empty() { Ok(self.rules) } else { Err(Problems(self.problems)) }
     }
+}
+
+/// The rule with an id; the error is a sentence that names the ones that come near.
+pub fn named(rules: impl IntoIterator<Item = Rule>, id: &str) -> Result<Rule, String> {
+    let mut others = Vec::new();
+    for rule in rules {
+        if rule.id == id {
+            return Ok(rule);
+        }
+        others.push(rule.id);
+    }
+    let mut near: Vec<&str> = others.iter().map(String::as_str).filter(|other| other.contains(id)).take(3).collect();
+    near.extend(nearest(id, others.iter().map(String::as_str)).filter(|n| !near.contains(n)));
+    let remedy = match near.as_slice() {
+        [] => "`trailhound rules list` shows them".into(),
+        some => format!("did you mean `{}`?", some.join("` or `")),
+    };
+    Err(format!("there is no rule `{id}`; {remedy}"))
 }
 
 /// The path is the id, so it holds what is easy to type and to quote.

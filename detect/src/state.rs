@@ -8,6 +8,7 @@
 //! events a claim counts is said by time (and value or id), and they are read again where a finding is written.
 
 mod first_seen;
+mod moment;
 mod sequence;
 mod spike;
 mod threshold;
@@ -22,7 +23,8 @@ use crate::evaluate::Sighting;
 use crate::judgement::{Judgement, Measure};
 use crate::select::Select;
 
-pub(crate) use first_seen::FirstSeen;
+pub(crate) use first_seen::{FirstSeen, RATE_DAYS};
+pub use moment::{Check, Moment};
 pub(crate) use sequence::Sequence;
 pub(crate) use spike::{HISTORY_DAYS_MIN, Spike};
 pub(crate) use threshold::Threshold;
@@ -242,6 +244,28 @@ impl State {
             (State::FirstSeen(s), Judgement::FirstSeen(keys)) => s.judge(keys, from),
             (State::Spike(s), Judgement::Spike(keys)) => s.judge(keys, from),
             (State::Travel(s), Judgement::Travel(keys)) => s.judge(keys, from),
+            _ => unreachable!("a plan makes the states of its own kind"),
+        }
+    }
+}
+
+impl State {
+    /// What the state says of the moment of an event, or of the moments that are nearest to a claim.
+    pub fn explain(&self, plan: &Plan, event: Option<&Event<'_>>) -> Vec<Moment> {
+        let time = event.map(|e| e.time);
+        match (self, &plan.judgement, event.map(|e| &e.facts)) {
+            (State::Threshold(s), Judgement::Threshold { window, having }, _) => s.explain(*window, having, time),
+            (State::Sequence(s), Judgement::Sequence(keys), Some(Facts::Step(step, same))) => {
+                let at = event.map(|e| (e.time, e.id.to_owned()));
+                s.explain(keys, &plan.words, at.as_ref().map(|at| (at, *step, *same)))
+            }
+            (State::Sequence(s), Judgement::Sequence(keys), _) => s.explain(keys, &plan.words, None),
+            (State::FirstSeen(s), Judgement::FirstSeen(keys), Some(Facts::Value(value))) => {
+                s.explain(keys, time.map(|time| (time, value.as_str())))
+            }
+            (State::FirstSeen(s), Judgement::FirstSeen(keys), _) => s.explain(keys, None),
+            (State::Spike(s), Judgement::Spike(keys), _) => s.explain(keys, time),
+            (State::Travel(s), Judgement::Travel(keys), _) => s.explain(keys, event.map(|e| (e.time, e.id))),
             _ => unreachable!("a plan makes the states of its own kind"),
         }
     }

@@ -10,7 +10,7 @@ const OVERDISPERSED_ABOVE: f64 = 1.2;
 const NEGLIGIBLE: f64 = 1e-17;
 const TERMS_MAX: u32 = 100_000;
 /// Mean radius of the earth (IUGG).
-const EARTH_KM: f64 = 6_371.008_8;
+pub(crate) const EARTH_KM: f64 = 6_371.008_8;
 
 /// ln P(X ≥ x) where X has this mean and variance: Poisson where the variance is near the mean, else negative binomial
 /// with r = m²/(v − m).

@@ -3,7 +3,9 @@
 //! Nothing here knows CloudTrail records, SQL or AWS accounts beyond what a document itself says. A [`Document`] is
 //! read leniently, because it comes from whoever called the API: what cannot be read is told beside what can.
 //! [`grants_admin`], [`public`] and [`foreign_accounts`] are what rules call, on a document or on the request parameters that hold one.
+//! [`Catalogue`] is the list of all actions.
 
+pub mod catalogue;
 pub mod condition;
 pub mod document;
 mod grants;
@@ -13,6 +15,7 @@ mod reach;
 mod request;
 mod text;
 
+pub use catalogue::{Access, Catalogue};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use principal::Principal;
 pub use request::document_in;

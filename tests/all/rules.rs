@@ -1,5 +1,9 @@
 //! Rules as their authors meet them: begun, refused by file and line, tested.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::logs::{gzip, key, log, record_with, root_key};
 use crate::world::{World, trailhound};
 
@@ -85,7 +89,173 @@ fn a_backtest_tells_what_stands_in_the_store_and_what_an_edit_changes() {
     assert!(edited.stderr.contains("0 added, 1 gone, 0 in both"), "{}", edited.stderr);
     assert_eq!(store.truth().findings.iter().filter(|f| f["rule"] == RULE).count(), 1);
 
-    trailhound(["rules", "backtest", "iam/no_such_rule", "--store", world.path("store").to_str().unwrap()]).exits(2);
+    let store = world.path("store");
+    let unknown = trailhound(["rules", "backtest", "iam/no_such_rule", "--store", store.to_str().unwrap()]).exits(2);
+    assert!(unknown.stderr.contains("there is no rule `iam/no_such_rule`"), "{}", unknown.stderr);
+}
+
+/// `git ARGS` in a folder, by somebody.
+fn git(folder: &std::path::Path, args: &[&str]) {
+    let who = ["-c", "user.name=ana", "-c", "user.email=ana@example.com", "-c", "init.defaultBranch=main"];
+    let run = std::process::Command::new("git").current_dir(folder).args(who).args(args).output().unwrap();
+    assert!(run.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn a_backtest_tells_what_an_edit_changes_against_git() {
+    const RULE: &str = "secretsmanager/secrets_read_in_bulk";
+    let world = World::new("backtest_git");
+    world.put("logs/secrets.json", secrets_read());
+    let store = world.store("store");
+    store.scan(world.path("logs")).ok();
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules").join(format!("{RULE}.sql"));
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let mine = world.path("mine");
+    let put = |least: &str| world.put(&format!("mine/{RULE}.sql"), text.replace(">= 12", least));
+    put(">= 14");
+    git(&mine, &["init", "--quiet"]);
+    git(&mine, &["commit", "--quiet", "--allow-empty", "--message", "nothing yet"]);
+    git(&mine, &["add", "."]);
+    git(&mine, &["commit", "--quiet", "--message", "fourteen"]);
+
+    let backtest = |more: &[&str]| {
+        let args = ["rules", "backtest", RULE, "--rules", mine.to_str().unwrap(), "--format", "ndjson"];
+        store.command(args.iter().chain(more).copied().collect::<Vec<_>>()).ok()
+    };
+    let said = |more: &[&str], findings: usize, expected: &str| {
+        let run = backtest(more);
+        assert_eq!(run.lines().len(), findings, "{}", run.stderr);
+        assert!(run.stderr.contains(expected), "{expected}\n{}", run.stderr);
+    };
+    // As long as nothing is edited, the store is what there is to compare with.
+    said(&[], 0, "against the store's 1 finding (another text of the rule): 0 added, 1 gone, 0 in both");
+    put(">= 10");
+    said(&[], 1, "against the text in HEAD: 1 added, 0 gone, 0 in both");
+    said(&["--against", "HEAD~1"], 1, "against HEAD~1, where the rule is not: 1 added, 0 gone, 0 in both");
+    git(&mine, &["commit", "--quiet", "--all", "--message", "ten"]);
+    put(">= 13");
+    said(&[], 1, "against the text in HEAD: 0 added, 0 gone, 1 in both");
+
+    for (rules, revision, expected) in [
+        (Some(&mine), "no-such-branch", "git knows no revision `no-such-branch`"),
+        (Some(&mine), "--help", "git knows no revision `--help`"),
+        (None, "HEAD", "is built in"),
+    ] {
+        let against = format!("--against={revision}");
+        let mut args = vec!["rules", "backtest", RULE, against.as_str()];
+        args.extend(rules.iter().flat_map(|folder| ["--rules", folder.to_str().unwrap()]));
+        let run = store.command(args).exits(2);
+        assert!(run.stderr.contains(expected), "{expected}\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_finding_and_its_absence_are_explained() {
+    const RULE: &str = "secretsmanager/secrets_read_in_bulk";
+    let world = World::new("explain");
+    world.put("logs/secrets.json", secrets_read());
+    world.put("logs/other.json", log(&[record_with("other", serde_json::json!({"userAgent": "\u{1b}[2Jx"}))]));
+    let store = world.store("store");
+    let found = store.scan(world.path("logs")).ok().findings();
+    let finding = found.iter().find(|f| f["rule"] == RULE).unwrap();
+    let json = |about: &str| -> serde_json::Value {
+        let run = store.command(["rules", "explain", RULE, about, "--format", "json"]).ok();
+        serde_json::from_str(&run.text()).unwrap()
+    };
+
+    // An event of the finding: every condition holds, and the window is over its bound.
+    let why = json("secret-3");
+    assert_eq!(why["event"]["chosen"], true);
+    assert_eq!(why["event"]["access"], "read");
+    assert!(why["event"]["conditions"].as_array().unwrap().iter().all(|c| c["holds"] == true), "{why:#}");
+    assert_eq!(why["findings"][0]["id"], finding["id"]);
+    assert_eq!((&why["findings"][0]["standing"], &why["findings"][0]["count"]), (&"current".into(), &13.into()));
+    let check = &why["moments"][0]["checks"][0];
+    assert_eq!((&check["seen"], &check["met"]), (&"13".into(), &true.into()), "{why:#}");
+    // Its entity, as the finding has it.
+    let entity = json(&finding["entity"].to_string());
+    assert_eq!((&entity["findings"][0]["id"], &entity["chosen"]["events"]), (&finding["id"], &13.into()));
+
+    // Another event: which condition it does not meet, and what it has there.
+    let why = json("other");
+    let wrong: Vec<_> = why["event"]["conditions"].as_array().unwrap().iter().filter(|c| c["holds"] == false).collect();
+    assert_eq!(wrong.len(), 2, "{why:#}");
+    assert_eq!(wrong[0]["columns"]["event_source"], "iam.amazonaws.com");
+    let page = store.command(["rules", "explain", RULE, "other"]).ok().text();
+    assert!(page.contains("the rule did not choose this event: 2 of its 4 conditions do not hold"), "{page}");
+    assert!(page.contains("event_source = iam.amazonaws.com") && !page.contains('\u{1b}'), "{page}");
+
+    for (rule, about, expected) in [
+        ("secrets_read_in_bulk", "other", "did you mean `secretsmanager/secrets_read_in_bulk`?"),
+        (RULE, "nobody", "there is no event `nobody` in the store; for an entity of this rule write"),
+        (RULE, "{\"principal_key\": \"user:x\", \"session_name\": null}", "chose no event of the entity"),
+    ] {
+        let run = store.command(["rules", "explain", rule, about]).exits(2);
+        assert!(run.stderr.contains(expected), "{expected}\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn rules_that_have_nothing_to_do_in_a_store_are_named() {
+    let world = World::new("rules_in_store");
+    world.put("logs/secrets.json", secrets_read());
+    let store = world.store("store");
+    store.scan(world.path("logs")).ok();
+    let listed = store.command(["rules", "list"]).ok().text();
+    let line = |rule: &str| -> Vec<String> {
+        let line =
+            listed.lines().find(|line| line.starts_with(&format!("{rule} "))).unwrap_or_else(|| panic!("{listed}"));
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(line("secretsmanager/secrets_read_in_bulk")[1..], ["13", "1", "2025-03-09T12:00:12Z"]);
+    assert_eq!(line("cloudtrail/trail_stopped")[1..5], ["0", "0", "no", "event"]);
+    let checked = store.command(["rules", "check"]).ok();
+    let (named, silent) = (checked.text(), checked.stderr);
+    assert!(named.contains("cloudtrail/trail_stopped: no event of cloudtrail.amazonaws.com ever came"), "{named}");
+    assert!(!named.contains("secretsmanager/secrets_read_in_bulk"), "{named}");
+    assert!(silent.contains(&format!("{} of them chose nothing", named.lines().count())), "{silent}");
+}
+
+/// Rules whose SQL is compared with what they found, of each kind.
+const COMPARED_MAX: usize = 6;
+
+#[test]
+fn a_rules_sql_gives_its_findings() {
+    let world = World::new("rules_sql");
+    let store = world.store("store");
+    let found = store.scan(crate::logs::organisation()).ok().findings();
+    let mut rules: BTreeMap<(String, String), Vec<&Value>> = BTreeMap::new();
+    for finding in &found {
+        let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+        rules.entry((text("kind"), text("rule"))).or_default().push(finding);
+    }
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((kind, rule), findings) in &rules {
+        let compared = kinds.entry(kind).or_default();
+        if *compared == COMPARED_MAX {
+            continue;
+        }
+        *compared += 1;
+        let sql = trailhound(["rules", "sql", rule]).ok().text();
+        let rows = store.sql(&sql);
+        let columns: Vec<&String> = findings[0]["entity"].as_object().unwrap().keys().collect();
+        let of = |row: &Value, entity: &Value| {
+            let entity: Vec<String> = columns.iter().map(|c| entity[c.as_str()].to_string()).collect();
+            let seconds = |key: &str| row[key].as_str().unwrap().trim_end_matches('Z').to_owned();
+            (entity, seconds("first_time"), seconds("last_time"), row["count"].as_u64().unwrap())
+        };
+        let mut said: Vec<_> = rows.iter().map(|row| of(row, row)).collect();
+        let mut wanted: Vec<_> = findings.iter().map(|f| of(f, &f["entity"])).collect();
+        said.sort();
+        wanted.sort();
+        if kind == "spike" {
+            wanted.retain(|finding| !said.contains(finding));
+            assert!(wanted.is_empty(), "{rule}: not among the rows: {wanted:?}\n{sql}");
+        } else {
+            assert_eq!(said, wanted, "{rule}: SQL on the left\n{sql}");
+        }
+    }
+    assert!(kinds["match"] == COMPARED_MAX && kinds["threshold"] >= 3 && kinds["sequence"] >= 1, "{kinds:?}");
 }
 
 /// Every kind of mistake, each in a rule of its own: what is replaced in the shipped rule, and what must be said.
@@ -166,8 +336,21 @@ fn a_case_that_does_not_hold_fails_the_test_of_rules() {
     let count = text.replacen("\"count\": 1", "\"count\": 2", 1);
     assert_ne!(text, count);
     std::fs::write(&cases, count).unwrap();
-    let run = trailhound(["rules", "test", "--rules", rules, "iam/mine"]).exits(1);
-    assert!(format!("{}{}", run.text(), run.stderr).contains("iam/mine"));
+    let said = || {
+        let run = trailhound(["rules", "test", "--rules", rules, "iam/mine"]).exits(1);
+        format!("{}{}", run.text(), run.stderr)
+    };
+    let failed = said();
+    assert!(failed.contains("iam/mine: case \"a user calls it\"") && failed.contains("- found: Seen at"), "{failed}");
+
+    // A case that expects more than the rule finds is told which condition its event does not meet.
+    let expected = "\"expect\": [\n        {";
+    let denied = text.replacen("\"expect\": []", &format!("{expected}\"count\": 1}}]"), 1);
+    assert_ne!(text, denied);
+    std::fs::write(&cases, denied).unwrap();
+    let failed = said();
+    let why = "not chosen, since outcome = 'success' is false (outcome is denied)";
+    assert!(failed.contains("got:      nothing") && failed.contains(why), "{failed}");
 }
 
 #[test]

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Claim, DAY, Which, days_told, value_told};
+use super::{Check, Claim, DAY, Moment, Which, days_told, value_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 
 /// The days over which the rate of new values is taken.
-const RATE_DAYS: i64 = 30;
+pub(crate) const RATE_DAYS: i64 = 30;
 
 /// Days with events, rising, and how many.
 type Days = Vec<(i64, u64)>;
@@ -42,8 +42,14 @@ impl FirstSeen {
 
     pub fn judge(&self, keys: &judgement::FirstSeen, from: i64) -> (i64, Vec<Claim>) {
         let from_day = from.div_euclid(DAY);
-        let forget = keys.forget.days();
-        // (day, value, events that day) wherever a value is new.
+        let new = self.new_values(keys.forget.days());
+        let claims =
+            new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
+        (from_day.saturating_mul(DAY), claims)
+    }
+
+    /// Wherever a value is new: the day, the value, its events of that day; rising.
+    fn new_values(&self, forget: i64) -> Vec<(i64, &str, u64)> {
         let mut new: Vec<(i64, &str, u64)> = Vec::new();
         for (value, days) in &self.values {
             let mut before: Option<i64> = None;
@@ -55,9 +61,22 @@ impl FirstSeen {
             }
         }
         new.sort_unstable();
-        let claims =
-            new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
-        (from_day.saturating_mul(DAY), claims)
+        new
+    }
+
+    /// What was known before a day, and of a value.
+    fn known(&self, day: i64, value: &str, new: &[(i64, &str, u64)]) -> Option<Known> {
+        let recent_events = between(&self.all, day - RATE_DAYS, day);
+        let recent_new = new.iter().filter(|(d, ..)| *d >= day - RATE_DAYS && *d < day).count() as u64;
+        let days = self.values.get(value).map_or(&[][..], Vec::as_slice);
+        Some(Known {
+            days: day - self.all.first()?.0,
+            events: between(&self.all, i64::MIN, day),
+            recent_events,
+            recent_new,
+            rate: (recent_new + 1) as f64 / (recent_events + 2) as f64,
+            last: days.iter().rev().find(|(d, _)| *d < day).map(|(d, _)| *d),
+        })
     }
 
     fn claim(
@@ -66,19 +85,12 @@ impl FirstSeen {
         (day, value, events): &(i64, &str, u64),
         new: &[(i64, &str, u64)],
     ) -> Option<Claim> {
-        let known_days = day - self.all.first()?.0;
-        let known_events = between(&self.all, i64::MIN, *day);
-        if known_days < keys.learn.days() || known_events < keys.min_events {
+        let known = self.known(*day, value, new)?;
+        if known.days < keys.learn.days() || known.events < keys.min_events || known.rate > keys.max_new_rate {
             return None;
         }
-        let recent_events = between(&self.all, day - RATE_DAYS, *day);
-        let recent_new = new.iter().filter(|(d, ..)| *d >= day - RATE_DAYS && d < day).count() as u64;
-        let rate = (recent_new + 1) as f64 / (recent_events + 2) as f64;
-        if rate > keys.max_new_rate {
-            return None;
-        }
-        let last = self.values[*value].iter().rev().find(|(d, _)| d < day).map(|(d, _)| *d);
-        let seen = match last {
+        let Known { events: known_events, recent_events, recent_new, .. } = known;
+        let seen = match known.last {
             Some(last) => format!("was last seen {} before", days_told(day - last)),
             None => "was never seen before".into(),
         };
@@ -92,11 +104,73 @@ impl FirstSeen {
                 "{columns} {} {seen}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
                  among {recent_events} events",
                 value_told(value),
-                days_told(known_days),
+                days_told(known.days),
                 days_told(RATE_DAYS),
             ),
         })
     }
+}
+
+impl FirstSeen {
+    /// A value on the day of a time, or all that were new, against the keys.
+    pub fn explain(&self, keys: &judgement::FirstSeen, at: Option<(i64, &str)>) -> Vec<Moment> {
+        let new = self.new_values(keys.forget.days());
+        let asked: Vec<(i64, &str)> = match at {
+            Some((time, value)) => vec![(time.div_euclid(DAY), value)],
+            None => new.iter().map(|(day, value, _)| (*day, *value)).collect(),
+        };
+        let moment = |(day, value): (i64, &str)| {
+            let known = self.known(day, value, &new)?;
+            let since = known.last.map(|last| day - last);
+            let unseen = match since {
+                None => "never".into(),
+                Some(days) => format!("{} before", days_told(days)),
+            };
+            let rate = format!("{:.4} ({} new in {} events)", known.rate, known.recent_new, known.recent_events);
+            let about = format!("{} {} on {}", keys.value.join(", "), value_told(value), &rfc3339(day * DAY)[..10]);
+            let checks = vec![
+                Check::new(
+                    "last seen",
+                    unseen,
+                    format!("never, or longer ago than `forget`, {}", keys.forget),
+                    since.is_none_or(|days| days > keys.forget.days()),
+                ),
+                Check::new(
+                    "the entity was known for",
+                    days_told(known.days),
+                    format!(">= {}, `learn`", days_told(keys.learn.days())),
+                    known.days >= keys.learn.days(),
+                ),
+                Check::new(
+                    "events before that day",
+                    known.events,
+                    format!(">= {}, `min_events`", keys.min_events),
+                    known.events >= keys.min_events,
+                ),
+                Check::new(
+                    format!("rate of new values in the {} before", days_told(RATE_DAYS)),
+                    rate,
+                    format!("<= {}, `max_new_rate`", keys.max_new_rate),
+                    known.rate <= keys.max_new_rate,
+                ),
+            ];
+            Some(Moment::new(about, day * DAY, checks))
+        };
+        asked.into_iter().filter_map(moment).collect()
+    }
+}
+
+/// What was known of an entity before a day.
+struct Known {
+    /// Since its first event.
+    days: i64,
+    events: u64,
+    /// Of the thirty days before.
+    recent_events: u64,
+    recent_new: u64,
+    rate: f64,
+    /// When the value in question was last seen.
+    last: Option<i64>,
 }
 
 /// Counts an event on a day. Gives the bytes by which the list grew.

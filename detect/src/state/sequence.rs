@@ -9,13 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Claim, Which};
+use super::{Check, Claim, Moment, Which};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::window::Window;
 
 /// When an event was and its id: their order is the order of events.
 type At = (i64, String);
+
+/// The latest events of an entity that are looked at to explain it.
+const EXPLAINED_MAX: usize = 200;
 
 /// An entity's events by step and by the hash of what must be the same in all steps.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -64,28 +67,98 @@ impl Sequence {
         places: &[u8],
         keys: &judgement::Sequence,
     ) -> Option<Vec<(At, u8)>> {
+        let (mut chosen, complete) = self.back_from(last, step, same, places, keys);
+        chosen.sort();
+        complete.then_some(chosen)
+    }
+
+    /// From the last step backwards, up to the first step that is missing; whether none is.
+    fn back_from(
+        &self,
+        last: &At,
+        step: u8,
+        same: u64,
+        places: &[u8],
+        keys: &judgement::Sequence,
+    ) -> (Vec<(At, u8)>, bool) {
         let earliest = last.0.saturating_sub(keys.within.micros());
         let mut chosen = vec![(last.clone(), step)];
         let mut missing = places.to_vec();
-        let at = missing.iter().rposition(|p| *p == step)?;
-        missing.remove(at);
+        if let Some(at) = missing.iter().rposition(|p| *p == step) {
+            missing.remove(at);
+        }
         let mut latest = last.0;
         for wanted in missing.into_iter().rev() {
-            let events = self.events.get(&(wanted, same))?;
-            let fitting = events.range((earliest, String::new())..(latest.saturating_add(1), String::new()));
-            let found = fitting.rev().find(|e| !chosen.iter().any(|(c, _)| c == *e))?;
+            let until = (latest.saturating_add(1), String::new());
+            let fitting = self.events.get(&(wanted, same)).map(|e| e.range((earliest, String::new())..until));
+            let found = fitting.into_iter().flatten().rev().find(|e| !chosen.iter().any(|(c, _)| c == *e));
+            let Some(found) = found else { return (chosen, false) };
             if keys.ordered {
                 latest = found.0;
             }
             chosen.push((found.clone(), wanted));
         }
-        chosen.sort();
-        Some(chosen)
+        (chosen, true)
     }
 
     fn follows(&self, step: u8, same: u64, last: &At, within: i64) -> bool {
-        let Some(events) = self.events.get(&(step, same)) else { return false };
-        events.range((last.0, String::new())..).next().is_some_and(|e| e.0 <= last.0.saturating_add(within))
+        self.next(step, same, last.0, within).is_some()
+    }
+
+    /// The first event of a step from a time on, not later than so much after it.
+    fn next(&self, step: u8, same: u64, time: i64, within: i64) -> Option<&At> {
+        let events = self.events.get(&(step, same))?;
+        events.range((time, String::new())..).next().filter(|e| e.0 <= time.saturating_add(within))
+    }
+
+    /// The steps around an event, or around the latest events: which were seen and when, which is missing.
+    pub fn explain(&self, keys: &judgement::Sequence, words: &[String], at: Option<(&At, u8, u64)>) -> Vec<Moment> {
+        if let Some((at, step, same)) = at {
+            return vec![self.around(keys, words, at, step, same)];
+        }
+        let steps = |word: u8| keys.steps.contains(&words[usize::from(word)]);
+        let mut latest: Vec<(&At, u8, u64)> = Vec::new();
+        for (&(step, same), events) in self.events.iter().filter(|((step, _), _)| steps(*step)) {
+            latest.extend(events.iter().rev().take(EXPLAINED_MAX).map(|at| (at, step, same)));
+        }
+        latest.sort_unstable_by(|a, b| b.cmp(a));
+        latest.truncate(EXPLAINED_MAX);
+        latest.into_iter().map(|(at, step, same)| self.around(keys, words, at, step, same)).collect()
+    }
+
+    fn around(&self, keys: &judgement::Sequence, words: &[String], at: &At, step: u8, same: u64) -> Moment {
+        let within = keys.within.micros();
+        let places: Vec<u8> = keys.steps.iter().map(|s| place(words, s)).collect();
+        let end = places[places.len() - 1];
+        // The last step decides: this event's own, or the next one that comes in time.
+        let last = if !keys.ordered || step == end { Some(at) } else { self.next(end, same, at.0, within) };
+        let from = if keys.ordered { end } else { step };
+        let mut chosen = match last {
+            Some(last) => self.back_from(last, from, same, &places, keys).0,
+            None => vec![(at.clone(), step)],
+        };
+        let seen_until =
+            last.map_or("the last step is missing".to_owned(), |last| format!("up to {}", rfc3339(last.0)));
+        let mut checks = Vec::new();
+        for wanted in places.iter().rev() {
+            let found = chosen.iter().position(|(_, step)| step == wanted).map(|found| chosen.remove(found));
+            let seen = match &found {
+                Some(((time, id), _)) => format!("{} (event {id})", rfc3339(*time)),
+                None => "not seen".into(),
+            };
+            let word = &words[usize::from(*wanted)];
+            checks.push(Check::new(format!("step `{word}`"), seen, format!("within {}", keys.within), found.is_some()));
+        }
+        checks.reverse();
+        if let (Some(unless), Some(last)) = (&keys.unless, last) {
+            let undone = self.next(place(words, unless), same, last.0, within);
+            let seen = undone.map_or("not seen".into(), |(time, id)| format!("{} (event {id})", rfc3339(*time)));
+            let wanted = format!("not within {} after the last step", keys.within);
+            checks.push(Check::new(format!("step `{unless}`"), seen, wanted, undone.is_none()));
+        }
+        let word = &words[usize::from(step)];
+        let about = format!("the steps around `{word}` at {} (event {}), {seen_until}", rfc3339(at.0), at.1);
+        Moment::new(about, at.0, checks)
     }
 }
 

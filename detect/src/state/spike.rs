@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Claim, DAY, Measured, Tally, Which, days_told};
+use super::{Check, Claim, DAY, Measured, Moment, Tally, Which, days_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::ln_tail;
@@ -35,6 +35,9 @@ struct Bucket {
     events: u64,
     tally: Tally,
 }
+
+/// Buckets of an entity that are looked at to explain it: those with the most in them.
+const EXPLAINED_MAX: usize = 50;
 
 /// What is usual for a bucket.
 struct Usual {
@@ -91,9 +94,8 @@ impl Spike {
     /// What the buckets before this one let expect; none as long as they are too few.
     fn usual(&self, keys: &judgement::Spike, place: i64) -> Option<Usual> {
         let width = keys.bucket.micros();
-        let begin = (place - keys.history.micros().div_euclid(width)).max(*self.buckets.keys().next()?);
+        let (begin, days) = self.history(keys, place)?;
         let all = place - begin;
-        let days = (all * width).div_euclid(DAY);
         if days < HISTORY_DAYS_MIN {
             return None;
         }
@@ -119,6 +121,64 @@ impl Spike {
         let expected = expected.max(EXPECTED_MIN);
         let dispersion = if mean > 0.0 { (variance / mean).max(1.0) } else { 1.0 };
         Some(Usual { expected, variance: expected * dispersion, days })
+    }
+}
+
+impl Spike {
+    /// Where the history of a bucket begins, and its days.
+    fn history(&self, keys: &judgement::Spike, place: i64) -> Option<(i64, i64)> {
+        let width = keys.bucket.micros();
+        let begin = (place - keys.history.micros().div_euclid(width)).max(*self.buckets.keys().next()?);
+        Some((begin, ((place - begin) * width).div_euclid(DAY)))
+    }
+
+    /// The bucket of a time, or those with the most in them, against the keys.
+    pub fn explain(&self, keys: &judgement::Spike, at: Option<i64>) -> Vec<Moment> {
+        let width = keys.bucket.micros();
+        let places: Vec<i64> = match at {
+            Some(time) => vec![time.div_euclid(width)],
+            None => {
+                let mut places: Vec<(u64, i64)> = self.buckets.iter().map(|(p, b)| (b.tally.number(), *p)).collect();
+                places.sort_unstable_by(|a, b| b.cmp(a));
+                places.into_iter().take(EXPLAINED_MAX).map(|(_, place)| place).collect()
+            }
+        };
+        let moment = |place: i64| {
+            let seen = self.buckets.get(&place)?.tally.number();
+            let (_, days) = self.history(keys, place)?;
+            let mut checks = vec![
+                Check::new(
+                    keys.measure.to_string(),
+                    seen,
+                    format!(">= {}, `at_least`", keys.at_least),
+                    seen >= keys.at_least,
+                ),
+                Check::new(
+                    "history",
+                    days_told(days),
+                    format!(">= {}", days_told(HISTORY_DAYS_MIN)),
+                    days >= HISTORY_DAYS_MIN,
+                ),
+            ];
+            if let Some(usual) = self.usual(keys, place) {
+                let (least, ln_p) = (keys.ratio * usual.expected, ln_tail(seen, usual.expected, usual.variance));
+                checks.push(Check::new(
+                    "against what was expected",
+                    format!("{seen} where {:.2} were expected (variance {:.2})", usual.expected, usual.variance),
+                    format!(">= {} times, `ratio`", keys.ratio),
+                    seen as f64 >= least,
+                ));
+                checks.push(Check::new(
+                    "probability",
+                    format!("1e{:.1}", ln_p / std::f64::consts::LN_10),
+                    format!("< {:e}, `p_below`", keys.p_below),
+                    ln_p < libm::log(keys.p_below),
+                ));
+            }
+            let about = format!("the {} from {}", keys.bucket, rfc3339(place * width));
+            Some(Moment::new(about, place * width, checks))
+        };
+        places.into_iter().filter_map(moment).collect()
     }
 }
 

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Claim, Measured, Tally, Which};
+use super::{Check, Claim, Measured, Moment, Tally, Which};
+use crate::finding::time as rfc3339;
 use crate::judgement::Having;
 use crate::window::Window;
 
@@ -72,13 +73,38 @@ impl Threshold {
 
     /// What a window holds, by bound, if it is over all of them.
     fn numbers(&self, place: i64, having: &[Having]) -> Option<Vec<u64>> {
-        let (a, b) = (self.blocks.get(&place), self.blocks.get(&(place + 1)));
-        let numbers: Vec<u64> = match (a, b) {
-            (None, None) => return None,
-            (Some(one), None) | (None, Some(one)) => one.tallies.iter().map(Tally::number).collect(),
-            (Some(a), Some(b)) => a.tallies.iter().zip(&b.tallies).map(|(a, b)| a.number_with(b)).collect(),
-        };
+        let numbers = self.counts(place)?;
         having.iter().zip(&numbers).all(|(h, n)| *n >= h.at_least).then_some(numbers)
+    }
+
+    /// What a window holds, by bound, if it holds anything.
+    fn counts(&self, place: i64) -> Option<Vec<u64>> {
+        let (a, b) = (self.blocks.get(&place), self.blocks.get(&(place + 1)));
+        match (a, b) {
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => Some(one.tallies.iter().map(Tally::number).collect()),
+            (Some(a), Some(b)) => Some(a.tallies.iter().zip(&b.tallies).map(|(a, b)| a.number_with(b)).collect()),
+        }
+    }
+
+    /// The windows that a time lies in, or all that hold anything, against the bounds.
+    pub fn explain(&self, window: Window, having: &[Having], at: Option<i64>) -> Vec<Moment> {
+        let half = half(window);
+        let places: Vec<i64> = match at {
+            Some(time) => vec![time.div_euclid(half) - 1, time.div_euclid(half)],
+            None => self.windows_from(i64::MIN + 1).collect(),
+        };
+        let moment = |place: i64| {
+            let counts = self.counts(place)?;
+            let checks = having
+                .iter()
+                .zip(&counts)
+                .map(|(h, n)| Check::new(h.measure.to_string(), n, format!(">= {}", h.at_least), *n >= h.at_least));
+            let near = having.iter().zip(&counts).map(|(h, n)| *n as f64 / h.at_least as f64).fold(f64::MAX, f64::min);
+            let about = format!("the window of {window} from {}", rfc3339(place * half));
+            Some(Moment::new(about, place * half, checks.collect()).near(near))
+        };
+        places.into_iter().filter_map(moment).collect()
     }
 
     fn claim(&self, (first, last, most): (i64, i64, Vec<u64>), window: Window, having: &[Having]) -> Claim {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Claim, Which};
+use super::{Check, Claim, Moment, Which};
+use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::distance_km;
 
@@ -37,6 +38,48 @@ impl Travel {
         }
         (from, claims)
     }
+
+    /// The ways to and from an event, or all of them, against the keys.
+    pub fn explain(&self, keys: &judgement::Travel, at: Option<(i64, &str)>) -> Vec<Moment> {
+        let pairs = self.places.iter().zip(self.places.iter().skip(1));
+        let asked = |at_time: &(i64, String)| at.is_none_or(|(time, id)| at_time.0 == time && at_time.1 == id);
+        let moment = |(from, to): ((&(i64, String), &(f64, f64)), (&(i64, String), &(f64, f64)))| {
+            let way = Way::of(from, to);
+            let about =
+                format!("from event {} at {} to {} at {}", from.0.1, rfc3339(from.0.0), to.0.1, rfc3339(to.0.0));
+            let checks = vec![
+                Check::new(
+                    "distance",
+                    format!("{:.0} km", way.distance_km),
+                    format!(">= {} km, `distance_km`", keys.distance_km),
+                    way.distance_km >= keys.distance_km,
+                ),
+                Check::new(
+                    "speed",
+                    format!("{:.0} km/h over {:.0} minutes", way.speed_kmh, way.seconds / 60.0),
+                    format!(">= {} km/h, `speed_kmh`", keys.speed_kmh),
+                    way.speed_kmh >= keys.speed_kmh,
+                ),
+            ];
+            Moment::new(about, to.0.0, checks)
+        };
+        pairs.filter(|(from, to)| asked(from.0) || asked(to.0)).map(moment).collect()
+    }
+}
+
+/// From one event to the next.
+struct Way {
+    distance_km: f64,
+    seconds: f64,
+    speed_kmh: f64,
+}
+
+impl Way {
+    fn of((a, from): (&(i64, String), &(f64, f64)), (b, to): (&(i64, String), &(f64, f64))) -> Way {
+        let distance_km = distance_km(*from, *to);
+        let seconds = (b.0.saturating_sub(a.0) as f64 / 1e6).max(SECONDS_MIN);
+        Way { distance_km, seconds, speed_kmh: distance_km / (seconds / 3_600.0) }
+    }
 }
 
 fn claim(
@@ -44,9 +87,7 @@ fn claim(
     (a, from): (&(i64, String), &(f64, f64)),
     (b, to): (&(i64, String), &(f64, f64)),
 ) -> Option<Claim> {
-    let distance = distance_km(*from, *to);
-    let seconds = (b.0.saturating_sub(a.0) as f64 / 1e6).max(SECONDS_MIN);
-    let speed = distance / (seconds / 3_600.0);
+    let Way { distance_km: distance, seconds, speed_kmh: speed } = Way::of((a, from), (b, to));
     if distance < keys.distance_km || speed < keys.speed_kmh {
         return None;
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::reference::{self, DAY, Expected, Findings, HOUR, MINUTE, Row, SECOND};
 use super::*;
 
-fn rule_of(name: &str, kind: &str, keys: &[&str], select: &str) -> File {
+pub(super) fn rule_of(name: &str, kind: &str, keys: &[&str], select: &str) -> File {
     let keys: String = keys.iter().map(|k| format!("-- {k}\n")).collect();
     let file = rule_file(&format!("account/{name}.sql"), &keys, &format!("SELECT event_id, {select}"));
     let text = file.text.replace("kind = \"match\"", &format!("kind = \"{kind}\"")).replace("{event_name}", "it");
