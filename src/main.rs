@@ -84,6 +84,8 @@ fn start_log(command: &Command) {
         Command::Serve(options) => ("warn,trailhound=info", options.log_format == args::LogFormat::Json),
         _ => ("warn", false),
     };
+    // That somebody else was quicker is daily life where upkeep writes beside intake; the commit is tried again.
+    let usual = format!("{usual},deltalake_core::kernel::transaction=error");
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG").unwrap_or_else(|_| usual.into());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
