@@ -20,6 +20,7 @@ mod compiled;
 pub mod detector;
 pub mod error;
 pub mod evaluate;
+mod fault;
 pub mod finding;
 pub mod follow;
 pub mod header;
@@ -29,6 +30,8 @@ mod memory;
 mod mutate;
 pub mod names;
 mod needs;
+#[cfg(test)]
+mod oracle;
 mod place;
 pub mod problem;
 mod repeat;

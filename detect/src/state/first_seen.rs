@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Claim, DAY, Which, days_told, value_told};
+use crate::fault::{self, Fault};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 
@@ -107,6 +108,7 @@ fn count(days: &mut Days, day: i64) -> usize {
             0
         }
         Err(at) => {
+            let at = if fault::is(Fault::DecayOrder) { days.len() } else { at };
             days.insert(at, (day, 1));
             16
         }
