@@ -20,6 +20,7 @@ mod compiled;
 pub mod detector;
 pub mod error;
 pub mod evaluate;
+mod evidence;
 mod fault;
 pub mod finding;
 pub mod follow;

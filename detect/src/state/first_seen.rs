@@ -15,10 +15,13 @@ use crate::finding::time as rfc3339;
 use crate::judgement;
 
 /// The days over which the rate of new values is taken.
-const RATE_DAYS: i64 = 30;
+const RATE_DAYS: i32 = 30;
 
 /// Days with events, rising, and how many.
-type Days = Vec<(i64, u64)>;
+type Days = Vec<(i32, u32)>;
+
+/// A day on which a value is new, and its events that day.
+type New<'v> = (i32, &'v str, u32);
 
 /// What an entity did by day.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -29,7 +32,7 @@ pub(crate) struct FirstSeen {
 
 impl FirstSeen {
     pub fn add(&mut self, time: i64, value: &str) -> usize {
-        let day = time.div_euclid(DAY);
+        let day = day_of(time);
         let mut grown = count(&mut self.all, day);
         match self.values.get_mut(value) {
             Some(days) => grown += count(days, day),
@@ -42,14 +45,17 @@ impl FirstSeen {
     }
 
     pub fn judge(&self, keys: &judgement::FirstSeen, from: i64) -> (i64, Vec<Claim>) {
-        let from_day = from.div_euclid(DAY);
+        let from_day = day_of(from);
         let forget = keys.forget.days();
-        // (day, value, events that day) wherever a value is new.
-        let mut new: Vec<(i64, &str, u64)> = Vec::new();
+        // Mostly nothing is new, which is seen before anything is put together.
+        if !self.values.values().any(|days| has_new(days, from_day, forget)) {
+            return (i64::from(from_day) * DAY, Vec::new());
+        }
+        let mut new: Vec<New<'_>> = Vec::new();
         for (value, days) in &self.values {
-            let mut before: Option<i64> = None;
+            let mut before: Option<i32> = None;
             for (day, events) in days {
-                if before.is_none_or(|b| day - b > forget) {
+                if before.is_none_or(|b| i64::from(day - b) > forget) {
                     new.push((*day, value, *events));
                 }
                 before = Some(*day);
@@ -58,17 +64,12 @@ impl FirstSeen {
         new.sort_unstable();
         let claims =
             new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
-        (from_day.saturating_mul(DAY), claims)
+        (i64::from(from_day) * DAY, claims)
     }
 
-    fn claim(
-        &self,
-        keys: &judgement::FirstSeen,
-        (day, value, events): &(i64, &str, u64),
-        new: &[(i64, &str, u64)],
-    ) -> Option<Claim> {
-        let known_days = day - self.all.first()?.0;
-        let known_events = between(&self.all, i64::MIN, *day);
+    fn claim(&self, keys: &judgement::FirstSeen, (day, value, events): &New<'_>, new: &[New<'_>]) -> Option<Claim> {
+        let known_days = i64::from(day - self.all.first()?.0);
+        let known_events = between(&self.all, i32::MIN, *day);
         if known_days < keys.learn.days() || known_events < keys.min_events {
             return None;
         }
@@ -80,43 +81,56 @@ impl FirstSeen {
         }
         let last = self.values[*value].iter().rev().find(|(d, _)| d < day).map(|(d, _)| *d);
         let seen = match last {
-            Some(last) => format!("was last seen {} before", days_told(day - last)),
+            Some(last) => format!("was last seen {} before", days_told(i64::from(day - last))),
             None => "was never seen before".into(),
         };
         let columns = keys.value.join(", ");
+        let start = i64::from(*day) * DAY;
         Some(Claim {
-            what: Value::from(vec![Value::from(*value), Value::from(rfc3339(day * DAY))]),
-            times: (day * DAY, (day + 1) * DAY),
+            what: Value::from(vec![Value::from(*value), Value::from(rfc3339(start))]),
+            times: (start, start + DAY),
             which: Which::Value((*value).to_owned()),
-            count: *events,
+            count: u64::from(*events),
             note: format!(
                 "{columns} {} {seen}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
                  among {recent_events} events",
                 value_told(value),
                 days_told(known_days),
-                days_told(RATE_DAYS),
+                days_told(i64::from(RATE_DAYS)),
             ),
         })
     }
 }
 
+/// The day of a time. Times that are no calendar's still have one.
+fn day_of(time: i64) -> i32 {
+    time.div_euclid(DAY) as i32
+}
+
+/// Whether a value is new on one of its days from a day on.
+fn has_new(days: &Days, from: i32, forget: i64) -> bool {
+    let first = days.partition_point(|(day, _)| *day < from);
+    let before = |at: usize| days[..at].last().map(|(day, _)| *day);
+    (first..days.len()).any(|at| before(at).is_none_or(|before| i64::from(days[at].0 - before) > forget))
+}
+
 /// Counts an event on a day. Gives the bytes by which the list grew.
-fn count(days: &mut Days, day: i64) -> usize {
+fn count(days: &mut Days, day: i32) -> usize {
     match days.binary_search_by_key(&day, |(d, _)| *d) {
         Ok(at) => {
-            days[at].1 += 1;
+            days[at].1 = days[at].1.saturating_add(1);
             0
         }
         Err(at) => {
             let at = if fault::is(Fault::DecayOrder) { days.len() } else { at };
             days.insert(at, (day, 1));
-            16
+            8
         }
     }
 }
 
 /// The events of the days from `from` up to but not including `to`.
-fn between(days: &Days, from: i64, to: i64) -> u64 {
+fn between(days: &Days, from: i32, to: i32) -> u64 {
     let start = days.partition_point(|(d, _)| *d < from);
-    days[start..].iter().take_while(|(d, _)| *d < to).map(|(_, n)| n).sum()
+    days[start..].iter().take_while(|(d, _)| *d < to).map(|(_, n)| u64::from(*n)).sum()
 }
