@@ -18,13 +18,13 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
     over_all(store, set, |seen, remembered| {
         fold(set, seen.sightings, &mut found);
         for rows in remembered {
-            memory.remember(set.at(rows.rule), rows, |_, _| ())?;
+            memory.remember(set.at(rows.rule), &rows, |_, _| ())?;
         }
         memory.settle()
     })
     .await?;
     let mut revision = Revision::default();
-    for verdict in memory.judge(set)? {
+    for verdict in memory.judge(set, |_, _| false)? {
         revision.compare(set, verdict, Vec::new(), &[]);
     }
     recall::read(store, set, &mut revision).await?;

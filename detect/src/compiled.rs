@@ -15,6 +15,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use serde_json::Value;
 use trailhound_ingest::schema::COLUMNS;
 
+use crate::evidence::Column;
 use crate::value;
 
 /// What a condition says of a row.
@@ -72,6 +73,18 @@ impl Compiled {
             }
         }
         Ok((values, failed, error))
+    }
+
+    /// Its value for every row as what is remembered of it; rows on which it fails are told as by
+    /// [`Compiled::values_or_null`].
+    pub fn column_or_null(&self, rows: &impl Rows) -> Result<(Column, u64, Option<DataFusionError>), DataFusionError> {
+        match self.evaluate(&self.batch(rows)?) {
+            Ok(array) => Ok((Column::of(&array)?, 0, None)),
+            Err(_) => {
+                let (values, failed, error) = self.values_or_null(rows)?;
+                Ok((Column::Values(values), failed, error))
+            }
+        }
     }
 
     /// Which rows it is true for, as a predicate; null is not a match.

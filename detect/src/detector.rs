@@ -21,7 +21,7 @@ use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, Cursor, FindingsLedger};
-use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict};
+use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::revise::Revision;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
@@ -57,8 +57,8 @@ struct Position {
     generations: Vec<i64>,
     version: i64,
     memory: Memory,
-    /// Rules (by id) and entities that have current findings of a rule with memory.
-    found: HashSet<(String, String)>,
+    /// Rules with memory (by place) and entities (by hash) that have current findings.
+    found: HashSet<(usize, u128)>,
     /// Findings that stand as they are, whatever is judged anew.
     standing: Standing,
 }
@@ -71,13 +71,28 @@ struct Outcome {
     least: i64,
 }
 
-/// Rows that have just come, by whose they are: the batch's place and the row's place in it.
+/// Rows that have just come, by rule: the hash of whose they are, the batch's place and the row's place in it.
 #[derive(Default)]
 struct Fresh<'c> {
     batches: &'c [RecordBatch],
-    rows: HashMap<Key, Vec<(usize, u32)>>,
+    rows: HashMap<usize, Vec<(u64, u32, u32)>>,
     /// Whose events came, where the rows are in the table only and it matters.
     keys: HashSet<Key>,
+}
+
+impl Fresh<'_> {
+    /// Puts the rows of an entity side by side.
+    fn sort(&mut self) {
+        self.rows.values_mut().for_each(|rows| rows.sort_unstable());
+    }
+
+    /// The rows of an entity, in their order; after [`Fresh::sort`].
+    fn of(&self, rule: usize, key: Key) -> &[(u64, u32, u32)] {
+        let rows = self.rows.get(&rule).map_or(&[][..], Vec::as_slice);
+        let whose = key.1 as u64;
+        let start = rows.partition_point(|(of, ..)| *of < whose);
+        &rows[start..start + rows[start..].partition_point(|(of, ..)| *of == whose)]
+    }
 }
 
 impl Detector {
@@ -175,16 +190,24 @@ impl Detector {
             at.standing = Standing::of(&self.ledger, store.kept_from(), HashSet::new()).await?;
         }
         let mut found = Folded::new();
+        let mut changes = Changes::default();
         let mut fresh = Fresh { batches: &commit.batches, ..Fresh::default() };
         for (place, batch) in commit.batches.iter().enumerate() {
             for rows in self.evaluate(&set, batch, commit.version, |_| true, &mut found)? {
-                let rule = set.at(rows.rule);
-                at.memory.remember(rule, rows, |key, row| fresh.rows.entry(key).or_default().push((place, row)))?;
+                let of_rule = fresh.rows.entry(rows.rule).or_default();
+                let counted = |key: Key, row| of_rule.push((key.1 as u64, place as u32, row));
+                at.memory.remember(set.at(rows.rule), &rows, counted)?;
+            }
+            // What rules with memory find follows from what they remember, so it may be written before the rest of the
+            // commit, which the version before stands for until then.
+            if at.memory.is_crowded() {
+                let revision = self.judge(store, at, &mut fresh).await?;
+                let version = at.version;
+                changes += self.save(at, version, Outcome { found: Folded::new(), revision, least: -1 }).await?;
             }
         }
-        let verdicts = at.memory.judge(&set)?;
-        let revision = self.revise(store, at, verdicts, &fresh).await?;
-        let changes = self.save(at, commit.version, Outcome { found, revision, least: -1 }).await?;
+        let revision = self.judge(store, at, &mut fresh).await?;
+        changes += self.save(at, commit.version, Outcome { found, revision, least: -1 }).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
         Ok(changes)
@@ -200,7 +223,10 @@ impl Detector {
         let rules: Vec<_> = set.rules().cloned().collect();
         let mut cursors = self.ledger.align(&rules, derivation).await?;
         let generations: Vec<i64> = cursors.iter().map(|c| c.generation).collect();
-        let found = self.ledger.remembered_entities().await?;
+        let mut found = HashSet::new();
+        for (rule, entity) in self.ledger.remembered_entities().await? {
+            found.extend(rules.iter().position(|r| r.id == rule).map(|place| (place, entity_key(&entity))));
+        }
         let had: Vec<i64> = cursors.iter().map(|c| c.applied_to).collect();
         let begin = rules.iter().zip(&had).filter(|(_, had)| **had < 0).map(|(rule, _)| rule.id.clone()).collect();
         let standing = Standing::of(&self.ledger, store.kept_from(), begin).await?;
@@ -232,7 +258,7 @@ impl Detector {
                         |rule: usize| member(rule) && seen[rule].max(cursor_of(&rules[rule], cursors[rule])) < version;
                     for rows in self.evaluate(&set, &change.rows, version, active, &mut found)? {
                         let is_news = at.standing.kept_from().is_some() && version > had[rows.rule];
-                        at.memory.remember(set.at(rows.rule), rows, |key, _| {
+                        at.memory.remember(set.at(rows.rule), &rows, |key, _| {
                             if is_news {
                                 fresh.keys.insert(key);
                             }
@@ -254,8 +280,7 @@ impl Detector {
             }
             at.memory.advance(&set, at.version);
             // Judged once, when all has been seen: what is true now does not depend on what was true on the way.
-            let verdicts = at.memory.judge(&set)?;
-            let revision = self.revise(store, &at, verdicts, &fresh).await?;
+            let revision = self.judge(store, &mut at, &mut fresh).await?;
             let version = at.version;
             changes += self.save(&mut at, version, Outcome { found: Folded::new(), revision, least: -1 }).await?;
         }
@@ -265,21 +290,16 @@ impl Detector {
         Ok(changes)
     }
 
-    /// Compares verdicts with the findings that are there, and reads again the events that a finding needs.
-    async fn revise(
-        &self,
-        store: &Store,
-        at: &Position,
-        verdicts: Vec<Verdict>,
-        fresh: &Fresh<'_>,
-    ) -> Result<Revision> {
+    /// Judges what has changed, compares it with the findings that are there, and reads again the events that a finding
+    /// needs. What was fresh is not any more.
+    async fn judge(&self, store: &Store, at: &mut Position, fresh: &mut Fresh<'_>) -> Result<Revision> {
+        let found = &at.found;
+        let verdicts = at.memory.judge(&at.set, |rule, entity| found.contains(&(rule, entity)))?;
+        fresh.sort();
         let mut revision = Revision::default();
         for mut verdict in verdicts {
             let rule = at.set.at(verdict.rule);
-            let known = at.found.contains(&(rule.id.clone(), verdict.entity.clone()));
-            if verdict.claims.is_empty() && !known {
-                continue;
-            }
+            let known = at.found.contains(&(verdict.rule, verdict.key.1));
             let generation = at.generations[verdict.rule];
             let mut stored = match known {
                 true => self.ledger.of_entity(&rule.id, generation, &verdict.entity, verdict.from).await?,
@@ -299,16 +319,18 @@ impl Detector {
         }
         recall::read(store, &at.set, &mut revision).await?;
         revision.read_again(&at.set);
+        fresh.rows.clear();
         Ok(revision)
     }
 
     /// What a finding needs to know of an entity's new events.
     fn new_sightings(&self, set: &RuleSet, verdict: &Verdict, fresh: &Fresh<'_>) -> Result<Vec<Sighting>> {
         let mut sightings = Vec::new();
-        let rows = fresh.rows.get(&verdict.key).map_or(&[][..], Vec::as_slice);
-        for group in rows.chunk_by(|a, b| a.0 == b.0) {
-            let rows = group.iter().map(|(_, row)| *row).collect();
-            let seen = set.sightings(&fresh.batches[group[0].0], verdict.rule, rows).map_err(DetectError::recall)?;
+        let of_entity = fresh.of(verdict.rule, verdict.key);
+        for group in of_entity.chunk_by(|a, b| a.1 == b.1) {
+            let rows = group.iter().map(|(.., row)| *row).collect();
+            let batch = &fresh.batches[group[0].1 as usize];
+            let seen = set.sightings(batch, verdict.rule, rows).map_err(DetectError::recall)?;
             self.note_failures(seen.failures);
             sightings.extend(seen.sightings);
         }
@@ -340,8 +362,8 @@ impl Detector {
         let (set, generations) = (at.set.clone(), &at.generations);
         let Outcome { mut found, revision, least } = outcome;
         found.retain(|id, _| !at.standing.has(id));
-        let remembered: Vec<(String, String)> =
-            revision.write.iter().map(|(_, finding)| (finding.rule.clone(), finding.entity_text())).collect();
+        let remembered: Vec<(usize, u128)> =
+            revision.write.iter().map(|(place, finding)| (*place, entity_key(&finding.entity_text()))).collect();
         let mut transaction = self.ledger.begin().await?;
         let of = |place: usize, finding| (finding, set.at(place).clone(), generations[place]);
         let mut told = self.follower.as_ref().map(|_| Vec::new());

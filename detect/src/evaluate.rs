@@ -12,6 +12,7 @@ use datafusion::common::DataFusionError;
 use serde_json::Value;
 
 use crate::compiled::{Answer, Compiled, Events, Ordered, Rows, place_of};
+use crate::evidence::{Column, RowOf};
 use crate::ruleset::{ENGINE_COLUMNS, Entry, RuleSet};
 use crate::state::Plan;
 
@@ -122,8 +123,8 @@ pub(crate) struct Remembered {
     rows: UInt32Array,
     ids: StringViewArray,
     times: TimestampMicrosecondArray,
-    /// The SELECT's columns beside `event_id`, in their order; those that the memory does not need are empty.
-    columns: Vec<Vec<Value>>,
+    /// The SELECT's columns beside `event_id`, in their order; those that the memory does not need are not there.
+    columns: Vec<Option<Column>>,
 }
 
 /// One of these rows.
@@ -133,8 +134,7 @@ pub(crate) struct Row<'r> {
     pub id: &'r str,
     /// µs since the epoch.
     pub time: i64,
-    /// The values of the SELECT's columns beside `event_id`, in their order; null where the memory needs none.
-    pub evidence: &'r [Value],
+    pub evidence: RowOf<'r>,
 }
 
 impl Remembered {
@@ -144,16 +144,10 @@ impl Remembered {
     }
 
     /// Hands out row by row, in the order of the batch.
-    pub fn each<E>(mut self, mut take: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
-        let mut evidence = vec![Value::Null; self.columns.len()];
-        for at in 0..self.rows.len() {
-            for (value, column) in evidence.iter_mut().zip(&mut self.columns) {
-                if let Some(there) = column.get_mut(at) {
-                    *value = std::mem::take(there);
-                }
-            }
-            let (place, id, time) = (self.rows.value(at), self.ids.value(at), self.times.value(at));
-            take(Row { place, id, time, evidence: &evidence })?;
+    pub fn each<E>(&self, mut take: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
+        for row in 0..self.rows.len() {
+            let (place, id, time) = (self.rows.value(row), self.ids.value(row), self.times.value(row));
+            take(Row { place, id, time, evidence: RowOf { columns: &self.columns, row } })?;
         }
         Ok(())
     }
@@ -317,14 +311,14 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         let mut columns = Vec::with_capacity(evidence.len());
         for (evidence, needed) in evidence.iter().zip(&needed) {
             if !needed {
-                columns.push(Vec::new());
+                columns.push(None);
                 continue;
             }
-            let (values, failed, error) = evidence.values_or_null(&taken)?;
+            let (column, failed, error) = evidence.column_or_null(&taken)?;
             if let Some(error) = error {
                 self.failed(place, failed, &error);
             }
-            columns.push(values);
+            columns.push(Some(column));
         }
         let ids = taken.column(place_of("event_id"))?.as_string_view().clone();
         let times = taken.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone();

@@ -28,7 +28,7 @@ use crate::problem::nearest;
 use crate::rule::Rule;
 use crate::ruleset::{CompileError, RuleSet};
 use crate::select::Planner;
-use crate::state::Event;
+use crate::state::{Event, Scratch};
 
 pub(crate) use case::why_failed;
 pub use condition::Condition;
@@ -157,7 +157,8 @@ pub async fn explain(
     if let Some(state) = &known.state
         && let Some(plan) = &rule.plan
     {
-        let facts = sighting.as_ref().map(|s| plan.facts(&s.evidence));
+        let mut scratch = Scratch::default();
+        let facts = sighting.as_ref().map(|s| plan.facts(s.evidence.as_slice(), &mut scratch));
         explanation.moments = match (&sighting, facts) {
             (Some(seen), Some(Some(facts))) => {
                 let event = Event { time: seen.event_time, id: &seen.event_id, facts };

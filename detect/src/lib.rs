@@ -20,7 +20,9 @@ mod compiled;
 pub mod detector;
 pub mod error;
 pub mod evaluate;
+mod evidence;
 pub mod explain;
+mod fault;
 pub mod finding;
 pub mod follow;
 pub mod header;
@@ -30,6 +32,8 @@ mod memory;
 mod mutate;
 pub mod names;
 mod needs;
+#[cfg(test)]
+mod oracle;
 mod place;
 pub mod problem;
 mod repeat;

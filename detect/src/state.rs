@@ -14,12 +14,11 @@ mod spike;
 mod threshold;
 mod travel;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::evaluate::Sighting;
+use crate::evidence::{Evidence, write_text};
 use crate::judgement::{Judgement, Measure};
 use crate::select::Select;
 
@@ -32,19 +31,24 @@ pub(crate) use travel::Travel;
 
 /// µs in a UTC day.
 pub(crate) const DAY: i64 = 86_400_000_000;
-/// Over so many days before a value the rate of new values is taken.
-const NOVELTY_DAYS: i64 = 30;
 
 /// What a kind needs of a sighting.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Facts {
+pub(crate) enum Facts<'f> {
     /// For each measure: a value's hash, a number, or nothing to add.
-    Measures(Vec<Measured>),
+    Measures(&'f [Measured]),
     /// The step's place among the different steps, and the hash of the columns that must be the same.
     Step(u8, u64),
     /// The value as text.
-    Value(String),
+    Value(&'f str),
     Place(f64, f64),
+}
+
+/// Room for what facts point to, used again for the next event.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    text: String,
+    measures: Vec<Measured>,
 }
 
 /// One event's part of a measure.
@@ -61,7 +65,7 @@ pub(crate) struct Event<'s> {
     /// µs since the epoch.
     pub time: i64,
     pub id: &'s str,
-    pub facts: Facts,
+    pub facts: Facts<'s>,
 }
 
 /// Which events a claim counts, among those of the entity between its times.
@@ -92,7 +96,7 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub judgement: Judgement,
-    /// Columns by name, with their places in a sighting's evidence.
+    /// Columns by name, in its order, with their places in a sighting's evidence.
     entity: Vec<(String, usize)>,
     columns: Vec<usize>,
     /// The different steps of a sequence, `unless` behind them.
@@ -114,8 +118,12 @@ impl Plan {
                 }
             }
         }
+        let mut columns: Vec<(String, usize)> =
+            entity.iter().map(|c| Some((c.clone(), place(c)?))).collect::<Option<_>>()?;
+        columns.sort();
+        columns.dedup();
         Some(Plan {
-            entity: entity.iter().map(|c| Some((c.clone(), place(c)?))).collect::<Option<_>>()?,
+            entity: columns,
             columns: judgement.columns().into_iter().map(|(_, c)| place(c)).collect::<Option<_>>()?,
             judgement: judgement.clone(),
             words,
@@ -128,41 +136,63 @@ impl Plan {
     }
 
     /// Whose event it is, as the ledger writes it: columns by name. None if every column is null: then it is nobody's.
-    pub fn entity(&self, evidence: &[Value]) -> Option<String> {
-        let values: BTreeMap<&str, &Value> =
-            self.entity.iter().map(|(name, i)| (name.as_str(), &evidence[*i])).collect();
-        if values.values().all(|v| v.is_null()) {
-            return None;
+    pub fn entity(&self, evidence: &(impl Evidence + ?Sized)) -> Option<String> {
+        let mut text = String::new();
+        self.write_entity(evidence, &mut text).then_some(text)
+    }
+
+    /// Writes whose event it is in place of what stands there; false if it is nobody's.
+    pub fn write_entity(&self, evidence: &(impl Evidence + ?Sized), out: &mut String) -> bool {
+        if self.entity.iter().all(|(_, place)| evidence.is_null(*place)) {
+            return false;
         }
-        Some(serde_json::to_string(&values).expect("JSON values are written as JSON"))
+        out.clear();
+        for (name, place) in &self.entity {
+            out.push(if out.is_empty() { '{' } else { ',' });
+            write_text(name, out);
+            out.push(':');
+            evidence.write(*place, out);
+        }
+        out.push('}');
+        true
     }
 
     /// What the kind needs of an event; none if it says nothing to it.
-    pub fn facts(&self, evidence: &[Value]) -> Option<Facts> {
-        let mut values = self.columns.iter().map(|i| &evidence[*i]);
+    pub fn facts<'f>(&self, evidence: &(impl Evidence + ?Sized), scratch: &'f mut Scratch) -> Option<Facts<'f>> {
+        let mut columns = self.columns.iter().copied();
+        let Scratch { text, measures } = scratch;
         let facts = match &self.judgement {
             Judgement::Match { .. } => return None,
             Judgement::Threshold { having, .. } => {
-                Facts::Measures(having.iter().map(|h| measured(&h.measure, &mut values)).collect())
+                measures.clear();
+                measures.extend(having.iter().map(|h| measured(&h.measure, evidence, &mut columns, text)));
+                Facts::Measures(measures)
             }
-            Judgement::Spike(spike) => Facts::Measures(vec![measured(&spike.measure, &mut values)]),
+            Judgement::Spike(spike) => {
+                measures.clear();
+                measures.push(measured(&spike.measure, evidence, &mut columns, text));
+                Facts::Measures(measures)
+            }
             Judgement::Sequence(_) => {
-                let word = values.next()?.as_str()?;
+                let word = evidence.text(columns.next()?)?;
                 let step = self.words.iter().position(|w| w == word)?;
-                let same: Vec<&Value> = values.collect();
-                if same.iter().any(|v| v.is_null()) {
+                if columns.clone().any(|column| evidence.is_null(column)) {
                     return None;
                 }
-                Facts::Step(step as u8, hash(&same))
+                write_list(evidence, columns, text);
+                Facts::Step(step as u8, hash(text))
             }
             Judgement::FirstSeen(_) => {
-                let value: Vec<&Value> = values.collect();
-                if value.iter().all(|v| v.is_null()) {
+                if columns.clone().all(|column| evidence.is_null(column)) {
                     return None;
                 }
-                Facts::Value(serde_json::to_string(&value).expect("JSON values are written as JSON"))
+                write_list(evidence, columns, text);
+                Facts::Value(text)
             }
-            Judgement::Travel(_) => Facts::Place(values.next()?.as_f64()?, values.next()?.as_f64()?),
+            Judgement::Travel(_) => {
+                let mut degrees = || evidence.number(columns.next()?)?.as_f64();
+                Facts::Place(degrees()?, degrees()?)
+            }
         };
         Some(facts)
     }
@@ -176,7 +206,9 @@ impl Plan {
             Which::All => true,
             Which::Ids(ids) => ids.contains(&sighting.event_id),
             Which::Value(wanted) => {
-                matches!(self.facts(&sighting.evidence), Some(Facts::Value(value)) if value == *wanted)
+                let mut scratch = Scratch::default();
+                let facts = self.facts(sighting.evidence.as_slice(), &mut scratch);
+                matches!(facts, Some(Facts::Value(value)) if value == wanted)
             }
         }
     }
@@ -187,7 +219,7 @@ impl Plan {
             Judgement::Match { .. } => 0,
             Judgement::Threshold { window, .. } => window.micros(),
             Judgement::Sequence(keys) => keys.within.micros(),
-            Judgement::FirstSeen(keys) => keys.learn.micros().max(keys.forget.micros() + NOVELTY_DAYS * DAY),
+            Judgement::FirstSeen(keys) => keys.learn.micros().max(keys.forget.micros() + i64::from(RATE_DAYS) * DAY),
             Judgement::Spike(keys) => keys.history.micros(),
             // Nobody needs longer to get anywhere.
             Judgement::Travel(_) => 2 * DAY,
@@ -261,7 +293,7 @@ impl State {
             }
             (State::Sequence(s), Judgement::Sequence(keys), _) => s.explain(keys, &plan.words, None),
             (State::FirstSeen(s), Judgement::FirstSeen(keys), Some(Facts::Value(value))) => {
-                s.explain(keys, time.map(|time| (time, value.as_str())))
+                s.explain(keys, time.map(|time| (time, *value)))
             }
             (State::FirstSeen(s), Judgement::FirstSeen(keys), _) => s.explain(keys, None),
             (State::Spike(s), Judgement::Spike(keys), _) => s.explain(keys, time),
@@ -271,25 +303,42 @@ impl State {
     }
 }
 
-fn measured<'v>(measure: &Measure, values: &mut impl Iterator<Item = &'v Value>) -> Measured {
-    match measure {
-        Measure::Count => Measured::Number(1),
-        Measure::Distinct(_) => match values.next() {
-            None | Some(Value::Null) => Measured::Nothing,
-            Some(value) => Measured::Value(hash(&[value])),
-        },
-        Measure::Sum(_) => match values.next() {
-            Some(Value::Number(n)) => {
-                Measured::Number(n.as_u64().unwrap_or_else(|| n.as_f64().unwrap_or(0.0).max(0.0) as u64))
-            }
-            _ => Measured::Nothing,
-        },
+fn measured(
+    measure: &Measure,
+    evidence: &(impl Evidence + ?Sized),
+    columns: &mut impl Iterator<Item = usize>,
+    text: &mut String,
+) -> Measured {
+    let column = match measure {
+        Measure::Count => return Measured::Number(1),
+        Measure::Distinct(_) | Measure::Sum(_) => columns.next(),
+    };
+    let Some(column) = column.filter(|column| !evidence.is_null(*column)) else { return Measured::Nothing };
+    if matches!(measure, Measure::Distinct(_)) {
+        write_list(evidence, std::iter::once(column), text);
+        return Measured::Value(hash(text));
+    }
+    match evidence.number(column) {
+        Some(n) => Measured::Number(n.as_u64().unwrap_or_else(|| n.as_f64().unwrap_or(0.0).max(0.0) as u64)),
+        None => Measured::Nothing,
     }
 }
 
+/// Writes columns as a JSON list, in place of what stands there.
+fn write_list(evidence: &(impl Evidence + ?Sized), columns: impl Iterator<Item = usize>, out: &mut String) {
+    out.clear();
+    out.push('[');
+    for column in columns {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        evidence.write(column, out);
+    }
+    out.push(']');
+}
+
 /// The same values have the same hash on every machine and in every run.
-fn hash(values: &[&Value]) -> u64 {
-    let text = serde_json::to_string(values).expect("JSON values are written as JSON");
+fn hash(text: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
@@ -298,7 +347,8 @@ fn hash(values: &[&Value]) -> u64 {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     sum: u64,
-    values: std::collections::BTreeSet<u64>,
+    /// Rising.
+    values: Vec<u64>,
 }
 
 impl Tally {
@@ -312,13 +362,14 @@ impl Tally {
                 self.sum = self.sum.saturating_add(n);
                 0
             }
-            Measured::Value(hash) => {
-                let grown = usize::from(self.values.insert(hash)) * 12;
-                if self.values.len() > Self::VALUES_MAX {
-                    self.values.pop_last();
+            Measured::Value(hash) => match self.values.binary_search(&hash) {
+                Ok(_) => 0,
+                Err(at) => {
+                    self.values.insert(at, hash);
+                    self.values.truncate(Self::VALUES_MAX);
+                    8
                 }
-                grown
-            }
+            },
         }
     }
 
@@ -331,7 +382,8 @@ impl Tally {
         if self.values.is_empty() && other.values.is_empty() {
             return self.sum.saturating_add(other.sum);
         }
-        (self.values.union(&other.values).count() as u64).min(Self::VALUES_MAX as u64)
+        let both = self.values.iter().filter(|value| other.values.binary_search(value).is_ok()).count();
+        ((self.values.len() + other.values.len() - both) as u64).min(Self::VALUES_MAX as u64)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The longest text that a finding keeps of one value. Whoever makes a call chooses how long its parameters are.
-const TEXT_BYTES_MAX: usize = 4_096;
+pub(crate) const TEXT_BYTES_MAX: usize = 4_096;
 /// The most items of a list that a finding keeps.
 const ITEMS_MAX: usize = 100;
 

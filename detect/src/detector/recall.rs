@@ -32,7 +32,7 @@ pub(crate) async fn read(store: &Store, set: &RuleSet, revision: &mut Revision) 
             let seen = set.evaluate_some(&batch, |rule| rules.contains(&rule)).map_err(DetectError::recall)?;
             for sighting in seen.sightings {
                 let rule = set.at(sighting.rule);
-                let entity = rule.plan.as_ref().and_then(|plan| plan.entity(&sighting.evidence));
+                let entity = rule.plan.as_ref().and_then(|plan| plan.entity(sighting.evidence.as_slice()));
                 let claims = entity.and_then(|entity| wanted.get(&(sighting.rule, entity)));
                 for place in claims.into_iter().flatten() {
                     revision.wanted[*place].offer(rule, &sighting);

@@ -9,6 +9,7 @@ use crate::testing::{batch, planner, rule_file};
 mod memory;
 mod reference;
 mod retention;
+mod straddle;
 mod tools;
 
 fn rules(files: Vec<File>) -> RuleSet {

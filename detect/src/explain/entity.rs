@@ -10,13 +10,14 @@ use super::{Chosen, ExplainError};
 use crate::backtest::over_all;
 use crate::error::Result;
 use crate::evaluate::Sighting;
+use crate::evidence::Evidence;
 use crate::finding::{self, Finding, time};
 use crate::judgement::Judgement;
 use crate::ledger::FindingsLedger;
 use crate::problem::nearest;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
-use crate::state::{Claim, Event, State};
+use crate::state::{Claim, Event, Scratch, State};
 
 /// Other entities that are remembered, to name those that come near to one that is not there.
 const OTHERS_MAX: usize = 10_000;
@@ -77,11 +78,13 @@ impl Known {
         let mut known = Known { state: rule.plan.as_ref().map(|plan| plan.begin()), ..Known::default() };
         over_all(store, set, |seen, remembered| {
             for s in seen.sightings {
-                known.add(&rule, entity, s.event_time, &s.event_id, &s.evidence);
+                let whose = entity_of(&rule, &s.evidence);
+                known.add(&rule, entity, whose, s.event_time, &s.event_id, s.evidence.as_slice());
             }
             for rows in remembered {
                 rows.each(|row| {
-                    known.add(&rule, entity, row.time, row.id, row.evidence);
+                    let whose = rule.plan.as_ref().and_then(|plan| plan.entity(&row.evidence));
+                    known.add(&rule, entity, whose, row.time, row.id, &row.evidence);
                     Ok::<(), crate::error::DetectError>(())
                 })?;
             }
@@ -95,13 +98,22 @@ impl Known {
     pub fn of<'s>(rule: &Rule, entity: &str, sightings: impl IntoIterator<Item = &'s Sighting>) -> Known {
         let mut known = Known { state: rule.plan.as_ref().map(|plan| plan.begin()), ..Known::default() };
         for s in sightings {
-            known.add(rule, entity, s.event_time, &s.event_id, &s.evidence);
+            let whose = entity_of(rule, &s.evidence);
+            known.add(rule, entity, whose, s.event_time, &s.event_id, s.evidence.as_slice());
         }
         known
     }
 
-    fn add(&mut self, rule: &Rule, entity: &str, at: i64, id: &str, evidence: &[Value]) {
-        match entity_of(rule, evidence) {
+    fn add(
+        &mut self,
+        rule: &Rule,
+        entity: &str,
+        whose: Option<String>,
+        at: i64,
+        id: &str,
+        evidence: &(impl Evidence + ?Sized),
+    ) {
+        match whose {
             Some(whose) if whose == entity => {}
             Some(other) => {
                 if self.others.len() < OTHERS_MAX || self.others.contains_key(&other) {
@@ -113,7 +125,7 @@ impl Known {
         }
         self.chosen.add(at, &mut self.bounds);
         if let (Some(state), Some(plan)) = (&mut self.state, &rule.plan)
-            && let Some(facts) = plan.facts(evidence)
+            && let Some(facts) = plan.facts(evidence, &mut Scratch::default())
         {
             state.add(plan, &Event { time: at, id, facts });
         }
@@ -220,7 +232,7 @@ pub(crate) fn not_counted(rule: &Rule, values: &[Value]) -> Option<String> {
     if plan.entity(values).is_none() {
         return Some(format!("it is nobody's: {} is null", rule.header.entity.join(" and ")));
     }
-    if plan.facts(values).is_some() {
+    if plan.facts(values, &mut Scratch::default()).is_some() {
         return None;
     }
     let named: BTreeMap<String, Value> = evidence(rule, values).collect();

@@ -10,14 +10,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Check, Claim, DAY, Moment, Which, days_told, value_told};
+use crate::fault::{self, Fault};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 
 /// The days over which the rate of new values is taken.
-pub(crate) const RATE_DAYS: i64 = 30;
+pub(crate) const RATE_DAYS: i32 = 30;
 
 /// Days with events, rising, and how many.
-type Days = Vec<(i64, u64)>;
+type Days = Vec<(i32, u32)>;
+
+/// A day on which a value is new, and its events that day.
+type New<'v> = (i32, &'v str, u32);
 
 /// What an entity did by day.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -28,7 +32,7 @@ pub(crate) struct FirstSeen {
 
 impl FirstSeen {
     pub fn add(&mut self, time: i64, value: &str) -> usize {
-        let day = time.div_euclid(DAY);
+        let day = day_of(time);
         let mut grown = count(&mut self.all, day);
         match self.values.get_mut(value) {
             Some(days) => grown += count(days, day),
@@ -41,20 +45,25 @@ impl FirstSeen {
     }
 
     pub fn judge(&self, keys: &judgement::FirstSeen, from: i64) -> (i64, Vec<Claim>) {
-        let from_day = from.div_euclid(DAY);
-        let new = self.new_values(keys.forget.days());
+        let from_day = day_of(from);
+        let forget = keys.forget.days();
+        // Mostly nothing is new, which is seen before anything is put together.
+        if !self.values.values().any(|days| has_new(days, from_day, forget)) {
+            return (i64::from(from_day) * DAY, Vec::new());
+        }
+        let new = self.new_values(forget);
         let claims =
             new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
-        (from_day.saturating_mul(DAY), claims)
+        (i64::from(from_day) * DAY, claims)
     }
 
-    /// Wherever a value is new: the day, the value, its events of that day; rising.
-    fn new_values(&self, forget: i64) -> Vec<(i64, &str, u64)> {
-        let mut new: Vec<(i64, &str, u64)> = Vec::new();
+    /// Wherever a value is new; rising.
+    fn new_values(&self, forget: i64) -> Vec<New<'_>> {
+        let mut new: Vec<New<'_>> = Vec::new();
         for (value, days) in &self.values {
-            let mut before: Option<i64> = None;
+            let mut before: Option<i32> = None;
             for (day, events) in days {
-                if before.is_none_or(|b| day - b > forget) {
+                if before.is_none_or(|b| i64::from(day - b) > forget) {
                     new.push((*day, value, *events));
                 }
                 before = Some(*day);
@@ -65,47 +74,43 @@ impl FirstSeen {
     }
 
     /// What was known before a day, and of a value.
-    fn known(&self, day: i64, value: &str, new: &[(i64, &str, u64)]) -> Option<Known> {
+    fn known(&self, day: i32, value: &str, new: &[New<'_>]) -> Option<Known> {
         let recent_events = between(&self.all, day - RATE_DAYS, day);
         let recent_new = new.iter().filter(|(d, ..)| *d >= day - RATE_DAYS && *d < day).count() as u64;
         let days = self.values.get(value).map_or(&[][..], Vec::as_slice);
         Some(Known {
-            days: day - self.all.first()?.0,
-            events: between(&self.all, i64::MIN, day),
+            days: i64::from(day - self.all.first()?.0),
+            events: between(&self.all, i32::MIN, day),
             recent_events,
             recent_new,
             rate: (recent_new + 1) as f64 / (recent_events + 2) as f64,
-            last: days.iter().rev().find(|(d, _)| *d < day).map(|(d, _)| *d),
+            since: days.iter().rev().find(|(d, _)| *d < day).map(|(d, _)| i64::from(day - d)),
         })
     }
 
-    fn claim(
-        &self,
-        keys: &judgement::FirstSeen,
-        (day, value, events): &(i64, &str, u64),
-        new: &[(i64, &str, u64)],
-    ) -> Option<Claim> {
+    fn claim(&self, keys: &judgement::FirstSeen, (day, value, events): &New<'_>, new: &[New<'_>]) -> Option<Claim> {
         let known = self.known(*day, value, new)?;
         if known.days < keys.learn.days() || known.events < keys.min_events || known.rate > keys.max_new_rate {
             return None;
         }
         let Known { events: known_events, recent_events, recent_new, .. } = known;
-        let seen = match known.last {
-            Some(last) => format!("was last seen {} before", days_told(day - last)),
+        let seen = match known.since {
+            Some(days) => format!("was last seen {} before", days_told(days)),
             None => "was never seen before".into(),
         };
         let columns = keys.value.join(", ");
+        let start = i64::from(*day) * DAY;
         Some(Claim {
-            what: Value::from(vec![Value::from(*value), Value::from(rfc3339(day * DAY))]),
-            times: (day * DAY, (day + 1) * DAY),
+            what: Value::from(vec![Value::from(*value), Value::from(rfc3339(start))]),
+            times: (start, start + DAY),
             which: Which::Value((*value).to_owned()),
-            count: *events,
+            count: u64::from(*events),
             note: format!(
                 "{columns} {} {seen}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
                  among {recent_events} events",
                 value_told(value),
                 days_told(known.days),
-                days_told(RATE_DAYS),
+                days_told(i64::from(RATE_DAYS)),
             ),
         })
     }
@@ -115,19 +120,20 @@ impl FirstSeen {
     /// A value on the day of a time, or all that were new, against the keys.
     pub fn explain(&self, keys: &judgement::FirstSeen, at: Option<(i64, &str)>) -> Vec<Moment> {
         let new = self.new_values(keys.forget.days());
-        let asked: Vec<(i64, &str)> = match at {
-            Some((time, value)) => vec![(time.div_euclid(DAY), value)],
+        let asked: Vec<(i32, &str)> = match at {
+            Some((time, value)) => vec![(day_of(time), value)],
             None => new.iter().map(|(day, value, _)| (*day, *value)).collect(),
         };
-        let moment = |(day, value): (i64, &str)| {
+        let moment = |(day, value): (i32, &str)| {
             let known = self.known(day, value, &new)?;
-            let since = known.last.map(|last| day - last);
+            let since = known.since;
+            let start = i64::from(day) * DAY;
             let unseen = match since {
                 None => "never".into(),
                 Some(days) => format!("{} before", days_told(days)),
             };
             let rate = format!("{:.4} ({} new in {} events)", known.rate, known.recent_new, known.recent_events);
-            let about = format!("{} {} on {}", keys.value.join(", "), value_told(value), &rfc3339(day * DAY)[..10]);
+            let about = format!("{} {} on {}", keys.value.join(", "), value_told(value), &rfc3339(start)[..10]);
             let checks = vec![
                 Check::new(
                     "last seen",
@@ -148,13 +154,13 @@ impl FirstSeen {
                     known.events >= keys.min_events,
                 ),
                 Check::new(
-                    format!("rate of new values in the {} before", days_told(RATE_DAYS)),
+                    format!("rate of new values in the {} before", days_told(i64::from(RATE_DAYS))),
                     rate,
                     format!("<= {}, `max_new_rate`", keys.max_new_rate),
                     known.rate <= keys.max_new_rate,
                 ),
             ];
-            Some(Moment::new(about, day * DAY, checks))
+            Some(Moment::new(about, start, checks))
         };
         asked.into_iter().filter_map(moment).collect()
     }
@@ -169,26 +175,39 @@ struct Known {
     recent_events: u64,
     recent_new: u64,
     rate: f64,
-    /// When the value in question was last seen.
-    last: Option<i64>,
+    /// Days since the value in question was last seen.
+    since: Option<i64>,
+}
+
+/// The day of a time. Times that are no calendar's still have one.
+fn day_of(time: i64) -> i32 {
+    time.div_euclid(DAY) as i32
+}
+
+/// Whether a value is new on one of its days from a day on.
+fn has_new(days: &Days, from: i32, forget: i64) -> bool {
+    let first = days.partition_point(|(day, _)| *day < from);
+    let before = |at: usize| days[..at].last().map(|(day, _)| *day);
+    (first..days.len()).any(|at| before(at).is_none_or(|before| i64::from(days[at].0 - before) > forget))
 }
 
 /// Counts an event on a day. Gives the bytes by which the list grew.
-fn count(days: &mut Days, day: i64) -> usize {
+fn count(days: &mut Days, day: i32) -> usize {
     match days.binary_search_by_key(&day, |(d, _)| *d) {
         Ok(at) => {
-            days[at].1 += 1;
+            days[at].1 = days[at].1.saturating_add(1);
             0
         }
         Err(at) => {
+            let at = if fault::is(Fault::DecayOrder) { days.len() } else { at };
             days.insert(at, (day, 1));
-            16
+            8
         }
     }
 }
 
 /// The events of the days from `from` up to but not including `to`.
-fn between(days: &Days, from: i64, to: i64) -> u64 {
+fn between(days: &Days, from: i32, to: i32) -> u64 {
     let start = days.partition_point(|(d, _)| *d < from);
-    days[start..].iter().take_while(|(d, _)| *d < to).map(|(_, n)| n).sum()
+    days[start..].iter().take_while(|(d, _)| *d < to).map(|(_, n)| u64::from(*n)).sum()
 }

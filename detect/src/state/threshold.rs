@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Check, Claim, Measured, Moment, Tally, Which};
+use crate::fault::{self, Fault};
 use crate::finding::time as rfc3339;
 use crate::judgement::Having;
 use crate::window::Window;
@@ -29,6 +30,7 @@ struct Block {
 
 impl Threshold {
     pub fn add(&mut self, window: Window, having: &[Having], time: i64, parts: &[Measured]) -> usize {
+        let time = if fault::is(Fault::WindowEdge) { time - 1 } else { time };
         let mut grown = 0;
         let block = self.blocks.entry(time.div_euclid(half(window))).or_insert_with(|| {
             grown += 48 + 56 * having.len();

@@ -1,0 +1,194 @@
+//! `cargo bench --bench memory`: what rules that remember cost, and what they take.
+//!
+//! ```text
+//! cargo bench --bench memory -- cost [PRINCIPALS] [DAYS]   the time an event takes, beside gunzip + serde_json::Value of the same events
+//! cargo bench --bench memory -- hostile [PRINCIPALS]       a minute in which every event comes from somebody new
+//! ```
+//! The organisation is made by `simulate`; many of them, told apart by their accounts, principals and keys, make the
+//! principals. Everything goes through a store as in the service; what is timed is the detector alone, on one thread.
+
+mod organisation;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use arrow::record_batch::RecordBatch;
+use organisation::{Organisation, placed};
+use trailhound_detect::{Detector, Kind, Planner, RuleSet};
+use trailhound_ingest::{Batch, ObjectId, ObjectOutcome, ObjectReport};
+use trailhound_store::{Commit, Store, StoreOptions};
+
+/// Rows of an object.
+const OBJECT_ROWS: usize = 5_000;
+/// What the service gives to rules by default.
+const MEMORY_BYTES: usize = 256 << 20;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let number = |place: usize, otherwise: usize| -> anyhow::Result<usize> {
+        args.get(place).map_or(Ok(otherwise), |text| text.parse().with_context(|| format!("`{text}` is no number")))
+    };
+    match args.first().map(String::as_str) {
+        None | Some("cost") => cost(number(1, 10_000)?, number(2, 90)?).await,
+        Some("hostile") => hostile(number(1, 1_000_000)?).await,
+        Some(other) => anyhow::bail!("`{other}` is neither `cost` nor `hostile`"),
+    }
+}
+
+/// The shipped rules: all of them, or those that look at each event alone.
+fn rules(all: bool) -> anyhow::Result<RuleSet> {
+    let planner = Planner::new(trailhound_store::functions::register)?;
+    let files = trailhound_detect::read_folder(std::path::Path::new("rules"))?;
+    let rules = trailhound_detect::load(files, &planner).into_rules()?;
+    let wanted = rules.into_iter().filter(|rule| all || rule.header.kind == Kind::Match);
+    Ok(RuleSet::compile(wanted, &planner)?)
+}
+
+/// A store in a folder of its own, with a detector that follows it.
+struct Service {
+    store: Store,
+    detector: Detector,
+    objects: usize,
+    _folder: tempfile::TempDir,
+}
+
+impl Service {
+    async fn start(rules: RuleSet, memory: usize) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = Store::open(StoreOptions::new(folder.path().display().to_string())).await?;
+        let detector = Detector::open(&store, rules).await?.with_memory(memory);
+        detector.catch_up(&store).await?;
+        Ok(Self { store, detector, objects: 0, _folder: folder })
+    }
+
+    /// Keeps rows in one commit, in objects of as many as a decoder hands on; the time that the detector takes for them.
+    async fn keep(&mut self, rows: RecordBatch) -> anyhow::Result<Duration> {
+        let mut commits: Vec<Commit> = Vec::new();
+        for start in (0..rows.num_rows()).step_by(OBJECT_ROWS) {
+            self.objects += 1;
+            let key = format!("object-{}", self.objects);
+            let rows = placed(&rows.slice(start, OBJECT_ROWS.min(rows.num_rows() - start)), &key)?;
+            let report = ObjectReport {
+                id: ObjectId { bucket: "bench".into(), key: key.clone(), identity: key },
+                bytes: 1,
+                inflated_bytes: 1,
+                outcome: ObjectOutcome::Decoded,
+                reason: None,
+                detail: None,
+                records_received: rows.num_rows() as u64,
+                records_skipped: BTreeMap::new(),
+                parked: Vec::new(),
+            };
+            commits
+                .extend(self.store.append(Batch { rows, objects: vec![report], open: false, source: 0 }).await?.commit);
+        }
+        commits.extend(self.store.flush().await?.commit);
+        let begun = Instant::now();
+        for commit in commits {
+            self.detector.commit(&self.store, &commit).await?;
+        }
+        Ok(begun.elapsed())
+    }
+
+    fn remembered(&self) -> f64 {
+        self.detector.memory_bytes() as f64 / 1e6
+    }
+}
+
+/// The growth with rules, principals and days of history; the last line is what is asked for.
+async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
+    let organisation = Organisation::simulated(days as u32 + 1)?;
+    let value = organisation.value_time();
+    println!(
+        "gunzip + serde_json::Value: {:.2} µs an event, {:.0} bytes of JSON each; the bound is half of it",
+        micros(value),
+        organisation.bytes_an_event()
+    );
+    let few = principals / 10;
+    for (all, principals, days) in [
+        (false, few, days),
+        (true, few, days.min(7)),
+        (true, few, days),
+        (true, principals, days.min(7)),
+        (true, principals, days),
+    ] {
+        let rules = rules(all)?;
+        let count = rules.rules().len();
+        let mut service = Service::start(rules, MEMORY_BYTES).await?;
+        let copies = principals.div_ceil(organisation.principals());
+        let mut history = 0;
+        let begun = Instant::now();
+        for day in organisation.days() - 1 - days..organisation.days() - 1 {
+            let rows = organisation.day(day, copies)?;
+            history += rows.num_rows();
+            service.keep(rows).await?;
+        }
+        let learnt = begun.elapsed();
+        let (mut time, mut events) = (Duration::ZERO, 0);
+        for hour in 0..24 {
+            let rows = organisation.hour(organisation.days() - 1, hour, copies)?;
+            if rows.num_rows() > 0 {
+                events += rows.num_rows();
+                time += service.keep(rows).await?;
+            }
+        }
+        let each = time / events as u32;
+        println!(
+            "{count:>4} rules, {:>6} principals, {days:>3} days, {history:>8} events of history (kept and judged in {:.0} s): \
+             {:>6.2} µs an event, {:.2} x gunzip + Value, {:>4.0} MB remembered in memory",
+            copies * organisation.principals(),
+            learnt.as_secs_f64(),
+            micros(each),
+            each.as_secs_f64() / value.as_secs_f64(),
+            service.remembered(),
+        );
+    }
+    println!("peak memory of this process: {} MB", peak_kib() / 1024);
+    Ok(())
+}
+
+/// Every event comes from a principal that nobody saw before; in between, the organisation's own attacks. What is found
+/// must be what a memory without a limit finds.
+async fn hostile(principals: usize) -> anyhow::Result<()> {
+    const COMMITS: usize = 6;
+    let organisation = Organisation::simulated(2)?;
+    let mut found = Vec::new();
+    for (name, memory) in [("64 MB", 64 << 20), ("no limit", usize::MAX)] {
+        let mut service = Service::start(rules(true)?, memory).await?;
+        let (mut time, mut most, mut events) = (Duration::ZERO, 0.0_f64, 0);
+        for commit in 0..COMMITS {
+            let rows = organisation.strangers(principals / COMMITS, commit, COMMITS)?;
+            events += rows.num_rows();
+            time += service.keep(rows).await?;
+            most = most.max(service.remembered());
+        }
+        let findings = service.detector.findings().current().await?;
+        println!(
+            "{name}: {events} events of as many principals in {COMMITS} commits, judged in {:.1} s ({:.1} µs an event); at most \
+             {most:.0} MB remembered after a commit, {} findings, peak memory of this process {} MB",
+            time.as_secs_f64(),
+            micros(time / events as u32),
+            findings.len(),
+            peak_kib() / 1024,
+        );
+        anyhow::ensure!(memory == usize::MAX || most * 1e6 <= memory as f64, "more is remembered than the limit says");
+        found.push(findings);
+    }
+    anyhow::ensure!(found[0] == found[1], "a limit on memory changes what is found");
+    anyhow::ensure!(!found[0].is_empty(), "nothing was found, so nothing was compared");
+    println!("the same {} findings to the byte", found[0].len());
+    Ok(())
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// The most memory that this process has had, in KiB.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}

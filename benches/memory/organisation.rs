@@ -1,0 +1,182 @@
+//! A simulated organisation as rows of `events`, and as many of it as one likes.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringViewArray, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::record_batch::RecordBatch;
+use trailhound_ingest::schema::schema;
+use trailhound_ingest::source::{Body, Folder};
+use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
+use trailhound_simulate::{Options, generate};
+
+const HOUR: i64 = 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
+/// What tells one organisation from the next: names, numbers and keys end in the copy's number.
+const TOLD_APART: &[&str] = &[
+    "event_id",
+    "account_id",
+    "recipient_account_id",
+    "principal_key",
+    "principal_name",
+    "session_name",
+    "user_identity_arn",
+    "user_identity_account_id",
+    "user_identity_access_key_id",
+    "user_identity_user_name",
+];
+
+pub struct Organisation {
+    /// By event time.
+    rows: RecordBatch,
+    times: Vec<i64>,
+    begin: i64,
+    days: usize,
+    principals: usize,
+    objects: Vec<Vec<u8>>,
+}
+
+impl Organisation {
+    /// Three accounts over so many days: half of the events are AWS services' own, as in a middling account.
+    pub fn simulated(days: u32) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let logs = folder.path().join("logs");
+        let options = Options {
+            service_share: 0.5,
+            second_trail_share: 0.0,
+            period_minutes: 720,
+            ..Options::new(&logs).seed(5).accounts(3).days(days).events(400 * u64::from(days)).people(40)
+        };
+        generate(&options, &|_| ())?;
+        let source = Folder::open(&logs.display().to_string())?;
+        let mut decoder = Decoder::new(0, Limits::default(), Arc::new(Geo::default()), 0);
+        let (mut batches, mut objects) = (Vec::new(), Vec::new());
+        for object in source.list()?.into_iter().filter(|object| object.key.ends_with(".json.gz")) {
+            let Body::Bytes(bytes) = source.fetch(&object, u64::MAX)?.body else {
+                anyhow::bail!("an object is not held")
+            };
+            let id = ObjectId { bucket: "bench".into(), key: object.key, identity: String::new() };
+            decoder.object(id, Content::Bytes(&bytes), &mut |batch| batches.push(batch.rows));
+            objects.push(bytes);
+        }
+        batches.extend(decoder.flush().map(|batch| batch.rows));
+        let rows = concat_batches(&schema(), &batches)?;
+        let times = times(&rows)?;
+        let mut order: Vec<u32> = (0..times.len() as u32).collect();
+        order.sort_by_key(|row| times[*row as usize]);
+        let rows = take_record_batch(&rows, &UInt32Array::from(order))?;
+        let begin = options.start * 1_000_000;
+        let mut organisation =
+            Self { times: self::times(&rows)?, rows, begin, days: days as usize, principals: 0, objects };
+        let names: BTreeSet<String> = organisation.people()?.into_iter().map(|(_, name)| name).collect();
+        organisation.principals = names.len();
+        Ok(organisation)
+    }
+
+    pub fn days(&self) -> usize {
+        self.days
+    }
+
+    /// Who is no AWS service.
+    pub fn principals(&self) -> usize {
+        self.principals
+    }
+
+    /// Rows of principals that are no AWS services.
+    fn people(&self) -> anyhow::Result<Vec<(u32, String)>> {
+        let keys = text(&self.rows, "principal_key")?;
+        let services = self.rows.column_by_name("actor_is_service").context("actor_is_service")?.as_boolean().clone();
+        let rows = (0..self.rows.num_rows()).filter(|row| keys.is_valid(*row) && !services.value(*row));
+        Ok(rows.map(|row| (row as u32, keys.value(row).to_owned())).collect())
+    }
+
+    /// The events of a day of so many such organisations.
+    pub fn day(&self, day: usize, copies: usize) -> anyhow::Result<RecordBatch> {
+        self.between(self.begin + day as i64 * DAY, DAY, copies)
+    }
+
+    pub fn hour(&self, day: usize, hour: i64, copies: usize) -> anyhow::Result<RecordBatch> {
+        self.between(self.begin + day as i64 * DAY + hour * HOUR, HOUR, copies)
+    }
+
+    fn between(&self, from: i64, length: i64, copies: usize) -> anyhow::Result<RecordBatch> {
+        let at = |time: i64| self.times.partition_point(|t| *t < time);
+        let Range { start, end } = at(from)..at(from + length);
+        let rows = self.rows.slice(start, end - start);
+        let all: Vec<RecordBatch> =
+            (0..copies).map(|copy| ended(&rows, |_| format!("-{copy}"))).collect::<Result<_, _>>()?;
+        Ok(concat_batches(&schema(), &all)?)
+    }
+
+    /// The organisation's own events of a stretch, and so many calls of it repeated by somebody new each.
+    pub fn strangers(&self, count: usize, stretch: usize, stretches: usize) -> anyhow::Result<RecordBatch> {
+        let part = self.rows.num_rows() / stretches;
+        let own = self.rows.slice(stretch * part, part);
+        let people = self.people()?;
+        let rows: Vec<u32> = (0..count).map(|n| people[(stretch * count + n) % people.len()].0).collect();
+        let rows = take_record_batch(&self.rows, &UInt32Array::from(rows))?;
+        let strangers = ended(&rows, |row| format!("-{stretch}-{row}"))?;
+        Ok(concat_batches(&schema(), &[own, strangers])?)
+    }
+
+    /// What gunzip and `serde_json::Value` take for one event, on one thread; the best of three.
+    pub fn value_time(&self) -> Duration {
+        let mut decompressor = libdeflater::Decompressor::new();
+        let mut buffer = Vec::new();
+        let mut round = || {
+            let begun = Instant::now();
+            for object in &self.objects {
+                let size = object.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail) as usize);
+                buffer.resize(size, 0);
+                decompressor.gzip_decompress(object, &mut buffer).expect("simulated objects are sound");
+                drop(std::hint::black_box(serde_json::from_slice::<serde_json::Value>(&buffer).expect("JSON")));
+            }
+            begun.elapsed()
+        };
+        let best = (0..3).map(|_| round()).min().unwrap_or_default();
+        best / self.rows.num_rows() as u32
+    }
+
+    pub fn bytes_an_event(&self) -> f64 {
+        let sizes = self.objects.iter().filter_map(|object| object.last_chunk::<4>());
+        let bytes: u64 = sizes.map(|tail| u64::from(u32::from_le_bytes(*tail))).sum();
+        bytes as f64 / self.rows.num_rows() as f64
+    }
+}
+
+fn text(rows: &RecordBatch, name: &str) -> anyhow::Result<StringViewArray> {
+    Ok(rows.column_by_name(name).with_context(|| format!("no column {name}"))?.as_string_view().clone())
+}
+
+fn times(rows: &RecordBatch) -> anyhow::Result<Vec<i64>> {
+    let column = rows.column_by_name("event_time").context("no column event_time")?;
+    Ok(column.as_primitive::<TimestampMicrosecondType>().values().to_vec())
+}
+
+/// The rows with an ending at every name, number and key that tells organisations apart.
+fn ended(rows: &RecordBatch, ending: impl Fn(usize) -> String) -> anyhow::Result<RecordBatch> {
+    let mut columns = rows.columns().to_vec();
+    for name in TOLD_APART {
+        let old = text(rows, name)?;
+        let new: StringViewArray =
+            (0..old.len()).map(|row| old.is_valid(row).then(|| format!("{}{}", old.value(row), ending(row)))).collect();
+        columns[schema().index_of(name)?] = Arc::new(new) as ArrayRef;
+    }
+    Ok(RecordBatch::try_new(schema(), columns)?)
+}
+
+/// The rows as those of an object.
+pub fn placed(rows: &RecordBatch, key: &str) -> anyhow::Result<RecordBatch> {
+    let all = |text: &str| Arc::new(StringViewArray::from(vec![text; rows.num_rows()])) as ArrayRef;
+    let ordinals: ArrayRef = Arc::new(Int32Array::from_iter_values(0..rows.num_rows() as i32));
+    let mut columns = rows.columns().to_vec();
+    for (name, column) in [("src_bucket", all("bench")), ("src_key", all(key)), ("src_ordinal", ordinals)] {
+        columns[schema().index_of(name)?] = column;
+    }
+    Ok(RecordBatch::try_new(schema(), columns)?)
+}
