@@ -131,13 +131,18 @@ impl Completeness for Sources {
     fn complete_to(&self, account_id: Option<&str>, now: i64, silent_after: i64) -> i64 {
         let known = self.known();
         let Some(judged) = &known.judged else { return i64::MIN };
-        let complete = |(_, source): (&Name, &Source)| source.complete_to(now, silent_after, known.heard_since);
+        // What came and was not judged yet may undo anything.
+        let complete = |(name, source): (&Name, &Source)| {
+            source.complete_by_stamps()?;
+            let judged = judged.get(name).and_then(|source| source.complete_to(now, silent_after, known.heard_since));
+            Some(judged.unwrap_or(i64::MIN))
+        };
         let least = match account_id {
             Some(account) => {
                 let from = (account.to_string(), String::new());
-                judged.range(from..).take_while(|((a, _), _)| a == account).filter_map(complete).min()
+                known.sources.range(from..).take_while(|((a, _), _)| a == account).filter_map(complete).min()
             }
-            None => judged.iter().filter_map(complete).min(),
+            None => known.sources.iter().filter_map(complete).min(),
         };
         // Whose sources are unknown, perhaps since their objects have other names, waits as for a silent one.
         least.unwrap_or(now.saturating_sub(silent_after))

@@ -40,6 +40,10 @@ async fn an_account_is_as_far_as_its_region_that_is_farthest_behind() {
     let names: Vec<&str> = behind.iter().map(|((account, _), _)| account.as_str()).collect();
     assert_eq!(names, ["444455556666", "111122223333"], "the farthest first, and no more than asked");
 
+    // Of an account whose first objects were not judged yet, nothing can be said.
+    sources.delivered(&[object("777788889999", "us-east-1", "20260302T1200Z")], NOON).await.unwrap();
+    assert_eq!(sources.complete_to(Some("777788889999"), NOON, BOUND), i64::MIN);
+
     // What is durable and was not judged says nothing yet.
     let more = [object("111122223333", "us-east-1", "20260302T1205Z")];
     sources.delivered(&more, NOON + MINUTE).await.unwrap();
