@@ -21,10 +21,11 @@ use crate::clock::now_micros;
 use crate::crash;
 use crate::dedup::Dedup;
 use crate::error::{Result, StoreError};
+use crate::expired::Expired;
 use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
 use crate::pending::{Pending, Written};
-use crate::table::{Expired, Outcome, Table};
+use crate::table::{Outcome, Table};
 
 mod keep;
 
