@@ -11,7 +11,8 @@ use object_store::ObjectStore;
 
 use crate::datafile::{self, FileMeta, Wanted};
 use crate::error::{Result, StoreError};
-use crate::table::{CommitLog, Expired, files_of, read_commit};
+use crate::expired::Expired;
+use crate::table::{CommitLog, files_of, read_commit};
 
 /// A way into the log and the files of a table, apart from the handle that writes to it.
 #[derive(Clone)]

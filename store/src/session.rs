@@ -10,9 +10,9 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::DFParserBuilder;
 
 use crate::error::{Result, StoreError};
+use crate::expired::Expired;
 use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
 use crate::store::Store;
-use crate::table::Expired;
 use crate::{activity, functions, table};
 
 /// Views for common questions, in the order in which they build on each other.
@@ -50,8 +50,11 @@ impl Store {
         let until = newest.version().map_or(-1, |version| version as i64);
         let activity = activity::view(&session, counted, self.table.commits(), until, partials).await?;
         session.register_table("activity", activity).map_err(StoreError::query)?;
-        let expired = Expired::of(&newest, self.table.location()).await?.table()?;
-        session.register_table("retention", expired).map_err(StoreError::query)?;
+        let expired = match until == self.table.version() {
+            true => self.table.expired(),
+            false => Expired::of(&newest, self.table.location()).await?,
+        };
+        session.register_table("retention", expired.table()?).map_err(StoreError::query)?;
         register_ledger(&self.ledger, &session)?;
         for (name, query) in VIEWS {
             let view = session.sql(query).await.map_err(StoreError::query)?;

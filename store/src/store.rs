@@ -20,11 +20,13 @@ use crate::activity::Activity;
 use crate::clock::now_micros;
 use crate::crash;
 use crate::dedup::Dedup;
+use crate::derivation::Derivation;
 use crate::error::{Result, StoreError};
+use crate::expired::Expired;
 use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
 use crate::pending::{Pending, Written};
-use crate::table::{Derivation, Expired, Outcome, Table};
+use crate::table::{Outcome, Table};
 
 mod keep;
 

@@ -7,12 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
 use deltalake_core::kernel::transaction::{CommitBuilder, TransactionError};
-use deltalake_core::kernel::{Action, Add, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, StructType};
 use deltalake_core::logstore::{LogStoreRef, get_actions};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -28,27 +26,10 @@ use crate::commits::Commits;
 use crate::crash;
 use crate::datafile::{EVENT_DATE, FileMeta, STATISTICS};
 use crate::dedup::Hour;
+use crate::derivation::Derivation;
 use crate::error::{Result, StoreError};
+use crate::expired::Expired;
 use crate::location::Location;
-
-/// The applications whose transactions say what retention took away.
-const EXPIRED_BEFORE: &str = "trailhound.expired.before";
-const EXPIRED_EVENTS: &str = "trailhound.expired.events";
-/// The application whose transactions count derivations.
-const DERIVATION: &str = "trailhound.derivation";
-
-/// How often the facts of the events that were there have been derived anew, as the table's own log says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Derivation(i64);
-
-/// What retention took away from `events`, as the table's own log says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// Events of days before this one, in days since the epoch, are gone, and are not kept when they come again.
-    pub before: Option<i32>,
-    /// How many there were.
-    pub events: u64,
-}
 
 /// The table with the snapshot that this process has seen, and an index of its files.
 pub(crate) struct Table {
@@ -262,65 +243,6 @@ impl Table {
     }
 }
 
-impl Expired {
-    /// As the version says that a handle has seen.
-    pub async fn of(delta: &DeltaTable, location: &str) -> Result<Self> {
-        let fail = |e| StoreError::table(location, "read the table's log", e);
-        let (state, log) = (delta.snapshot().map_err(fail)?, delta.log_store());
-        let said = async |app| state.transaction_version(log.as_ref(), app).await.map_err(fail);
-        let Some(before) = said(EXPIRED_BEFORE).await? else { return Ok(Self::default()) };
-        let events = said(EXPIRED_EVENTS).await?.unwrap_or_default().unsigned_abs();
-        Ok(Self { before: i32::try_from(before).ok(), events })
-    }
-
-    /// What a commit says that takes away more.
-    pub fn actions(self) -> Vec<Action> {
-        let said = |app, version| Action::Txn(Transaction::new(app, version));
-        let before = self.before.map(|day| said(EXPIRED_BEFORE, i64::from(day)));
-        before.into_iter().chain([said(EXPIRED_EVENTS, self.events as i64)]).collect()
-    }
-
-    /// One row for SQL.
-    pub fn table(self) -> Result<Arc<dyn TableProvider>> {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("expired_before", DataType::Date32, true),
-            Field::new("expired_events", DataType::Int64, false),
-        ]));
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(Date32Array::from(vec![self.before])), Arc::new(Int64Array::from(vec![self.events as i64]))];
-        let row = RecordBatch::try_new(schema.clone(), columns).map_err(StoreError::rows("show"))?;
-        Ok(Arc::new(MemTable::try_new(schema, vec![vec![row]]).map_err(StoreError::query)?))
-    }
-
-    /// Whether events of that day, in days since the epoch, are gone.
-    pub fn has(self, day: i32) -> bool {
-        self.before.is_some_and(|before| day < before)
-    }
-}
-
-impl Derivation {
-    /// As the version says that a handle has seen.
-    pub async fn of(delta: &DeltaTable, location: &str) -> Result<Self> {
-        let fail = |e| StoreError::table(location, "read the table's log", e);
-        let state = delta.snapshot().map_err(fail)?;
-        let said = state.transaction_version(delta.log_store().as_ref(), DERIVATION).await.map_err(fail)?;
-        Ok(Self(said.unwrap_or_default()))
-    }
-
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-
-    pub fn number(self) -> i64 {
-        self.0
-    }
-
-    /// What the commit says that ends it.
-    pub fn action(self) -> Action {
-        Action::Txn(Transaction::new(DERIVATION, self.0))
-    }
-}
-
 /// Every file of a table, as its handle knows it.
 pub(crate) fn files_of(delta: &DeltaTable) -> std::result::Result<Vec<FileMeta>, DeltaTableError> {
     let mut files = Vec::new();
@@ -373,14 +295,9 @@ pub(crate) async fn read_commit(log: &LogStoreRef, location: &str, version: i64)
         match action {
             Action::Add(add) if add.data_change => commit.added.push(add),
             Action::Add(_) | Action::Remove(_) => commit.rearranged = true,
-            Action::Txn(transaction) if transaction.app_id == EXPIRED_BEFORE => {
-                commit.expired.get_or_insert_default().before = i32::try_from(transaction.version).ok();
-            }
-            Action::Txn(transaction) if transaction.app_id == EXPIRED_EVENTS => {
-                commit.expired.get_or_insert_default().events = transaction.version.unsigned_abs();
-            }
-            Action::Txn(transaction) if transaction.app_id == DERIVATION => {
-                commit.derivation = Some(Derivation(transaction.version));
+            Action::Txn(transaction) => {
+                commit.expired = Expired::said_by(&transaction, commit.expired).or(commit.expired);
+                commit.derivation = Derivation::said_by(&transaction).or(commit.derivation);
             }
             Action::CommitInfo(info) => {
                 let notes = info.info.get(Notes::KEY).cloned().map(serde_json::from_value).transpose();

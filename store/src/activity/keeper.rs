@@ -18,8 +18,9 @@ use crate::commits::{Commits, Step};
 use crate::crash;
 use crate::datafile::{EVENT_DATE, Encoder, FileMeta, Purpose, days_of};
 use crate::error::{Result, StoreError};
+use crate::expired::Expired;
 use crate::location::Location;
-use crate::table::{self, Expired, Layout};
+use crate::table::{self, Layout};
 
 /// The application whose transaction says up to which version of `events` the table counts.
 const COUNTED: &str = "trailhound.events";

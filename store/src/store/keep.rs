@@ -16,8 +16,9 @@ use crate::compare::differing;
 use crate::datafile::{self, EVENT_DATE, FileMeta, Wanted, ids_and_hashes};
 use crate::dedup::{Candidate, Hour, Key, Verdict, candidates, hour_of, key};
 use crate::error::{Result, StoreError};
+use crate::expired::Expired;
 use crate::pending::{Rows, SlotId, Written};
-use crate::table::{CommitLog, Expired};
+use crate::table::CommitLog;
 
 /// Differing copies that wait to be told of; the ledger has them all.
 const DIFFERING_TOLD_MAX: usize = 1_000;

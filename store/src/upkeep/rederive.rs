@@ -14,8 +14,9 @@ use trailhound_ingest::{Geo, Rederiver};
 use super::{FILES_MAX, TARGET_BYTES, TRIES_MAX, Upkeep, Work};
 use crate::crash;
 use crate::datafile::{EVENT_DATE, FileMeta};
+use crate::derivation::Derivation;
 use crate::error::{Result, StoreError};
-use crate::table::{Derivation, Expired};
+use crate::expired::Expired;
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,11 +102,6 @@ impl Upkeep {
             }
         }
         Err(self.overtaken())
-    }
-
-    fn overtaken(&self) -> StoreError {
-        let detail = format!("other writers were quicker {TRIES_MAX} times in a row; run fewer writers");
-        StoreError::Location { location: self.location.clone(), detail }
     }
 }
 
