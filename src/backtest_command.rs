@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use trailhound_detect::{Finding, RuleSet};
+use trailhound_detect::{Finding, Rule, RuleSet};
 
 use crate::args::{BacktestArgs, FindingsFormat};
 use crate::output::{self, Head, counted, grid};
@@ -22,8 +22,11 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let planner = shipped::planner()?;
     let mut rules = trailhound_detect::load(shipped::files(&args.rules)?, &planner).into_rules()?;
-    rules.retain(|rule| rule.id == args.rule);
-    anyhow::ensure!(!rules.is_empty(), "there is no rule `{}`; `trailhound rules list` shows them", args.rule);
+    let asked_for = rules.iter().find(|rule| rule.id == args.rule);
+    anyhow::ensure!(asked_for.is_some(), "there is no rule `{}`; `trailhound rules list` shows them", args.rule);
+    // What is learnt depends on the attacks that other rules find.
+    let learns = asked_for.is_some_and(Rule::learns_by_principal);
+    rules.retain(|rule| rule.id == args.rule || learns && rule.makes_attacks());
     let asked = Asked::open(&args.store).await?;
     let set = RuleSet::compile(rules, &planner)?;
     // What begins before the events that are kept can neither be found again nor be missed.
@@ -34,7 +37,7 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
             && args.to.is_none_or(|to| f.first_time < to)
     };
     let mut findings = trailhound_detect::backtest(&asked.store, &set, MEMORY_BYTES_MAX).await?;
-    findings.retain(within);
+    findings.retain(|f| f.rule == args.rule && within(f));
     let mut standing = asked.findings.current().await?;
     standing.retain(|f| f.rule == args.rule && within(f));
     match args.format {

@@ -6,8 +6,16 @@
 //! A [`State`] is a function of the *set* of events that were added: adding commutes, and judging looks at nothing else.
 //! So findings cannot depend on the order of arrival, on batches or on the clock. It keeps numbers, not events: which
 //! events a claim counts is said by time (and value or id), and they are read again where a finding is written.
+//!
+//! Two states are shared by entities: a [`Population`] (what a group knows together) and [`Attacks`] (when a principal was
+//! under attack). An entity's state tells a population its share as [`Shift`]s, and is told of attacks by
+//! [`State::withhold`]; [`Memory`](crate::memory::Memory) carries both and finds out who must be judged again.
 
+mod attacks;
 mod first_seen;
+mod history;
+mod population;
+mod rare;
 mod sequence;
 mod spike;
 mod threshold;
@@ -18,11 +26,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::Result;
 use crate::evaluate::Sighting;
 use crate::judgement::{Judgement, Measure};
+use crate::rule::PRINCIPAL;
 use crate::select::Select;
 
-pub(crate) use first_seen::FirstSeen;
+pub(crate) use attacks::Attacks;
+use attacks::Span;
+use history::{History, Shares};
+pub(crate) use population::{Population, View};
 pub(crate) use sequence::Sequence;
 pub(crate) use spike::{HISTORY_DAYS_MIN, Spike};
 pub(crate) use threshold::Threshold;
@@ -40,8 +53,8 @@ pub(crate) enum Facts {
     Measures(Vec<Measured>),
     /// The step's place among the different steps, and the hash of the columns that must be the same.
     Step(u8, u64),
-    /// The value as text.
-    Value(String),
+    /// The value as text, and the group that the event names.
+    Value(String, Option<String>),
     Place(f64, f64),
 }
 
@@ -61,6 +74,29 @@ pub(crate) struct Event<'s> {
     pub id: &'s str,
     pub facts: Facts,
 }
+
+/// What adding an event changed.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// Bytes by which the state grew, roughly.
+    pub bytes: usize,
+    /// The earliest time at which it can have changed what is claimed, µs since the epoch.
+    pub from: i64,
+    pub shifts: Vec<Shift>,
+}
+
+/// A change of what an entity tells its group: of a value's number (of the number of all, if there is no value) on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shift {
+    pub group: String,
+    pub value: Option<String>,
+    /// Days since the epoch.
+    pub day: i64,
+    pub by: i64,
+}
+
+/// Asks a group, by name, what it has to say of a value on a day.
+pub(crate) type Look<'l> = dyn FnMut(&str, &str, i64) -> Result<View> + 'l;
 
 /// Which events a claim counts, among those of the entity between its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +136,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of a rule with memory; none for a rule that looks at each event alone, or whose columns are not there.
     pub fn of(judgement: &Judgement, entity: &[String], select: &Select) -> Option<Plan> {
-        if matches!(judgement, Judgement::Match { .. }) {
+        if matches!(judgement, Judgement::Match { .. } | Judgement::Query(_)) {
             return None;
         }
         let place = |name: &str| select.columns.iter().position(|(n, _)| n == name);
@@ -139,7 +175,7 @@ impl Plan {
     pub fn facts(&self, evidence: &[Value]) -> Option<Facts> {
         let mut values = self.columns.iter().map(|i| &evidence[*i]);
         let facts = match &self.judgement {
-            Judgement::Match { .. } => return None,
+            Judgement::Match { .. } | Judgement::Query(_) => return None,
             Judgement::Threshold { having, .. } => {
                 Facts::Measures(having.iter().map(|h| measured(&h.measure, &mut values)).collect())
             }
@@ -153,13 +189,8 @@ impl Plan {
                 }
                 Facts::Step(step as u8, hash(&same))
             }
-            Judgement::FirstSeen(_) => {
-                let value: Vec<&Value> = values.collect();
-                if value.iter().all(|v| v.is_null()) {
-                    return None;
-                }
-                Facts::Value(serde_json::to_string(&value).expect("JSON values are written as JSON"))
-            }
+            Judgement::FirstSeen(f) => valued(&values.collect::<Vec<_>>(), f.value.len())?,
+            Judgement::Rare(r) => valued(&values.collect::<Vec<_>>(), r.value.len())?,
             Judgement::Travel(_) => Facts::Place(values.next()?.as_f64()?, values.next()?.as_f64()?),
         };
         Some(facts)
@@ -174,7 +205,7 @@ impl Plan {
             Which::All => true,
             Which::Ids(ids) => ids.contains(&sighting.event_id),
             Which::Value(wanted) => {
-                matches!(self.facts(&sighting.evidence), Some(Facts::Value(value)) if value == *wanted)
+                matches!(self.facts(&sighting.evidence), Some(Facts::Value(value, _)) if value == *wanted)
             }
         }
     }
@@ -182,10 +213,12 @@ impl Plan {
     /// How far back of an event what is judged of it may lie, in µs.
     pub fn looks_back(&self) -> i64 {
         match &self.judgement {
-            Judgement::Match { .. } => 0,
+            Judgement::Match { .. } | Judgement::Query(_) => 0,
             Judgement::Threshold { window, .. } => window.micros(),
             Judgement::Sequence(keys) => keys.within.micros(),
             Judgement::FirstSeen(keys) => keys.learn.micros().max(keys.forget.micros() + NOVELTY_DAYS * DAY),
+            // What lies further back weighs a tenth at most.
+            Judgement::Rare(keys) => keys.half_life.micros().saturating_mul(4),
             Judgement::Spike(keys) => keys.history.micros(),
             // Nobody needs longer to get anywhere.
             Judgement::Travel(_) => 2 * DAY,
@@ -195,56 +228,107 @@ impl Plan {
     /// What is known of an entity before its first event.
     pub fn begin(&self) -> State {
         match self.judgement {
-            Judgement::Match { .. } | Judgement::Threshold { .. } => State::Threshold(Threshold::default()),
+            Judgement::Match { .. } | Judgement::Query(_) | Judgement::Threshold { .. } => {
+                State::Threshold(Threshold::default())
+            }
             Judgement::Sequence(_) => State::Sequence(Sequence::default()),
-            Judgement::FirstSeen(_) => State::FirstSeen(FirstSeen::default()),
+            Judgement::FirstSeen(_) | Judgement::Rare(_) => State::History(History::default()),
             Judgement::Spike(_) => State::Spike(Spike::default()),
             Judgement::Travel(_) => State::Travel(Travel::default()),
         }
     }
+
+    /// Whether the kind learns what is usual.
+    pub fn learns(&self) -> bool {
+        matches!(self.judgement, Judgement::FirstSeen(_) | Judgement::Rare(_) | Judgement::Spike(_))
+    }
+
+    /// Whether it learns what is usual for a principal: then it does not learn from attacks on it.
+    pub fn learns_by_principal(&self) -> bool {
+        self.learns() && matches!(self.entity.as_slice(), [(name, _)] if name == PRINCIPAL)
+    }
+
+    fn shares(&self) -> Shares {
+        match &self.judgement {
+            Judgement::FirstSeen(keys) if keys.peers.is_some() => Shares::FirstDays,
+            Judgement::Rare(_) => Shares::Events,
+            _ => Shares::Nothing,
+        }
+    }
 }
 
-/// What a rule with memory knows of one entity.
+/// What a rule with memory knows of one entity, of a group of entities, or of the attacks on one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum State {
     Threshold(Threshold),
     Sequence(Sequence),
-    FirstSeen(FirstSeen),
+    /// Of `first_seen` and `rare`.
+    History(History),
     Spike(Spike),
     Travel(Travel),
+    Population(Population),
+    Attacks(Attacks),
 }
 
 impl State {
-    /// Adds an event that was not added before. Gives the bytes by which the state grew, roughly.
-    pub fn add(&mut self, plan: &Plan, event: &Event<'_>) -> usize {
+    /// Adds an event that was not added before.
+    pub fn add(&mut self, plan: &Plan, event: &Event<'_>) -> Added {
+        let grown = |bytes| Added { bytes, from: event.time, shifts: Vec::new() };
         match (self, &plan.judgement, &event.facts) {
             (State::Threshold(s), Judgement::Threshold { window, having }, Facts::Measures(parts)) => {
-                s.add(*window, having, event.time, parts)
+                grown(s.add(*window, having, event.time, parts))
             }
             (State::Sequence(s), Judgement::Sequence(_), Facts::Step(step, same)) => {
-                s.add(*step, *same, event.time, event.id)
+                grown(s.add(*step, *same, event.time, event.id))
             }
-            (State::FirstSeen(s), Judgement::FirstSeen(_), Facts::Value(value)) => s.add(event.time, value),
-            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => s.add(keys, event.time, parts[0]),
+            (State::History(s), Judgement::FirstSeen(_) | Judgement::Rare(_), Facts::Value(value, group)) => {
+                s.add(plan.shares(), event.time, event.id, value, group.as_deref())
+            }
+            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => {
+                grown(s.add(keys, event.time, parts[0]))
+            }
             (State::Travel(s), Judgement::Travel(_), Facts::Place(lat, lon)) => {
-                s.add(event.time, event.id, (*lat, *lon))
+                grown(s.add(event.time, event.id, (*lat, *lon)))
             }
             _ => unreachable!("a plan makes the states and the events of its own kind"),
         }
     }
 
-    /// Everything that the rule claims whose last event lies at or behind the time that is given back, which is early
-    /// enough to hold whatever an event at `from` or later can have changed.
-    pub fn judge(&self, plan: &Plan, from: i64) -> (i64, Vec<Claim>) {
+    /// Sets when the entity was under attack, by merged and rising spans. Gives what becomes of its share.
+    pub fn withhold(&mut self, plan: &Plan, spans: &[Span]) -> Vec<Shift> {
         match (self, &plan.judgement) {
+            (State::History(s), _) => s.withhold(plan.shares(), spans),
+            (State::Spike(s), Judgement::Spike(keys)) => {
+                s.withhold(keys, spans);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Everything that the rule claims whose last event lies at or behind the time that is given back, which is early
+    /// enough to hold whatever an event at `from` or later can have changed. What a group says is had from `look`.
+    pub fn judge(&self, plan: &Plan, from: i64, look: &mut Look<'_>) -> Result<(i64, Vec<Claim>)> {
+        Ok(match (self, &plan.judgement) {
             (State::Threshold(s), Judgement::Threshold { window, having }) => s.judge(*window, having, from),
             (State::Sequence(s), Judgement::Sequence(keys)) => s.judge(keys, &plan.words, from),
-            (State::FirstSeen(s), Judgement::FirstSeen(keys)) => s.judge(keys, from),
+            (State::History(s), Judgement::FirstSeen(keys)) => first_seen::judge(s, keys, from, look)?,
+            (State::History(s), Judgement::Rare(keys)) => rare::judge(s, keys, from, look)?,
             (State::Spike(s), Judgement::Spike(keys)) => s.judge(keys, from),
             (State::Travel(s), Judgement::Travel(keys)) => s.judge(keys, from),
             _ => unreachable!("a plan makes the states of its own kind"),
-        }
+        })
     }
+}
+
+/// A value of some columns, and the group in the column behind them, if there is one.
+fn valued(columns: &[&Value], values: usize) -> Option<Facts> {
+    let (value, group) = columns.split_at_checked(values)?;
+    if value.iter().all(|v| v.is_null()) {
+        return None;
+    }
+    let group = group.first().filter(|g| !g.is_null()).map(|g| crate::value::plain(g));
+    Some(Facts::Value(serde_json::to_string(value).expect("JSON values are written as JSON"), group))
 }
 
 fn measured<'v>(measure: &Measure, values: &mut impl Iterator<Item = &'v Value>) -> Measured {
