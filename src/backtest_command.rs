@@ -30,6 +30,9 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let planner = shipped::planner()?;
     let rule = shipped::rule(&args.rules, &args.rule, &planner)?;
     let before = before(&args, &rule, &planner)?;
+    // What is learnt depends on the attacks that other rules find.
+    let mut attackers = trailhound_detect::load(shipped::files(&args.rules)?, &planner).into_rules()?;
+    attackers.retain(|other| other.id != args.rule && other.makes_attacks());
     let asked = Asked::open(&args.store).await?;
     // What begins before the events that are kept can neither be found again nor be missed.
     let kept_from = asked.store.kept_from().unwrap_or(i64::MIN);
@@ -39,9 +42,10 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
             && args.to.is_none_or(|to| f.first_time < to)
     };
     let findings_of = async |rule: Rule| -> anyhow::Result<Vec<Finding>> {
-        let set = RuleSet::compile([rule], &planner)?;
+        let others = if rule.learns_by_principal() { attackers.clone() } else { Vec::new() };
+        let set = RuleSet::compile([rule].into_iter().chain(others), &planner)?;
         let mut findings = trailhound_detect::backtest(&asked.store, &set, MEMORY_BYTES_MAX).await?;
-        findings.retain(within);
+        findings.retain(|f| f.rule == args.rule && within(f));
         Ok(findings)
     };
     let findings = findings_of(rule.clone()).await?;

@@ -103,7 +103,9 @@ impl Workbench {
         {
             eprintln!("warning: counts for the table `activity` are written by the next run: {}", chain(&error));
         }
-        outcome
+        let outcome = outcome?;
+        self.detector.finish(&self.store).await?;
+        Ok(outcome)
     }
 
     /// Tells how it went, on standard error.

@@ -6,16 +6,19 @@ use trailhound_store::Store;
 use crate::detector::recall;
 use crate::error::{DetectError, Result};
 use crate::evaluate::{Remembered, Seen};
-use crate::finding::{Finding, Folded, fold};
+use crate::finding::{self, Finding, Folded, fold};
 use crate::memory::Memory;
+use crate::query;
 use crate::revise::Revision;
 use crate::ruleset::RuleSet;
 
 /// The findings of a set of rules, by first time, then id. What is remembered beyond `memory_bytes_max` goes to a file.
+/// A rule that learns needs those beside it that make attacks ([`Rule::makes_attacks`](crate::Rule::makes_attacks)).
 pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> Result<Vec<Finding>> {
     let mut memory = Memory::new(memory_bytes_max);
     let mut found = Folded::new();
     over_all(store, set, |seen, remembered| {
+        memory.strike(set, seen.sightings.iter())?;
         fold(set, seen.sightings, &mut found);
         for rows in remembered {
             memory.remember(set.at(rows.rule), &rows, |_, _| ())?;
@@ -31,6 +34,7 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
     revision.read_again(set);
     let mut findings: Vec<Finding> = found.into_values().map(|(_, finding)| finding).collect();
     findings.extend(revision.write.into_iter().map(|(_, finding)| finding));
+    findings.extend(answers(store, set).await?);
     findings.sort_by(|a, b| (a.first_time, &a.id).cmp(&(b.first_time, &b.id)));
     Ok(findings)
 }
@@ -53,4 +57,20 @@ pub(crate) async fn over_all(
         each(seen, remembered)?;
     }
     Ok(())
+}
+
+/// What rules of kind `query` find, slot by slot.
+async fn answers(store: &Store, set: &RuleSet) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for rule in set.rules() {
+        let Some(keys) = rule.asks() else { continue };
+        let session = store.session().await?;
+        for slot in query::slots(&session, keys, None).await? {
+            match query::ask(&session, rule, slot).await {
+                Ok(found) => findings.extend(found.into_values()),
+                Err(error) => tracing::warn!(rule = rule.id, slot = finding::time(slot), error, "a query fails"),
+            }
+        }
+    }
+    Ok(findings)
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -15,9 +16,10 @@ use crate::explain;
 use crate::finding::Finding;
 use crate::place::{Place, located};
 use crate::problem::Report;
+use crate::query::{self, slots_of};
 use crate::repeat;
 use crate::revise::findings_of;
-use crate::rule::File;
+use crate::rule::{File, Rule};
 use crate::ruleset::RuleSet;
 use crate::select::Planner;
 use crate::value::plain;
@@ -195,7 +197,7 @@ impl ReadyCase {
     }
 
     /// Runs the only rule of a set on the case.
-    pub fn run(&self, set: &RuleSet) -> Result<(), CaseFailure> {
+    pub fn run(&self, set: &RuleSet, planner: &Planner) -> Result<(), CaseFailure> {
         let rule = set.rules().next().map(|r| r.id.clone()).unwrap_or_default();
         let fail = |got: String| CaseFailure {
             rule: rule.clone(),
@@ -204,7 +206,12 @@ impl ReadyCase {
             got,
             why: Vec::new(),
         };
-        let found = self.findings(set).map_err(&fail)?;
+        let asked = set.rules().next().filter(|rule| rule.asks().is_some());
+        let found = match asked {
+            Some(rule) => self.answers(rule, planner),
+            None => self.findings(set),
+        };
+        let found = found.map_err(&fail)?;
         let found: Vec<&Finding> = found.values().collect();
         let met =
             found.len() == self.case.expect.len() && assign(&self.case.expect, &found, &mut vec![false; found.len()]);
@@ -232,6 +239,29 @@ impl ReadyCase {
         let before = found(history)?;
         let changed = found(all)?.into_iter().filter(|(id, finding)| before.get(id) != Some(finding));
         Ok(changed.map(|(id, (_, finding))| (id, finding)).collect())
+    }
+}
+
+impl ReadyCase {
+    /// What a query finds in the slots that `events` touch, and did not find without them.
+    fn answers(&self, rule: &Rule, planner: &Planner) -> Result<BTreeMap<String, Finding>, String> {
+        let Some(query) = rule.asks() else { return Ok(BTreeMap::new()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
+        let history = self.history.clone().unwrap_or_else(|| RecordBatch::new_empty(self.events.schema()));
+        let all = concat_batches(&self.events.schema(), [&history, &self.events]).map_err(|e| e.to_string())?;
+        let mut touched = BTreeSet::new();
+        slots_of(query, &self.events, &mut touched);
+        runtime.block_on(async {
+            let session = planner.session(all).map_err(|e| e.strip_backtrace())?;
+            let before = planner.session(history).map_err(|e| e.strip_backtrace())?;
+            let mut changed = BTreeMap::new();
+            for slot in query::slots(&session, query, Some(&touched)).await.map_err(|e| e.to_string())? {
+                let known = query::ask(&before, rule, slot).await?;
+                let found = query::ask(&session, rule, slot).await?;
+                changed.extend(found.into_iter().filter(|(id, finding)| known.get(id) != Some(finding)));
+            }
+            Ok(changed)
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything that an author should hear before a rule is shipped, beyond whether it can be evaluated.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
@@ -67,21 +69,22 @@ pub fn check(files: impl IntoIterator<Item = File>, planner: &Planner) -> Result
 /// Event names and sources that a rule compares with must exist.
 fn check_names(rule: &Rule, report: &mut Report<'_>) {
     let names = EventNames::shipped();
-    let Some(predicate) = &rule.select.predicate else { return };
+    let asked = rule.select.query.as_ref().map_or(&[][..], |query| &query.expressions);
+    if rule.select.predicate.is_none() && asked.is_empty() {
+        return;
+    }
     let text = &rule.file.text;
     let line = |quoted: &str| line_of(text, &format!("'{quoted}'")).unwrap_or_else(|| first_sql_line(text));
-    if matches!(predicate, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _))
-        || rule.names.as_ref().is_some_and(|n| n.is_empty())
-    {
+    let predicate = rule.select.predicate.as_ref();
+    let never = |p: &Expr| matches!(p, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _));
+    if predicate.is_some_and(never) || rule.names.as_ref().is_some_and(|n| n.is_empty()) {
         report.add(first_sql_line(text), "the WHERE is never true", "two of its conditions exclude each other");
         return;
     }
     let compared = |column: &str| {
-        let mut found = needs::compared(predicate, column);
-        for (_, expr) in &rule.select.columns {
-            found.extend(needs::compared(expr, column));
-        }
-        found
+        let shaped = rule.select.columns.iter().map(|(_, expr)| expr);
+        let all = predicate.into_iter().chain(shaped).chain(asked);
+        all.flat_map(|expr| needs::compared(expr, column)).collect::<BTreeSet<String>>()
     };
     let sources = compared("event_source");
     for source in sources.iter().filter(|s| !names.has_source(s)) {
@@ -202,7 +205,7 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
         }
     };
     tested.failures.extend(cases.iter().filter_map(|case| {
-        let mut failure = case.run(&set).err()?;
+        let mut failure = case.run(&set, planner).err()?;
         failure.why.extend(case.why(&set, planner));
         Some(failure)
     }));
@@ -214,9 +217,14 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
     for mutant in mutate::mutants(&statement) {
         tested.mutants += 1;
         let mut report = Report::new(&rule.file.shown);
-        let Some(select) = planner.select_of(mutant.statement, &rule.file.text, &mut report) else { continue };
+        let select = match rule.asks() {
+            Some(_) => planner.query_of(mutant.statement, &rule.file.text, &mut report),
+            None => planner.select_of(mutant.statement, &rule.file.text, &mut report),
+        };
+        let Some(select) = select else { continue };
         let without = Rule::of(&rule.id, &rule.file, rule.header.clone(), select);
-        let survives = RuleSet::compile([without], planner).is_ok_and(|set| cases.iter().all(|c| c.run(&set).is_ok()));
+        let survives =
+            RuleSet::compile([without], planner).is_ok_and(|set| cases.iter().all(|c| c.run(&set, planner).is_ok()));
         if survives {
             tested.untested.push((rule.id.clone(), mutant.without));
         }

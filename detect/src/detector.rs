@@ -6,7 +6,7 @@
 //!                          └──────────── the rule set was swapped, or a commit was missed┘
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -20,17 +20,23 @@ use crate::error::{DetectError, Result};
 use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
-use crate::ledger::{Changes, Cursor, FindingsLedger};
+use crate::ledger::{Changes, FindingsLedger};
 use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
+use crate::query::slots_of;
 use crate::revise::Revision;
-use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::state::{Claim, Plan};
 
+mod asking;
 pub(crate) mod recall;
 mod standing;
 
 use standing::Standing;
+
+use asking::{Due, SLOTS_A_TURN};
+
+/// Findings of rules that begin that are kept in memory before they are written; a few in tests, so that these see parts.
+const FOUND_MAX: usize = if cfg!(test) { 3 } else { 10_000 };
 
 /// Rules at work on a store. Shared between the tasks that need it; each call sees one whole rule set.
 #[derive(Debug)]
@@ -61,14 +67,38 @@ struct Position {
     found: HashSet<(usize, u128)>,
     /// Findings that stand as they are, whatever is judged anew.
     standing: Standing,
+    /// By the place of a rule of kind `query`.
+    due: BTreeMap<usize, Due>,
 }
 
-/// What a commit brings: findings of rules that look at each event alone, and those of rules with memory.
+/// What is to be written: findings of rules that look at each event alone, and those of rules that make them whole.
+#[derive(Default)]
 struct Outcome {
     found: Folded,
     revision: Revision,
-    /// Cursors before this version stay where they are.
-    least: i64,
+    cursors: Cursors,
+}
+
+/// Which cursors move to the version at hand.
+#[derive(Default)]
+enum Cursors {
+    /// None: what is written is a part.
+    #[default]
+    Stay,
+    /// All that stand at this version or behind it, but those of rules of kind `query`.
+    From(i64),
+    /// That of one rule.
+    Of(String),
+}
+
+/// How far a rule's findings, what is remembered of it, and what it was asked about stand in the table; none where a rule
+/// has no such thing.
+struct Stand {
+    /// The rule's cursor.
+    had: i64,
+    folds: Option<i64>,
+    remembers: Option<i64>,
+    asks: Option<i64>,
 }
 
 /// Rows that have just come, by rule: the hash of whose they are, the batch's place and the row's place in it.
@@ -167,13 +197,13 @@ impl Detector {
         let in_memory = commit.kept == 0 || !commit.batches.is_empty();
         let derivation = store.derivation();
         let stands = |at: &&mut Position| Arc::ptr_eq(&at.set, &set) && at.derivation == derivation;
-        let next = match position.as_mut().filter(stands) {
+        let follows = match position.as_mut().filter(stands) {
             Some(at) if commit.version <= at.version => return Ok(Changes::default()),
-            // What lies between only rearranged files.
+            // What lies between may only have rearranged files.
             Some(at) => in_memory && !store.brought_rows(at.version, commit.version).await?,
             None => false,
         };
-        match position.take_if(|_| next) {
+        match position.take_if(|_| follows) {
             Some(mut at) => {
                 let changes = self.apply(store, &mut at, commit).await?;
                 *position = Some(at);
@@ -193,7 +223,10 @@ impl Detector {
         let mut changes = Changes::default();
         let mut fresh = Fresh { batches: &commit.batches, ..Fresh::default() };
         for (place, batch) in commit.batches.iter().enumerate() {
-            for rows in self.evaluate(&set, batch, commit.version, |_| true, &mut found)? {
+            let (sightings, remembered) = self.evaluate(&set, batch, commit.version, |_| true)?;
+            at.memory.strike(&set, sightings.iter())?;
+            fold(&set, sightings, &mut found);
+            for rows in remembered {
                 let of_rule = fresh.rows.entry(rows.rule).or_default();
                 let counted = |key: Key, row| of_rule.push((key.1 as u64, place as u32, row));
                 at.memory.remember(set.at(rows.rule), &rows, counted)?;
@@ -203,13 +236,16 @@ impl Detector {
             if at.memory.is_crowded() {
                 let revision = self.judge(store, at, &mut fresh).await?;
                 let version = at.version;
-                changes += self.save(at, version, Outcome { found: Folded::new(), revision, least: -1 }).await?;
+                changes += self.save(at, version, Outcome { revision, ..Outcome::default() }).await?;
             }
+            touch(&set, &mut at.due, batch, |_| true);
         }
         let revision = self.judge(store, at, &mut fresh).await?;
-        changes += self.save(at, commit.version, Outcome { found, revision, least: -1 }).await?;
+        let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
+        changes += self.save(at, commit.version, outcome).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
+        changes += self.ask_due(store, at, Some(SLOTS_A_TURN)).await?;
         Ok(changes)
     }
 
@@ -221,72 +257,110 @@ impl Detector {
         let mut memory = remembered.map_or_else(|| Memory::new(self.memory_bytes_max), |at| at.memory);
         memory.retain(&set)?;
         let rules: Vec<_> = set.rules().cloned().collect();
-        let mut cursors = self.ledger.align(&rules, derivation).await?;
+        let cursors = self.ledger.align(&rules, derivation).await?;
         let generations: Vec<i64> = cursors.iter().map(|c| c.generation).collect();
         let mut found = HashSet::new();
         for (rule, entity) in self.ledger.remembered_entities().await? {
             found.extend(rules.iter().position(|r| r.id == rule).map(|place| (place, entity_key(&entity))));
         }
-        let had: Vec<i64> = cursors.iter().map(|c| c.applied_to).collect();
-        let begin = rules.iter().zip(&had).filter(|(_, had)| **had < 0).map(|(rule, _)| rule.id.clone()).collect();
+        let begin =
+            rules.iter().zip(&cursors).filter(|(_, c)| c.applied_to < 0).map(|(rule, _)| rule.id.clone()).collect();
         let standing = Standing::of(&self.ledger, store.kept_from(), begin).await?;
         let mut fresh = Fresh::default();
-        let mut at = Position { set: set.clone(), derivation, generations, version: -1, memory, found, standing };
-        let mut changes = Changes::default();
-        // A rule with memory goes on from what it remembers, whatever its cursor says.
-        let seen: Vec<i64> = rules
-            .iter()
-            .zip(&cursors)
-            .map(|(rule, cursor)| if rule.plan.is_some() { at.memory.seen(rule) } else { cursor.applied_to })
-            .collect();
         let newest = store.newest().await?;
-        at.version = newest;
+        let mut due = BTreeMap::new();
+        for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.asks().is_some()) {
+            let asked = (cursors[place].applied_to >= 0).then(BTreeSet::new);
+            tracing::debug!(rule = rule.id, begins = asked.is_none(), "a query is caught up with");
+            due.insert(place, Due::new(asked));
+        }
+        let mut at =
+            Position { set: set.clone(), derivation, generations, version: newest, memory, found, standing, due };
+        let mut changes = Changes::default();
+        let stands: Vec<Stand> = rules
+            .iter()
+            .enumerate()
+            .map(|(place, rule)| Stand {
+                had: cursors[place].applied_to,
+                folds: (!rule.makes_whole()).then_some(cursors[place].applied_to),
+                // A rule with memory goes on from what it remembers, whatever its cursor says.
+                remembers: (rule.plan.is_some() || set.attacks(place)).then(|| at.memory.seen(rule)),
+                asks: rule.asks().map(|_| cursors[place].applied_to).filter(|applied_to| *applied_to >= 0),
+            })
+            .collect();
         if !rules.is_empty() {
-            let columns = set.columns();
             // Rules that begin read everything, and what was compacted comes to them all at once, which would be news to
             // a rule that has seen a part of it: so these are followed apart.
             for begins in [false, true] {
-                let member = |rule: usize| (seen[rule] < 0) == begins;
-                let Some(from) = (0..rules.len()).filter(|rule| member(*rule)).map(|rule| seen[rule]).min() else {
-                    continue;
-                };
-                let mut stream = store.changes_until(from, newest, &columns).await?;
-                let mut found = Folded::new();
-                while let Some(change) = stream.try_next().await? {
-                    let version = change.version;
-                    let active =
-                        |rule: usize| member(rule) && seen[rule].max(cursor_of(&rules[rule], cursors[rule])) < version;
-                    for rows in self.evaluate(&set, &change.rows, version, active, &mut found)? {
-                        let is_news = at.standing.kept_from().is_some() && version > had[rows.rule];
-                        at.memory.remember(set.at(rows.rule), &rows, |key, _| {
-                            if is_news {
-                                fresh.keys.insert(key);
-                            }
-                        })?;
-                    }
-                    at.memory.settle()?;
-                    let waits =
-                        |rule: usize| member(rule) && rules[rule].plan.is_none() && cursors[rule].applied_to < version;
-                    if change.last && (!found.is_empty() || (0..rules.len()).any(waits)) {
-                        let found = std::mem::take(&mut found);
-                        let least = if begins { -1 } else { 0 };
-                        let outcome = Outcome { found, revision: Revision::default(), least };
-                        changes += self.save(&mut at, version, outcome).await?;
-                        for (_, cursor) in cursors.iter_mut().enumerate().filter(|(rule, _)| member(*rule)) {
-                            cursor.applied_to = cursor.applied_to.max(version);
-                        }
-                    }
-                }
+                changes += self.read(store, &mut at, &stands, begins, &mut fresh).await?;
             }
             at.memory.advance(&set, at.version);
             // Judged once, when all has been seen: what is true now does not depend on what was true on the way.
             let revision = self.judge(store, &mut at, &mut fresh).await?;
             let version = at.version;
-            changes += self.save(&mut at, version, Outcome { found: Folded::new(), revision, least: -1 }).await?;
+            let outcome = Outcome { found: Folded::new(), revision, cursors: Cursors::From(-1) };
+            changes += self.save(&mut at, version, outcome).await?;
+            changes += self.ask_due(store, &mut at, None).await?;
         }
         changes.retracted += self.retract(at.version, store.kept_from().unwrap_or(i64::MIN)).await?;
         at.standing.have_begun();
         *position = Some(at);
+        Ok(changes)
+    }
+
+    /// Reads what rules have not seen, of those that begin or of the others: folds findings of rules that look at each
+    /// event alone, and remembers for those with memory.
+    async fn read(
+        &self,
+        store: &Store,
+        at: &mut Position,
+        stands: &[Stand],
+        begins: bool,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<Changes> {
+        let set = at.set.clone();
+        let member = |stand: Option<i64>| stand.filter(|version| (*version < 0) == begins);
+        let all = stands.iter().flat_map(|s| [s.folds, s.remembers, s.asks]);
+        let Some(from) = all.filter_map(member).min() else { return Ok(Changes::default()) };
+        let mut changes = Changes::default();
+        let mut stream = store.changes_until(from, at.version, &set.columns()).await?;
+        let mut found = Folded::new();
+        let mut moved = false;
+        while let Some(change) = stream.try_next().await? {
+            let version = change.version;
+            let before = |stand: Option<i64>| member(stand).is_some_and(|seen| seen < version);
+            let folds = |rule: usize| before(stands[rule].folds);
+            let remembers = |rule: usize| before(stands[rule].remembers);
+            let (mut sightings, remembered) =
+                self.evaluate(&set, &change.rows, version, |rule| folds(rule) || remembers(rule))?;
+            at.memory.strike(&set, sightings.iter().filter(|s| remembers(s.rule)))?;
+            sightings.retain(|s| folds(s.rule));
+            fold(&set, sightings, &mut found);
+            for rows in remembered {
+                let is_news = at.standing.kept_from().is_some() && version > stands[rows.rule].had;
+                at.memory.remember(set.at(rows.rule), &rows, |key, _| {
+                    if is_news {
+                        fresh.keys.insert(key);
+                    }
+                })?;
+            }
+            at.memory.settle()?;
+            touch(&set, &mut at.due, &change.rows, |rule| before(stands[rule].asks));
+            // A rule that begins may find more in its first version than is good to have in memory: all that was
+            // compacted. As long as its cursor has not moved, a part that was written is no harm.
+            let full = begins && !moved && found.len() >= FOUND_MAX;
+            let ends = change.last && (!found.is_empty() || (0..stands.len()).any(folds));
+            if full || ends {
+                let cursors = match (change.last, begins) {
+                    (false, _) => Cursors::Stay,
+                    (true, false) => Cursors::From(0),
+                    (true, true) => Cursors::From(-1),
+                };
+                let outcome = Outcome { found: std::mem::take(&mut found), cursors, ..Outcome::default() };
+                changes += self.save(at, version, outcome).await?;
+                moved |= change.last;
+            }
+        }
         Ok(changes)
     }
 
@@ -337,15 +411,14 @@ impl Detector {
         Ok(sightings)
     }
 
-    /// Folds what the active rules see in a batch into `found`; gives what rules with memory see.
+    /// What the active rules see in a batch, each event alone; and what rules with memory see.
     fn evaluate(
         &self,
         set: &RuleSet,
         batch: &RecordBatch,
         version: i64,
         active: impl Fn(usize) -> bool,
-        found: &mut Folded,
-    ) -> Result<Vec<Remembered>> {
+    ) -> Result<(Vec<Sighting>, Vec<Remembered>)> {
         let (seen, remembered) = set
             .evaluate_to_remember(batch, active)
             .map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
@@ -353,14 +426,13 @@ impl Detector {
             follower.evaluated(set, &seen);
         }
         self.note_failures(seen.failures);
-        fold(set, seen.sightings, found);
-        Ok(remembered)
+        Ok((seen.sightings, remembered))
     }
 
     /// Findings and cursors, in one transaction.
     async fn save(&self, at: &mut Position, version: i64, outcome: Outcome) -> Result<Changes> {
         let (set, generations) = (at.set.clone(), &at.generations);
-        let Outcome { mut found, revision, least } = outcome;
+        let Outcome { mut found, revision, cursors } = outcome;
         found.retain(|id, _| !at.standing.has(id));
         let remembered: Vec<(usize, u128)> =
             revision.write.iter().map(|(place, finding)| (*place, entity_key(&finding.entity_text()))).collect();
@@ -371,7 +443,14 @@ impl Detector {
         let mut changes = self.ledger.save(&mut transaction, version, written, told.as_mut()).await?;
         changes += self.ledger.withdraw(&mut transaction, version, revision.withdraw, told.as_mut()).await?;
         let counts = self.tell(&mut transaction, told.unwrap_or_default()).await?;
-        self.ledger.advance(&mut transaction, least, version).await?;
+        match cursors {
+            Cursors::Stay => {}
+            Cursors::Of(rule) => self.ledger.advance_one(&mut transaction, &rule, version).await?,
+            Cursors::From(least) => {
+                let asking: Vec<&str> = set.rules().filter(|r| r.asks().is_some()).map(|r| r.id.as_str()).collect();
+                self.ledger.advance(&mut transaction, least, version, &asking).await?;
+            }
+        }
         crash::point("detect.ledger_open");
         self.ledger.commit(transaction).await?;
         crash::point("detect.saved");
@@ -440,9 +519,13 @@ impl Detector {
     }
 }
 
-/// The version that a rule's findings stand for; a rule with memory has no other than what it remembers.
-fn cursor_of(rule: &Rule, cursor: Cursor) -> i64 {
-    if rule.plan.is_some() { -1 } else { cursor.applied_to }
+/// Notes for the rules of kind `query` that are active in which slots events came.
+fn touch(set: &RuleSet, due: &mut BTreeMap<usize, Due>, batch: &RecordBatch, active: impl Fn(usize) -> bool) {
+    for (place, due) in due.iter_mut().filter(|(place, _)| active(**place)) {
+        if let (Some(query), Some(touched)) = (set.at(*place).asks(), &mut due.touched) {
+            slots_of(query, batch, touched);
+        }
+    }
 }
 
 #[cfg(test)]

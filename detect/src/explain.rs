@@ -110,6 +110,11 @@ pub async fn explain(
     about: &str,
 ) -> Result<Explanation, ExplainError> {
     let about = about.trim();
+    if rule.asks().is_some() {
+        let what =
+            format!("{} is one question about many events; `trailhound rules sql {}` prints it", rule.id, rule.id);
+        return Err(ExplainError::Unknown(what));
+    }
     let conditions = Conditions::of(&rule, planner);
     let set = RuleSet::compile([rule], planner)?;
     let rule = set.at(0).clone();
@@ -150,22 +155,20 @@ pub async fn explain(
             "there is no event `{about}` in the store; for an entity of this rule write '{{{form}}}'"
         )));
     };
-    let known = Known::gather(store, &set, &entity).await?;
+    let mut known = Known::gather(store, &set, &entity).await?;
     if known.chosen.events == 0 {
         return Err(ExplainError::Unknown(known.nobody(&rule, &entity, about)));
     }
-    if let Some(state) = &known.state
-        && let Some(plan) = &rule.plan
-    {
+    if let Some(plan) = &rule.plan {
         let mut scratch = Scratch::default();
         let facts = sighting.as_ref().map(|s| plan.facts(s.evidence.as_slice(), &mut scratch));
         explanation.moments = match (&sighting, facts) {
             (Some(seen), Some(Some(facts))) => {
                 let event = Event { time: seen.event_time, id: &seen.event_id, facts };
-                Moment::nearest(state.explain(plan, Some(&event)), usize::MAX)
+                Moment::nearest(known.moments(&rule, &entity, Some(&event))?, usize::MAX)
             }
             (Some(_), _) => Vec::new(),
-            (None, _) => Moment::nearest(state.explain(plan, None), MOMENTS_MAX),
+            (None, _) => Moment::nearest(known.moments(&rule, &entity, None)?, MOMENTS_MAX),
         };
     }
     explanation.findings = known.findings(&rule, &entity, sighting.as_ref(), ledger).await?;

@@ -170,6 +170,7 @@ impl Finding {
     /// One sentence on what was seen and one on why it matters, short enough for a chat message.
     fn explain(&self, rule: &Rule, note: Option<&str>) -> String {
         let mut text = match self.count {
+            _ if self.kind == Kind::Query => format!("In the slot from {}", time(self.first_time)),
             1 => format!("Seen at {}", time(self.first_time)),
             n => format!("{n} events from {} to {}", time(self.first_time), time(self.last_time)),
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 use crate::finding::EVENTS_MAX;
-use crate::judgement::{FirstSeen, Having, Judgement, Measure, Sequence, Spike, Travel};
+use crate::judgement::{FirstSeen, Having, Judgement, Measure, Query, Rare, Sequence, Spike, Travel};
 use crate::problem::{Report, line_at, nearest};
 use crate::severity::{Kind, Severity, Status};
 use crate::state::HISTORY_DAYS_MIN;
@@ -38,6 +38,8 @@ pub struct Header {
 const REQUIRED: &[&str] =
     &["title", "severity", "status", "kind", "entity", "attack", "why", "false_positives", "runbook"];
 const OPTIONAL: &[&str] = &["cis", "refs"];
+/// A query is asked once for each slot.
+const SLOT_MIN: i64 = 3_600_000_000;
 /// Every bucket of the history is looked at for each one that is judged.
 const BUCKETS_MAX: i64 = 10_000;
 
@@ -47,10 +49,11 @@ fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
         Kind::Match => (&[], &["fold"]),
         Kind::Threshold => (&["window", "having"], &[]),
         Kind::Sequence => (&["steps", "within"], &["ordered", "same", "unless"]),
-        Kind::FirstSeen => (&["value", "learn", "min_events"], &["forget", "max_new_rate"]),
+        Kind::FirstSeen => (&["value", "learn", "min_events"], &["forget", "max_new_rate", "peers"]),
+        Kind::Rare => (&["value", "population", "p_below", "half_life"], &[]),
         Kind::Spike => (&["bucket", "measure", "history", "p_below", "at_least"], &["season", "ratio"]),
         Kind::Travel => (&["place", "speed_kmh", "distance_km"], &[]),
-        Kind::Rare | Kind::Query => (&[], &[]),
+        Kind::Query => (&["every", "over"], &[]),
     }
 }
 /// Marks the beginning and the end of the header, behind `--`.
@@ -120,14 +123,6 @@ impl<'a> Keys<'a, '_, '_> {
         let lines: BTreeMap<String, usize> =
             self.table.keys().map(|k| (k.get_ref().to_string(), line_at(self.toml, k.span().start))).collect();
         let kind: Kind = self.word("kind").unwrap_or(Kind::Match);
-        if matches!(kind, Kind::Rare | Kind::Query) {
-            self.report.add(
-                lines["kind"],
-                format!("kind \"{kind}\" is not evaluated by this version of Trailhound"),
-                "move the file out of the rules folder until then",
-            );
-            return None;
-        }
         self.refuse_unknown(kind, &lines);
         for key in REQUIRED.iter().chain(own_keys(kind).0).filter(|k| !lines.contains_key(**k)) {
             self.report.add(1, format!("the header key `{key}` is missing"), format!("add `-- {key} = …`"));
@@ -154,7 +149,7 @@ impl<'a> Keys<'a, '_, '_> {
     /// The kind's own keys; those that are missing or wrong are reported.
     fn judgement(&mut self, kind: Kind) -> Option<Judgement> {
         Some(match kind {
-            Kind::Match | Kind::Rare | Kind::Query => Judgement::Match { fold: self.parsed("fold", Window::parse) },
+            Kind::Match => Judgement::Match { fold: self.parsed("fold", Window::parse) },
             Kind::Threshold => {
                 let having = self.list("having");
                 if having.is_empty() && self.table.contains_key("having") {
@@ -171,7 +166,10 @@ impl<'a> Keys<'a, '_, '_> {
                 min_events: self.whole("min_events")?,
                 forget: self.parsed_or("forget", "60d", Window::parse_history)?,
                 max_new_rate: self.number_or("max_new_rate", 0.01)?,
+                peers: if self.table.contains_key("peers") { Some(self.text("peers")?) } else { None },
             }),
+            Kind::Rare => Judgement::Rare(self.rare()?),
+            Kind::Query => Judgement::Query(self.query()?),
             Kind::Spike => Judgement::Spike(self.spike()?),
             Kind::Travel => {
                 let place = <[String; 2]>::try_from(self.list("place")).map_err(|_| {
@@ -186,6 +184,31 @@ impl<'a> Keys<'a, '_, '_> {
                 })
             }
         })
+    }
+
+    fn rare(&mut self) -> Option<Rare> {
+        let rare = Rare {
+            value: self.list("value"),
+            population: self.text("population")?,
+            p_below: self.number("p_below")?,
+            half_life: self.parsed("half_life", Window::parse_history)?,
+        };
+        if rare.p_below > 0.1 {
+            let line = self.line("p_below");
+            self.report.add(line, format!("`p_below` is {}", rare.p_below), "what is rare has at most 0.1");
+        }
+        Some(rare)
+    }
+
+    fn query(&mut self) -> Option<Query> {
+        let query =
+            Query { every: self.parsed("every", Window::parse)?, over: self.parsed("over", Window::parse_history)? };
+        if query.every.micros() < SLOT_MIN || query.over.micros() < query.every.micros() {
+            let line = self.line("every");
+            let what = format!("`every` is {} and `over` is {}", query.every, query.over);
+            self.report.add(line, what, "a slot has an hour or more, and `over` is at least as long");
+        }
+        Some(query)
     }
 
     fn spike(&mut self) -> Option<Spike> {

@@ -15,10 +15,14 @@ pub enum Judgement {
     Sequence(Sequence),
     /// A value new for the entity after its learning period.
     FirstSeen(FirstSeen),
+    /// A value improbable for the entity and for its population.
+    Rare(Rare),
     /// A bucket improbable against the entity's own seasonal history.
     Spike(Spike),
     /// Two neighbouring events too far apart for the time between.
     Travel(Travel),
+    /// A row of any SELECT, for each slot of event time.
+    Query(Query),
 }
 
 /// One bound of a threshold.
@@ -64,6 +68,29 @@ pub struct FirstSeen {
     pub forget: Window,
     /// The most new values an event, of the thirty days before, that an entity may have for one more to be news.
     pub max_new_rate: f64,
+    /// The column that says who an entity's peers are: what is usual among them is no news.
+    pub peers: Option<String>,
+}
+
+/// The keys of a value that is rare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rare {
+    pub value: Vec<String>,
+    /// The column that says which population an entity belongs to.
+    pub population: String,
+    /// The share of events below which a value is rare.
+    pub p_below: f64,
+    /// After so long an event counts half.
+    pub half_life: Window,
+}
+
+/// The keys of a query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Query {
+    /// The length of a slot; slots are aligned like windows.
+    pub every: Window,
+    /// From `$from` to `$to`, the end of the slot.
+    pub over: Window,
 }
 
 /// The keys of a spike.
@@ -93,14 +120,21 @@ impl Judgement {
     /// The columns of the SELECT that the keys name, each with its key.
     pub fn columns(&self) -> Vec<(&'static str, &str)> {
         match self {
-            Judgement::Match { .. } => Vec::new(),
+            Judgement::Match { .. } | Judgement::Query(_) => Vec::new(),
             Judgement::Threshold { having, .. } => {
                 having.iter().filter_map(|h| h.measure.column()).map(|c| ("having", c)).collect()
             }
             Judgement::Sequence(s) => {
                 std::iter::once(("steps", "step")).chain(s.same.iter().map(|c| ("same", c.as_str()))).collect()
             }
-            Judgement::FirstSeen(f) => f.value.iter().map(|c| ("value", c.as_str())).collect(),
+            Judgement::FirstSeen(f) => {
+                let peers = f.peers.iter().map(|c| ("peers", c.as_str()));
+                f.value.iter().map(|c| ("value", c.as_str())).chain(peers).collect()
+            }
+            Judgement::Rare(r) => {
+                let population = std::iter::once(("population", r.population.as_str()));
+                r.value.iter().map(|c| ("value", c.as_str())).chain(population).collect()
+            }
             Judgement::Spike(s) => s.measure.column().map(|c| ("measure", c)).into_iter().collect(),
             Judgement::Travel(t) => t.place.iter().map(|c| ("place", c.as_str())).collect(),
         }
@@ -112,7 +146,10 @@ impl Judgement {
         match self {
             Judgement::Match { .. } | Judgement::Threshold { .. } => None,
             Judgement::Sequence(s) => s.unless.as_ref().map(|_| s.within.micros()),
-            Judgement::FirstSeen(_) | Judgement::Spike(_) | Judgement::Travel(_) => Some(0),
+            // What peers turn out to have had later on the day can undo a new value; that is not waited for.
+            Judgement::FirstSeen(_) | Judgement::Rare(_) | Judgement::Spike(_) | Judgement::Travel(_) => Some(0),
+            // Its last event is the end of the slot.
+            Judgement::Query(_) => Some(0),
         }
     }
 }

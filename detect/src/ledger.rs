@@ -131,8 +131,10 @@ impl FindingsLedger {
                 0 => rule.version.clone(),
                 number => format!("{}.{number}", rule.version),
             };
+            // One that began and never came to the end begins anew: what it has written is a part.
             if let Some((version, cursor)) = &old
                 && *version == seen_by
+                && cursor.applied_to >= 0
             {
                 cursors.push(*cursor);
                 continue;
@@ -190,23 +192,43 @@ impl FindingsLedger {
         Ok(least.unwrap_or(-1))
     }
 
-    /// Moves every cursor from `least` on that is behind `version` up to it.
+    /// Moves every cursor from `least` on that is behind `version` up to it, but those of the rules named.
     pub(crate) async fn advance(
         &self,
         transaction: &mut Transaction<'static, Any>,
         least: i64,
         version: i64,
+        except: &[&str],
     ) -> Result<()> {
-        sqlx::query("UPDATE rule_cursors SET applied_to = $1 WHERE applied_to < $1 AND applied_to >= $2")
-            .bind(version)
-            .bind(least)
-            .execute(&mut **transaction)
-            .await
-            .map_err(self.fail("advance cursors"))?;
+        let mut sql = "UPDATE rule_cursors SET applied_to = $1 WHERE applied_to < $1 AND applied_to >= $2".to_owned();
+        for place in 3..except.len() + 3 {
+            sql.push_str(&format!(" AND rule <> ${place}"));
+        }
+        let mut update = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(version).bind(least);
+        for rule in except {
+            update = update.bind((*rule).to_owned());
+        }
+        update.execute(&mut **transaction).await.map_err(self.fail("advance cursors"))?;
         Ok(())
     }
 
-    /// Puts the findings of one version of the table to those that are there. Those of a rule with memory are whole and
+    /// Moves one rule's cursor up to `version`, if it is behind.
+    pub(crate) async fn advance_one(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        rule: &str,
+        version: i64,
+    ) -> Result<()> {
+        sqlx::query("UPDATE rule_cursors SET applied_to = $1 WHERE applied_to < $1 AND rule = $2")
+            .bind(version)
+            .bind(rule.to_owned())
+            .execute(&mut **transaction)
+            .await
+            .map_err(self.fail("advance a cursor"))?;
+        Ok(())
+    }
+
+    /// Puts the findings of one version of the table to those that are there. Those of a rule that makes them whole
     /// take the place of what is there; of the others, one of the rule's generation gets the new events folded in, and all
     /// else is made anew. Each finding that changed is put to `told`, if there is one.
     pub(crate) async fn save(
@@ -228,7 +250,7 @@ impl FindingsLedger {
             let change = match before {
                 None => Some(ChangeKind::Raised),
                 Some(before) if !before.current => Some(ChangeKind::Raised),
-                Some(before) if before.generation == generation && rule.plan.is_none() => {
+                Some(before) if before.generation == generation && !rule.makes_whole() => {
                     finding.fold(before.finding);
                     finding.word(&rule, None);
                     Some(ChangeKind::Amended)
@@ -286,6 +308,18 @@ impl FindingsLedger {
             .fetch_all(self.ledger.pool())
             .await
             .map_err(self.fail("read an entity's findings"))?;
+        rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
+    }
+
+    /// The current findings of a rule's generation in a slot, for a rule of kind `query`.
+    pub(crate) async fn of_slot(&self, rule: &str, generation: i64, slot: i64) -> Result<Vec<Finding>> {
+        let rows = sqlx::query(row::SELECT_OF_SLOT)
+            .bind(rule.to_owned())
+            .bind(generation)
+            .bind(slot)
+            .fetch_all(self.ledger.pool())
+            .await
+            .map_err(self.fail("read a slot's findings"))?;
         rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
     }
 

@@ -11,7 +11,8 @@
 //!                                                  └─► memory ─► State ─► Claim ─► revise ──┘
 //! ```
 //! Rules that look at each event alone go the upper way; those that count, order or compare with what was usual keep a
-//! [`State`](state::State) for each entity, and what they claim is compared with the findings that are there.
+//! [`State`](state::State) for each entity, and what they claim is compared with the findings that are there. Rules of kind
+//! `query` ask the table itself, slot by slot ([`query`]).
 
 mod backtest;
 pub mod cases;
@@ -36,6 +37,7 @@ mod needs;
 mod oracle;
 mod place;
 pub mod problem;
+mod query;
 mod repeat;
 mod revise;
 pub mod rule;

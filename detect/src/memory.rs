@@ -1,24 +1,34 @@
 //! What the rules with memory know: one [`State`] for each entity of each rule, hot ones in memory, cold ones in a file.
 //!
 //! Nothing here is durable or has to be: all of it follows from `events`, and is made again from there when a detector
-//! is opened.
+//! is opened. The file is a temporary one that goes with the process; it is only made when the memory is used up.
+//!
+//! Beside the entities' states there are those that entities share, and the ways in which one makes others dirty:
+//!
+//! ```text
+//! event ─► state of its entity ──shifts──► Population of its group ──what was asked has changed──► those who asked
+//! finding of an attack ─► Attacks of the principal ──withhold──► states of the same principal that learn (and shifts)
+//! ```
+//! [`Memory::judge`] goes this way once: what judges no baseline first, then attacks, then groups, then what learns. No
+//! kind that learns makes an attack, so nothing is circular.
 
 mod cold;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::Result;
 use crate::evaluate::{Remembered, Sighting};
 use crate::evidence::Evidence;
 use crate::fault::{self, Fault};
-use crate::rule::Rule;
+use crate::rule::{PRINCIPAL, Rule};
 use crate::ruleset::RuleSet;
-use crate::state::{Claim, Event, Plan, Scratch, State};
+use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Scratch, Shift, State, View};
 use cold::Cold;
 
 /// Memory for what is hot, unless said otherwise.
@@ -32,7 +42,10 @@ const SLACK_BYTES: usize = 1 << 20;
 /// Cold entities that are listed at a time.
 const COLD_LISTED_MAX: usize = 50_000;
 
-/// A rule's version and an entity: both by hash.
+/// In place of a rule, for what is known of attacks on a principal.
+const ATTACKS: u64 = 0;
+
+/// A rule's version and an entity (or a group, or a principal): both by hash.
 pub(crate) type Key = (u64, u128);
 
 /// The hash of an entity, as the ledger writes it.
@@ -52,6 +65,12 @@ struct Slot {
     used: u64,
     /// The earliest time of the events that it gained since it was last judged.
     dirty: Option<i64>,
+}
+
+impl Slot {
+    fn new(entity: String, state: State) -> Self {
+        Slot { bytes: SLOT_BYTES + entity.len(), entity, state, used: 0, dirty: None }
+    }
 }
 
 /// What a rule claims of one entity: everything whose last event lies at or behind `from`.
@@ -98,6 +117,13 @@ pub(crate) struct Memory {
     dirty: Vec<Key>,
     /// There are more of them than are listed.
     unlisted: bool,
+    /// Groups whose numbers changed, with the first day.
+    shifted: BTreeMap<Key, i64>,
+    /// Principals on whom attacks are known, and those of them of whom something changed, from which time on.
+    attacked: HashSet<u128>,
+    struck: BTreeMap<u128, i64>,
+    /// The rules whose findings are attacks.
+    attackers: BTreeSet<u64>,
     /// The newest version of the table that each rule's version has seen.
     seen: HashMap<u64, i64>,
     cold: Option<Cold>,
@@ -122,11 +148,19 @@ impl Memory {
         self.seen.get(&rule_key(rule)).copied().unwrap_or(-1)
     }
 
-    /// Forgets the rules that are not in a set.
+    /// Forgets the rules that are not in a set. If others make attacks now than before, everything is forgotten: what was
+    /// learnt and what was not would have to be told apart anew.
     pub fn retain(&mut self, set: &RuleSet) -> Result<()> {
         let known: BTreeSet<u64> = set.rules().map(|r| rule_key(r)).collect();
-        self.slots.retain(|(rule, _), _| known.contains(rule));
+        let attackers = set.rules().enumerate().filter(|(place, _)| set.attacks(*place)).map(|(_, r)| rule_key(r));
+        let attackers: BTreeSet<u64> = attackers.collect();
+        if attackers != self.attackers {
+            *self = Memory { attackers, ..Memory::new(self.bytes_max) };
+            return Ok(());
+        }
+        self.slots.retain(|(rule, _), _| known.contains(rule) || *rule == ATTACKS);
         self.dirty.retain(|(rule, _)| known.contains(rule));
+        self.shifted.retain(|(rule, _), _| known.contains(rule));
         self.bytes = self.slots.values().map(|s| s.bytes).sum();
         let gone: Vec<u64> = self.seen.keys().copied().filter(|rule| !known.contains(rule)).collect();
         for rule in gone {
@@ -138,9 +172,9 @@ impl Memory {
         Ok(())
     }
 
-    /// Every rule with memory has now seen this version of the table.
+    /// Every rule of which something is remembered has now seen this version of the table.
     pub fn advance(&mut self, set: &RuleSet, version: i64) {
-        for rule in set.rules().filter(|r| r.plan.is_some()) {
+        for (_, rule) in set.rules().enumerate().filter(|(place, r)| r.plan.is_some() || set.attacks(*place)) {
             let seen = self.seen.entry(rule_key(rule)).or_insert(-1);
             *seen = version.max(*seen);
         }
@@ -169,6 +203,18 @@ impl Memory {
         self.add(rule_key(rule), plan, sighting.event_time, &sighting.event_id, sighting.evidence.as_slice())
     }
 
+    /// Notes the attacks among the events of rules that look at each event alone, which they did not see before.
+    pub fn strike<'s>(&mut self, set: &RuleSet, sightings: impl Iterator<Item = &'s Sighting>) -> Result<()> {
+        for sighting in sightings.filter(|s| set.attacks(s.rule)) {
+            let Some(principal) = set.at(sighting.rule).principal(&sighting.evidence) else { continue };
+            let time = sighting.event_time;
+            if self.attacks(principal, |attacks| attacks.strike((rule_key(set.at(sighting.rule)), 0), time))? {
+                self.mark_struck(principal, time);
+            }
+        }
+        Ok(())
+    }
+
     fn add(
         &mut self,
         rule: u64,
@@ -182,32 +228,42 @@ impl Memory {
         if plan.write_entity(evidence, &mut entity)
             && let Some(facts) = plan.facts(evidence, &mut scratch)
         {
-            let begin = || Slot {
-                bytes: SLOT_BYTES + entity.len(),
-                entity: entity.clone(),
-                state: plan.begin(),
-                used: 0,
-                dirty: None,
-            };
             let whose = (rule, entity_key(&entity));
-            self.add_to(whose, begin, plan, &Event { time, id, facts })?;
+            self.add_to(whose, &entity, plan, &Event { time, id, facts })?;
             key = Some(whose);
         }
         (self.entity, self.scratch) = (entity, scratch);
         Ok(key)
     }
 
-    fn add_to(&mut self, key: Key, begin: impl FnOnce() -> Slot, plan: &Plan, event: &Event<'_>) -> Result<()> {
+    fn add_to(&mut self, key: Key, entity: &str, plan: &Plan, event: &Event<'_>) -> Result<()> {
+        // One that is new to the rule may be known to have been under attack.
+        let spans = match plan.learns_by_principal() && self.attacked.contains(&key.1) && !self.knows(key)? {
+            true => self.attacks(key.1, |attacks| attacks.spans())?,
+            false => Vec::new(),
+        };
+        let begin = || {
+            let mut state = plan.begin();
+            state.withhold(plan, &spans);
+            Slot::new(entity.to_owned(), state)
+        };
         let slot = self.slot(key, begin)?;
-        let mut grown = slot.state.add(plan, event);
+        let mut added = slot.state.add(plan, event);
         if fault::is(Fault::DuplicateCounted) && event.id.ends_with('7') {
-            grown += slot.state.add(plan, event);
+            added.bytes += slot.state.add(plan, event).bytes;
         }
-        slot.bytes += grown;
+        slot.bytes += added.bytes;
+        self.bytes += added.bytes;
+        self.mark_dirty(key, added.from.min(event.time))?;
+        self.shift(key.0, added.shifts)
+    }
+
+    /// An entity that is known is to be judged again, from a time on.
+    fn mark_dirty(&mut self, key: Key, time: i64) -> Result<()> {
+        let slot = self.slot(key, || unreachable!("only what is known is marked"))?;
         let clean = slot.dirty.is_none();
-        let from = slot.dirty.get_or_insert(event.time);
-        *from = if fault::is(Fault::LateEvent) { event.time.max(*from) } else { event.time.min(*from) };
-        self.bytes += grown;
+        let from = slot.dirty.get_or_insert(time);
+        *from = if fault::is(Fault::LateEvent) { time.max(*from) } else { time.min(*from) };
         match clean {
             true if self.dirty.len() < LISTED_MAX => self.dirty.push(key),
             true => self.unlisted = true,
@@ -216,30 +272,101 @@ impl Memory {
         Ok(())
     }
 
-    /// Judges every entity that gained events since this was last asked. Gives what is claimed, and that nothing is
+    fn mark_struck(&mut self, principal: u128, time: i64) {
+        let from = self.struck.entry(principal).or_insert(time);
+        *from = time.min(*from);
+    }
+
+    /// Tells the groups of a rule what becomes of an entity's share.
+    fn shift(&mut self, rule: u64, shifts: Vec<Shift>) -> Result<()> {
+        for shift in shifts {
+            let key = (rule, group_key(&shift.group));
+            let grown = match &mut self.slot(key, begin_population)?.state {
+                State::Population(population) => population.shift(&shift),
+                _ => unreachable!("a group's key holds a population"),
+            };
+            self.grow(key, grown);
+            let from = self.shifted.entry(key).or_insert(shift.day);
+            *from = shift.day.min(*from);
+        }
+        Ok(())
+    }
+
+    /// Does something with what is known of the attacks on a principal.
+    fn attacks<T>(&mut self, principal: u128, act: impl FnOnce(&mut Attacks) -> T) -> Result<T> {
+        let key = (ATTACKS, principal);
+        self.attacked.insert(principal);
+        let begin = || Slot::new(String::new(), State::Attacks(Attacks::default()));
+        let State::Attacks(attacks) = &mut self.slot(key, begin)?.state else {
+            unreachable!("a principal's key holds attacks");
+        };
+        let before = attacks.len();
+        let done = act(attacks);
+        let grown = attacks.len().saturating_sub(before) * 48;
+        self.grow(key, grown);
+        Ok(done)
+    }
+
+    /// Counts bytes by which a hot slot grew.
+    fn grow(&mut self, key: Key, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(&key) {
+            slot.bytes += bytes;
+            self.bytes += bytes;
+        }
+    }
+
+    /// Judges every entity of which something changed since this was last asked. Gives what is claimed, and that nothing is
     /// where `found` says that there are findings of that rule (by its place) and entity; in an order that depends on
     /// nothing else.
     pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128) -> bool) -> Result<Vec<Verdict>> {
         let places: HashMap<u64, usize> = set.rules().enumerate().map(|(place, r)| (rule_key(r), place)).collect();
         let mut verdicts = Vec::new();
+        let mut push = |verdict: Verdict| {
+            if !verdict.claims.is_empty() || found(verdict.rule, verdict.key.1) {
+                verdicts.push(verdict);
+            }
+        };
+        self.judge_some(set, &places, |plan| !plan.learns(), &mut push)?;
+        self.withhold(set)?;
+        self.ask_again(set, &places)?;
+        self.judge_some(set, &places, Plan::learns, &mut push)?;
+        verdicts.sort_by_key(|verdict| verdict.key);
+        Ok(verdicts)
+    }
+
+    /// Judges the dirty entities of some rules; the others stay dirty.
+    fn judge_some(
+        &mut self,
+        set: &RuleSet,
+        places: &HashMap<u64, usize>,
+        chosen: impl Fn(&Plan) -> bool,
+        push: &mut impl FnMut(Verdict),
+    ) -> Result<()> {
+        let is_now = |key: &Key| {
+            let plan = places.get(&key.0).and_then(|place| set.at(*place).plan.as_ref());
+            plan.is_some_and(&chosen)
+        };
         let mut listed = std::mem::take(&mut self.dirty);
         let unlisted = std::mem::take(&mut self.unlisted);
         if unlisted {
             listed = self.slots.iter().filter(|(_, slot)| slot.dirty.is_some()).map(|(key, _)| *key).collect();
         }
-        listed.sort_unstable();
-        self.judge_all(&listed, set, &places, &found, &mut verdicts)?;
+        let (mut now, later): (Vec<Key>, Vec<Key>) = listed.into_iter().partition(is_now);
+        self.dirty = later;
+        self.unlisted = unlisted;
+        now.sort_unstable();
+        self.judge_all(&now, set, places, push)?;
         let mut after = None;
         while unlisted && let Some(cold) = &self.cold {
-            let (listed, last) = cold.dirty(after, COLD_LISTED_MAX)?;
-            self.judge_all(&listed, set, &places, &found, &mut verdicts)?;
+            let (mut listed, last) = cold.dirty(after, COLD_LISTED_MAX)?;
+            listed.retain(is_now);
+            self.judge_all(&listed, set, places, push)?;
             if last.is_none() {
                 break;
             }
             after = last;
         }
-        verdicts.sort_by_key(|verdict| verdict.key);
-        Ok(verdicts)
+        Ok(())
     }
 
     fn judge_all(
@@ -247,21 +374,96 @@ impl Memory {
         keys: &[Key],
         set: &RuleSet,
         places: &HashMap<u64, usize>,
-        found: &impl Fn(usize, u128) -> bool,
-        verdicts: &mut Vec<Verdict>,
+        push: &mut impl FnMut(Verdict),
     ) -> Result<()> {
         for &key in keys {
             let Some(&rule) = places.get(&key.0) else { continue };
             let Some(plan) = set.at(rule).plan.as_ref() else { continue };
             let slot = self.slot(key, || unreachable!("what is dirty was added"))?;
             let Some(from) = slot.dirty.take() else { continue };
-            let (from, claims) = slot.state.judge(plan, from);
-            if !claims.is_empty() || found(rule, key.1) {
-                verdicts.push(Verdict { key, rule, entity: slot.entity.clone(), from, claims });
+            // Taken out, so that groups can be asked meanwhile.
+            let slot = self.slots.remove(&key).expect("it was just needed");
+            let mut look = |group: &str, value: &str, day: i64| self.ask(key, plan, group, value, day);
+            let judged = slot.state.judge(plan, from, &mut look);
+            let entity = slot.entity.clone();
+            self.slots.insert(key, slot);
+            let (from, claims) = judged?;
+            let verdict = Verdict { key, rule, entity, from, claims };
+            if set.attacks(rule) {
+                self.attacked_by(set, &verdict)?;
+            }
+            push(verdict);
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Notes the attacks that a rule with memory claims, in place of those that it claimed before.
+    fn attacked_by(&mut self, set: &RuleSet, verdict: &Verdict) -> Result<()> {
+        let entity: BTreeMap<String, Value> = serde_json::from_str(&verdict.entity).unwrap_or_default();
+        let Some(principal) = set.at(verdict.rule).principal_of(&entity) else { return Ok(()) };
+        if verdict.claims.is_empty() && !self.attacked.contains(&principal) {
+            return Ok(());
+        }
+        let spans = verdict.claims.iter().map(|claim| claim.times);
+        let changed = self.attacks(principal, |attacks| attacks.replace(verdict.key, verdict.from, spans))?;
+        if let Some(from) = changed {
+            self.mark_struck(principal, from);
+        }
+        Ok(())
+    }
+
+    /// Tells those who learn, and are the same principal, when it was under attack.
+    fn withhold(&mut self, set: &RuleSet) -> Result<()> {
+        for (principal, from) in std::mem::take(&mut self.struck) {
+            let spans = self.attacks(principal, |attacks| attacks.spans())?;
+            for rule in set.rules() {
+                let Some(plan) = rule.plan.as_ref().filter(|plan| plan.learns_by_principal()) else { continue };
+                let key = (rule_key(rule), principal);
+                if !self.knows(key)? {
+                    continue;
+                }
+                let slot = self.slot(key, || unreachable!("it is known"))?;
+                let shifts = slot.state.withhold(plan, &spans);
+                self.mark_dirty(key, from)?;
+                self.shift(key.0, shifts)?;
             }
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// Finds those who asked a group for a number that is another now.
+    fn ask_again(&mut self, set: &RuleSet, places: &HashMap<u64, usize>) -> Result<()> {
+        for (key, day) in std::mem::take(&mut self.shifted) {
+            let Some(plan) = places.get(&key.0).and_then(|place| set.at(*place).plan.as_ref()) else { continue };
+            let again = match &mut self.slot(key, begin_population)?.state {
+                State::Population(population) => population.changed(&plan.judgement, day),
+                _ => unreachable!("a group's key holds a population"),
+            };
+            for (entity, day) in again {
+                self.mark_dirty((key.0, entity), day.saturating_mul(DAY))?;
+            }
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// What a group of a rule says to an entity of it.
+    pub fn ask_as(&mut self, rule: &Rule, entity: &str, group: &str, value: &str, day: i64) -> Result<View> {
+        let plan = rule.plan.as_ref().expect("only rules with memory have groups");
+        self.ask((rule_key(rule), entity_key(entity)), plan, group, value, day)
+    }
+
+    /// The same, which the entity hears of when that changes.
+    fn ask(&mut self, asking: Key, plan: &Plan, group: &str, value: &str, day: i64) -> Result<View> {
+        let key = (asking.0, group_key(group));
+        let (view, grown) = match &mut self.slot(key, begin_population)?.state {
+            State::Population(population) => population.ask(&plan.judgement, asking.1, value, day),
+            _ => unreachable!("a group's key holds a population"),
+        };
+        self.grow(key, grown);
+        Ok(view)
     }
 
     /// Moves what is cold out of memory, where there is too much.
@@ -288,6 +490,14 @@ impl Memory {
         self.cold.as_mut().expect("it was just made").put(&leaving)
     }
 
+    /// Whether there is a slot, hot or cold.
+    fn knows(&self, key: Key) -> Result<bool> {
+        if self.slots.contains_key(&key) {
+            return Ok(true);
+        }
+        Ok(self.cold.as_ref().map(|cold| cold.get(key)).transpose()?.flatten().is_some())
+    }
+
     fn slot(&mut self, key: Key, begin: impl FnOnce() -> Slot) -> Result<&mut Slot> {
         self.clock += 1;
         let slot = match self.slots.entry(key) {
@@ -302,6 +512,21 @@ impl Memory {
         slot.used = self.clock;
         Ok(slot)
     }
+}
+
+fn begin_population() -> Slot {
+    Slot::new(String::new(), State::Population(Population::default()))
+}
+
+/// A principal by hash, as it is in a rule whose entity is the principal alone.
+pub(crate) fn principal_key(principal: &Value) -> u128 {
+    let entity = BTreeMap::from([(PRINCIPAL, principal)]);
+    entity_key(&serde_json::to_string(&entity).expect("JSON values are written as JSON"))
+}
+
+/// A group of a rule by hash. Entities are JSON objects, so that no group is one.
+fn group_key(group: &str) -> u128 {
+    xxh3_128(format!("group {group}").as_bytes())
 }
 
 /// A rule's text is its version: another text begins with nothing.

@@ -1,6 +1,10 @@
 //! Taking conditions out of a WHERE, one after the other: a condition that no case misses is not tested.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, SetExpr, Statement, UnaryOperator, Value};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Select, Statement, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
 
 /// A WHERE without one of its conditions.
 pub(crate) struct Mutant {
@@ -9,33 +13,33 @@ pub(crate) struct Mutant {
     pub statement: Statement,
 }
 
-/// One mutant for every operand of every AND and OR of the WHERE, nested ones too; an `IN` list is one condition.
+/// One mutant for every operand of every AND and OR of every WHERE, nested ones too; an `IN` list is one condition.
 pub(crate) fn mutants(statement: &Statement) -> Vec<Mutant> {
-    let Some(condition) = selection(statement) else { return Vec::new() };
-    let mut reduced = reductions(condition);
-    if operands(condition).is_none() {
-        reduced.push((condition.to_string(), Expr::Value(Value::Boolean(true).into())));
-    }
-    reduced
-        .into_iter()
-        .map(|(without, condition)| {
+    let mut mutants = Vec::new();
+    for (place, condition) in selections(statement).iter().enumerate() {
+        let mut reduced = reductions(condition);
+        if operands(condition).is_none() {
+            reduced.push((condition.to_string(), Expr::Value(Value::Boolean(true).into())));
+        }
+        for (without, condition) in reduced {
             let mut statement = statement.clone();
-            set_selection(&mut statement, condition);
-            Mutant { without, statement }
-        })
-        .collect()
+            let _ = VisitMut::visit(&mut statement, &mut Setter { left: place, condition: Some(condition) });
+            mutants.push(Mutant { without, statement });
+        }
+    }
+    mutants
 }
 
 /// The conditions that the WHERE joins by AND, each with its text and as a statement's only condition.
 pub(crate) fn conditions(statement: &Statement) -> Vec<(String, Statement)> {
-    let Some(condition) = selection(statement) else { return Vec::new() };
-    let parts = match operands(condition) {
+    let Some(condition) = selections(statement).into_iter().next() else { return Vec::new() };
+    let parts = match operands(&condition) {
         Some((BinaryOperator::And, parts)) => parts,
-        _ => vec![condition],
+        _ => vec![&condition],
     };
     let alone = |part: &Expr| {
         let mut statement = statement.clone();
-        set_selection(&mut statement, part.clone());
+        let _ = VisitMut::visit(&mut statement, &mut Setter { left: 0, condition: Some(part.clone()) });
         (part.to_string(), statement)
     };
     parts.into_iter().map(alone).collect()
@@ -96,21 +100,40 @@ fn chain(op: &BinaryOperator, parts: impl Iterator<Item = Expr>) -> Expr {
         .unwrap_or_else(|| Expr::Value(Value::Boolean(true).into()))
 }
 
-fn selection(statement: &Statement) -> Option<&Expr> {
-    match statement {
-        Statement::Query(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => select.selection.as_ref(),
-            _ => None,
-        },
-        _ => None,
+/// The conditions of all WHEREs, in the order in which SELECTs are visited.
+fn selections(statement: &Statement) -> Vec<Expr> {
+    struct Getter(Vec<Expr>);
+    impl Visitor for Getter {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            self.0.extend(select.selection.clone());
+            ControlFlow::Continue(())
+        }
     }
+    let mut getter = Getter(Vec::new());
+    let _ = statement.visit(&mut getter);
+    getter.0
 }
 
-fn set_selection(statement: &mut Statement, condition: Expr) {
-    if let Statement::Query(query) = statement
-        && let SetExpr::Select(select) = query.body.as_mut()
-    {
-        select.selection = Some(condition);
+/// Puts a condition in the place of one of them.
+struct Setter {
+    /// WHEREs before it.
+    left: usize,
+    condition: Option<Expr>,
+}
+
+impl VisitorMut for Setter {
+    type Break = ();
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if select.selection.is_none() {
+            return ControlFlow::Continue(());
+        }
+        if self.left == 0 {
+            select.selection = self.condition.take();
+            return ControlFlow::Break(());
+        }
+        self.left -= 1;
+        ControlFlow::Continue(())
     }
 }
 
@@ -124,10 +147,8 @@ mod tests {
         let statement = Parser::parse_sql(&GenericDialect {}, &format!("SELECT a FROM events WHERE {condition}"))
             .unwrap()
             .remove(0);
-        let got: Vec<(String, String)> = mutants(&statement)
-            .into_iter()
-            .map(|m| (m.without, selection(&m.statement).unwrap().to_string()))
-            .collect();
+        let got: Vec<(String, String)> =
+            mutants(&statement).into_iter().map(|m| (m.without, selections(&m.statement)[0].to_string())).collect();
         let got: Vec<(&str, &str)> = got.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_eq!(got, expected, "{condition}");
     }

@@ -3,13 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::header::Header;
+use crate::judgement::{Judgement, Query};
+use crate::memory;
 use crate::needs;
 use crate::problem::{Problem, Problems, Report, nearest};
 use crate::select::{Planner, Select};
+use crate::severity::{Kind, Severity};
 use crate::state::Plan;
+
+/// The column that says who did it. Rules whose entities name it speak of the same principal if it is equal.
+pub(crate) const PRINCIPAL: &str = "principal_key";
 
 /// A file of the rules folder: the embedded ones and those of `--rules` folders alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +167,10 @@ impl Rule {
         let header = Header::parse(&file.text, report);
         // The SELECT is read in any case, so that the author hears of the mistakes in both.
         let mut sql_report = Report::new(&file.shown);
-        let select = planner.select(&file.text, &mut sql_report);
+        let select = match header.as_ref().map(|h| h.kind) {
+            Some(Kind::Query) => planner.query(&file.text, &mut sql_report),
+            _ => planner.select(&file.text, &mut sql_report),
+        };
         report.problems.append(&mut sql_report.problems);
         let (header, select) = (header?, select?);
         check_columns(&header, &select, report);
@@ -183,6 +193,46 @@ impl Rule {
             select,
             file: file.clone(),
         }
+    }
+
+    /// The keys of a rule of kind `query`.
+    pub(crate) fn asks(&self) -> Option<Query> {
+        match self.header.judgement {
+            Judgement::Query(query) => Some(query),
+            _ => None,
+        }
+    }
+
+    /// Whether it makes findings whole: they take the place of those that are there instead of being added to them.
+    pub(crate) fn makes_whole(&self) -> bool {
+        self.plan.is_some() || self.asks().is_some()
+    }
+
+    /// Whether its findings are attacks on (or by) a principal: nothing that a principal does within a day of one is
+    /// learnt as usual. Only findings that more data cannot take back are, of rules that learn nothing themselves.
+    pub fn makes_attacks(&self) -> bool {
+        let lasting = match &self.header.judgement {
+            Judgement::Match { .. } | Judgement::Threshold { .. } => true,
+            Judgement::Sequence(sequence) => sequence.unless.is_none(),
+            _ => false,
+        };
+        lasting && self.header.severity >= Severity::High && self.header.entity.iter().any(|c| c == PRINCIPAL)
+    }
+
+    /// Whether it learns what is usual for a principal, and so must know of attacks.
+    pub fn learns_by_principal(&self) -> bool {
+        self.plan.as_ref().is_some_and(Plan::learns_by_principal)
+    }
+
+    /// The principal of an event, by hash.
+    pub(crate) fn principal(&self, evidence: &[Value]) -> Option<u128> {
+        let place = self.select.columns.iter().position(|(name, _)| name == PRINCIPAL)?;
+        evidence.get(place).filter(|v| !v.is_null()).map(memory::principal_key)
+    }
+
+    /// The principal of an entity, by hash.
+    pub(crate) fn principal_of(&self, entity: &BTreeMap<String, Value>) -> Option<u128> {
+        entity.get(PRINCIPAL).filter(|v| !v.is_null()).map(memory::principal_key)
     }
 
     /// `iam` of `iam/access_key_for_other_user`.

@@ -58,6 +58,8 @@ pub struct RuleSet {
     pub(crate) by_norm: HashMap<String, Vec<Entry>>,
     /// Rules that take events of any name.
     pub(crate) anywhere: Vec<Entry>,
+    /// A rule of the set learns what is usual for a principal.
+    learns: bool,
 }
 
 /// A rule that was read but cannot be compiled.
@@ -91,6 +93,11 @@ impl RuleSet {
         &self.rules[place].rule
     }
 
+    /// Whether the findings of the rule at a place are attacks that some rule of the set has to know of.
+    pub(crate) fn attacks(&self, place: usize) -> bool {
+        self.learns && self.rules[place].rule.makes_attacks()
+    }
+
     /// The rule with this id.
     pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules().find(|r| r.id == id)
@@ -113,6 +120,11 @@ impl RuleSet {
         interned: &mut HashMap<Expr, usize>,
     ) -> Result<(), DataFusionError> {
         let place = self.rules.len();
+        self.learns |= rule.learns_by_principal();
+        if rule.asks().is_some() {
+            self.rules.push(Ready { rule: Arc::new(rule), evidence: Vec::new() });
+            return Ok(());
+        }
         let predicate = rule.select.predicate.clone();
         let required = |column| predicate.as_ref().and_then(|p| needs::values(p, column)).map(|names| (column, names));
         match required("event_name").or_else(|| required("event_name_norm")) {

@@ -7,9 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, ScalarValue};
+use datafusion::datasource::MemTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -23,6 +25,7 @@ use futures::FutureExt;
 use trailhound_ingest::schema::schema;
 
 use crate::problem::Report;
+use crate::query::{self, Asked, Bounds};
 
 /// What a rule asks of `events`, resolved, coerced to the table's types and simplified.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct Select {
     pub predicate: Option<Expr>,
     /// The columns beside `event_id`, in the order of the SELECT.
     pub columns: Vec<(String, Expr)>,
+    /// The whole statement of a rule of kind `query`, whose columns then are no expressions over `events`.
+    pub(crate) query: Option<Asked>,
 }
 
 /// Reads rules' SQL: knows the table `events` and the SQL functions.
@@ -125,7 +130,65 @@ impl Planner {
             }
         };
         let columns = self.columns(projection, text, report)?;
-        Some(Select { predicate, columns })
+        Some(Select { predicate, columns, query: None })
+    }
+
+    /// Reads the SELECT of a rule of kind `query`, which may be any.
+    pub(crate) fn query(&self, text: &str, report: &mut Report<'_>) -> Option<Select> {
+        let statement = self.statement(text, report)?;
+        self.query_of(statement, text, report)
+    }
+
+    /// Plans such a statement and finds out what it gives.
+    pub(crate) fn query_of(&self, statement: ast::Statement, text: &str, report: &mut Report<'_>) -> Option<Select> {
+        for name in ["$from", "$to"].into_iter().filter(|name| line_of(text, name).is_none()) {
+            let remedy = "compare event_time with both, so that a slot is asked about what lies in its window";
+            report.add(first_sql_line(text), format!("the SELECT does not name `{name}`"), remedy);
+        }
+        let bound = match query::bind(&statement, Bounds { from: 0, to: 1 }) {
+            Ok(bound) => bound,
+            Err(name) => {
+                let line = line_of(text, &name).unwrap_or(1);
+                report.add(line, format!("`{name}` is a placeholder"), "only $from and $to are given");
+                return None;
+            }
+        };
+        let planning = self.state.statement_to_plan(Statement::Statement(Box::new(bound)));
+        let plan = match planning.now_or_never().expect("planning over a table in memory does not wait") {
+            Ok(plan) => plan,
+            Err(e) => {
+                report_plan_error(&e, text, report);
+                return None;
+            }
+        };
+        let mut expressions = Vec::new();
+        let _ = plan.apply_with_subqueries(|node| {
+            expressions.extend(node.expressions());
+            Ok(TreeNodeRecursion::Continue)
+        });
+        expressions.iter().for_each(|expr| refuse_clock(expr, text, report));
+        let mut columns = Vec::new();
+        for field in plan.schema().fields() {
+            let name = field.name();
+            if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                let what = format!("the column `{}` has no name", name.replace("events.", ""));
+                report.add(first_sql_line(text), what, "give it one with AS");
+            } else if !query::is_own(name) {
+                columns.push((name.clone(), Expr::Literal(ScalarValue::Null, None)));
+            }
+        }
+        let query = Some(Asked { statement, expressions });
+        report.is_clean().then_some(Select { predicate: None, columns, query })
+    }
+
+    /// A session that knows our functions, and these rows as `events`.
+    pub(crate) fn session(&self, rows: RecordBatch) -> Result<SessionContext, DataFusionError> {
+        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        for function in self.state.scalar_functions().values() {
+            context.register_udf(function.as_ref().clone());
+        }
+        context.register_table("events", Arc::new(MemTable::try_new(schema(), vec![vec![rows]])?))?;
+        Ok(context)
     }
 
     fn columns(
@@ -282,14 +345,7 @@ fn refuse_unfit(expr: &Expr, text: &str, report: &mut Report<'_>) {
                 );
                 return Ok(TreeNodeRecursion::Jump);
             }
-            Expr::ScalarFunction(f) if f.func.signature().volatility != Volatility::Immutable => {
-                let line = line_of(text, f.name()).unwrap_or_else(|| first_sql_line(text));
-                report.add(
-                    line,
-                    format!("`{}()` has another answer every time", f.name()),
-                    "what is found may depend on the event alone; use event_time and the header's windows",
-                );
-            }
+            Expr::ScalarFunction(_) => refuse_volatile(e, text, report),
             Expr::Placeholder(p) => {
                 report.add(
                     line_of(text, &p.id).unwrap_or(1),
@@ -301,6 +357,27 @@ fn refuse_unfit(expr: &Expr, text: &str, report: &mut Report<'_>) {
         }
         Ok(TreeNodeRecursion::Continue)
     });
+}
+
+/// Refuses what does not have the same answer twice, anywhere in an expression.
+fn refuse_clock(expr: &Expr, text: &str, report: &mut Report<'_>) {
+    let _ = expr.apply(|e| {
+        refuse_volatile(e, text, report);
+        Ok(TreeNodeRecursion::Continue)
+    });
+}
+
+fn refuse_volatile(expr: &Expr, text: &str, report: &mut Report<'_>) {
+    if let Expr::ScalarFunction(f) = expr
+        && f.func.signature().volatility != Volatility::Immutable
+    {
+        let line = line_of(text, f.name()).unwrap_or_else(|| first_sql_line(text));
+        report.add(
+            line,
+            format!("`{}()` has another answer every time", f.name()),
+            "what is found may depend on the event alone; use event_time and the header's windows",
+        );
+    }
 }
 
 fn report_plan_error(error: &DataFusionError, text: &str, report: &mut Report<'_>) {

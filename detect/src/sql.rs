@@ -20,6 +20,16 @@ use crate::select::Planner;
 
 /// The rule as one statement, with a comment in front that says how far it is the same.
 pub fn query(rule: &Rule, planner: &Planner) -> String {
+    if let Judgement::Query(keys) = &rule.header.judgement {
+        let head = format!(
+            "The rule {} of kind {}, in SQL: what it asks of one slot of {}. Put two times in place of $from and $to, {} \
+             apart, such as TIMESTAMP '2025-03-09 00:00:00'.",
+            rule.id, rule.header.kind, keys.every, keys.over
+        );
+        let mut report = Report::new(&rule.file.shown);
+        let statement = planner.statement(&rule.file.text, &mut report).expect("a rule's text was read before");
+        return format!("/* {} */\n{statement:#}\n", head.replace("*/", "* /"));
+    }
     let chosen = Chosen::of(rule, planner);
     let (said, body) = match &rule.header.judgement {
         Judgement::Match { fold: None } => windows::each(&chosen),
@@ -27,6 +37,8 @@ pub fn query(rule: &Rule, planner: &Planner) -> String {
         Judgement::Threshold { window, having } => windows::threshold(&chosen, *window, having),
         Judgement::Sequence(keys) => sequence::sequence(&chosen, keys),
         Judgement::FirstSeen(keys) => baseline::first_seen(&chosen, keys),
+        Judgement::Rare(keys) => baseline::rare(&chosen, keys),
+        Judgement::Query(_) => unreachable!("it was told above"),
         Judgement::Spike(keys) => baseline::spike(&chosen, keys),
         Judgement::Travel(keys) => baseline::travel(&chosen, keys),
     };

@@ -6,9 +6,17 @@
 //! A [`State`] is a function of the *set* of events that were added: adding commutes, and judging looks at nothing else.
 //! So findings cannot depend on the order of arrival, on batches or on the clock. It keeps numbers, not events: which
 //! events a claim counts is said by time (and value or id), and they are read again where a finding is written.
+//!
+//! Two states are shared by entities: a [`Population`] (what a group knows together) and [`Attacks`] (when a principal was
+//! under attack). An entity's state tells a population its share as [`Shift`]s, and is told of attacks by
+//! [`State::withhold`]; [`Memory`](crate::memory::Memory) carries both and finds out who must be judged again.
 
+mod attacks;
 mod first_seen;
+mod history;
 mod moment;
+mod population;
+mod rare;
 mod sequence;
 mod spike;
 mod threshold;
@@ -17,13 +25,19 @@ mod travel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::Result;
 use crate::evaluate::Sighting;
 use crate::evidence::{Evidence, write_text};
 use crate::judgement::{Judgement, Measure};
+use crate::rule::PRINCIPAL;
 use crate::select::Select;
 
-pub(crate) use first_seen::{FirstSeen, RATE_DAYS};
+pub(crate) use attacks::Attacks;
+use attacks::Span;
+pub(crate) use first_seen::RATE_DAYS;
+use history::{History, Shares};
 pub use moment::{Check, Moment};
+pub(crate) use population::{Population, View};
 pub(crate) use sequence::Sequence;
 pub(crate) use spike::{HISTORY_DAYS_MIN, Spike};
 pub(crate) use threshold::Threshold;
@@ -39,8 +53,8 @@ pub(crate) enum Facts<'f> {
     Measures(&'f [Measured]),
     /// The step's place among the different steps, and the hash of the columns that must be the same.
     Step(u8, u64),
-    /// The value as text.
-    Value(&'f str),
+    /// The value as text, and the group that the event names.
+    Value(&'f str, Option<&'f str>),
     Place(f64, f64),
 }
 
@@ -48,6 +62,7 @@ pub(crate) enum Facts<'f> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     text: String,
+    group: String,
     measures: Vec<Measured>,
 }
 
@@ -67,6 +82,29 @@ pub(crate) struct Event<'s> {
     pub id: &'s str,
     pub facts: Facts<'s>,
 }
+
+/// What adding an event changed.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// Bytes by which the state grew, roughly.
+    pub bytes: usize,
+    /// The earliest time at which it can have changed what is claimed, µs since the epoch.
+    pub from: i64,
+    pub shifts: Vec<Shift>,
+}
+
+/// A change of what an entity tells its group: of a value's number (of the number of all, if there is no value) on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shift {
+    pub group: String,
+    pub value: Option<String>,
+    /// Days since the epoch.
+    pub day: i64,
+    pub by: i64,
+}
+
+/// Asks a group, by name, what it has to say of a value on a day.
+pub(crate) type Look<'l> = dyn FnMut(&str, &str, i64) -> Result<View> + 'l;
 
 /// Which events a claim counts, among those of the entity between its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +144,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of a rule with memory; none for a rule that looks at each event alone, or whose columns are not there.
     pub fn of(judgement: &Judgement, entity: &[String], select: &Select) -> Option<Plan> {
-        if matches!(judgement, Judgement::Match { .. }) {
+        if matches!(judgement, Judgement::Match { .. } | Judgement::Query(_)) {
             return None;
         }
         let place = |name: &str| select.columns.iter().position(|(n, _)| n == name);
@@ -160,9 +198,9 @@ impl Plan {
     /// What the kind needs of an event; none if it says nothing to it.
     pub fn facts<'f>(&self, evidence: &(impl Evidence + ?Sized), scratch: &'f mut Scratch) -> Option<Facts<'f>> {
         let mut columns = self.columns.iter().copied();
-        let Scratch { text, measures } = scratch;
+        let Scratch { text, group, measures } = scratch;
         let facts = match &self.judgement {
-            Judgement::Match { .. } => return None,
+            Judgement::Match { .. } | Judgement::Query(_) => return None,
             Judgement::Threshold { having, .. } => {
                 measures.clear();
                 measures.extend(having.iter().map(|h| measured(&h.measure, evidence, &mut columns, text)));
@@ -182,13 +220,8 @@ impl Plan {
                 write_list(evidence, columns, text);
                 Facts::Step(step as u8, hash(text))
             }
-            Judgement::FirstSeen(_) => {
-                if columns.clone().all(|column| evidence.is_null(column)) {
-                    return None;
-                }
-                write_list(evidence, columns, text);
-                Facts::Value(text)
-            }
+            Judgement::FirstSeen(keys) => valued(evidence, &self.columns, keys.value.len(), text, group)?,
+            Judgement::Rare(keys) => valued(evidence, &self.columns, keys.value.len(), text, group)?,
             Judgement::Travel(_) => {
                 let mut degrees = || evidence.number(columns.next()?)?.as_f64();
                 Facts::Place(degrees()?, degrees()?)
@@ -208,7 +241,7 @@ impl Plan {
             Which::Value(wanted) => {
                 let mut scratch = Scratch::default();
                 let facts = self.facts(sighting.evidence.as_slice(), &mut scratch);
-                matches!(facts, Some(Facts::Value(value)) if value == wanted)
+                matches!(facts, Some(Facts::Value(value, _)) if value == wanted)
             }
         }
     }
@@ -216,10 +249,12 @@ impl Plan {
     /// How far back of an event what is judged of it may lie, in µs.
     pub fn looks_back(&self) -> i64 {
         match &self.judgement {
-            Judgement::Match { .. } => 0,
+            Judgement::Match { .. } | Judgement::Query(_) => 0,
             Judgement::Threshold { window, .. } => window.micros(),
             Judgement::Sequence(keys) => keys.within.micros(),
-            Judgement::FirstSeen(keys) => keys.learn.micros().max(keys.forget.micros() + i64::from(RATE_DAYS) * DAY),
+            Judgement::FirstSeen(keys) => keys.learn.micros().max(keys.forget.micros() + RATE_DAYS * DAY),
+            // What lies further back weighs a tenth at most.
+            Judgement::Rare(keys) => keys.half_life.micros().saturating_mul(4),
             Judgement::Spike(keys) => keys.history.micros(),
             // Nobody needs longer to get anywhere.
             Judgement::Travel(_) => 2 * DAY,
@@ -229,78 +264,153 @@ impl Plan {
     /// What is known of an entity before its first event.
     pub fn begin(&self) -> State {
         match self.judgement {
-            Judgement::Match { .. } | Judgement::Threshold { .. } => State::Threshold(Threshold::default()),
+            Judgement::Match { .. } | Judgement::Query(_) | Judgement::Threshold { .. } => {
+                State::Threshold(Threshold::default())
+            }
             Judgement::Sequence(_) => State::Sequence(Sequence::default()),
-            Judgement::FirstSeen(_) => State::FirstSeen(FirstSeen::default()),
+            Judgement::FirstSeen(_) | Judgement::Rare(_) => State::History(History::default()),
             Judgement::Spike(_) => State::Spike(Spike::default()),
             Judgement::Travel(_) => State::Travel(Travel::default()),
         }
     }
+
+    /// Whether the kind learns what is usual.
+    pub fn learns(&self) -> bool {
+        matches!(self.judgement, Judgement::FirstSeen(_) | Judgement::Rare(_) | Judgement::Spike(_))
+    }
+
+    /// Whether it learns what is usual for a principal: then it does not learn from attacks on it.
+    pub fn learns_by_principal(&self) -> bool {
+        self.learns() && matches!(self.entity.as_slice(), [(name, _)] if name == PRINCIPAL)
+    }
+
+    /// Whether what is judged of an entity depends on a group of entities.
+    pub fn asks_groups(&self) -> bool {
+        self.shares() != Shares::Nothing
+    }
+
+    fn shares(&self) -> Shares {
+        match &self.judgement {
+            Judgement::FirstSeen(keys) if keys.peers.is_some() => Shares::FirstDays,
+            Judgement::Rare(_) => Shares::Events,
+            _ => Shares::Nothing,
+        }
+    }
 }
 
-/// What a rule with memory knows of one entity.
+/// What a rule with memory knows of one entity, of a group of entities, or of the attacks on one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum State {
     Threshold(Threshold),
     Sequence(Sequence),
-    FirstSeen(FirstSeen),
+    /// Of `first_seen` and `rare`.
+    History(History),
     Spike(Spike),
     Travel(Travel),
+    Population(Population),
+    Attacks(Attacks),
 }
 
 impl State {
-    /// Adds an event that was not added before. Gives the bytes by which the state grew, roughly.
-    pub fn add(&mut self, plan: &Plan, event: &Event<'_>) -> usize {
+    /// Adds an event that was not added before.
+    pub fn add(&mut self, plan: &Plan, event: &Event<'_>) -> Added {
+        let grown = |bytes| Added { bytes, from: event.time, shifts: Vec::new() };
         match (self, &plan.judgement, &event.facts) {
             (State::Threshold(s), Judgement::Threshold { window, having }, Facts::Measures(parts)) => {
-                s.add(*window, having, event.time, parts)
+                grown(s.add(*window, having, event.time, parts))
             }
             (State::Sequence(s), Judgement::Sequence(_), Facts::Step(step, same)) => {
-                s.add(*step, *same, event.time, event.id)
+                grown(s.add(*step, *same, event.time, event.id))
             }
-            (State::FirstSeen(s), Judgement::FirstSeen(_), Facts::Value(value)) => s.add(event.time, value),
-            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => s.add(keys, event.time, parts[0]),
+            (State::History(s), Judgement::FirstSeen(_) | Judgement::Rare(_), Facts::Value(value, group)) => {
+                s.add(plan.shares(), event.time, event.id, value, *group)
+            }
+            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => {
+                grown(s.add(keys, event.time, parts[0]))
+            }
             (State::Travel(s), Judgement::Travel(_), Facts::Place(lat, lon)) => {
-                s.add(event.time, event.id, (*lat, *lon))
+                grown(s.add(event.time, event.id, (*lat, *lon)))
             }
             _ => unreachable!("a plan makes the states and the events of its own kind"),
         }
     }
 
-    /// Everything that the rule claims whose last event lies at or behind the time that is given back, which is early
-    /// enough to hold whatever an event at `from` or later can have changed.
-    pub fn judge(&self, plan: &Plan, from: i64) -> (i64, Vec<Claim>) {
+    /// Sets when the entity was under attack, by merged and rising spans. Gives what becomes of its share.
+    pub fn withhold(&mut self, plan: &Plan, spans: &[Span]) -> Vec<Shift> {
         match (self, &plan.judgement) {
+            (State::History(s), _) => s.withhold(plan.shares(), spans),
+            (State::Spike(s), Judgement::Spike(keys)) => {
+                s.withhold(keys, spans);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Everything that the rule claims whose last event lies at or behind the time that is given back, which is early
+    /// enough to hold whatever an event at `from` or later can have changed. What a group says is had from `look`.
+    pub fn judge(&self, plan: &Plan, from: i64, look: &mut Look<'_>) -> Result<(i64, Vec<Claim>)> {
+        Ok(match (self, &plan.judgement) {
             (State::Threshold(s), Judgement::Threshold { window, having }) => s.judge(*window, having, from),
             (State::Sequence(s), Judgement::Sequence(keys)) => s.judge(keys, &plan.words, from),
-            (State::FirstSeen(s), Judgement::FirstSeen(keys)) => s.judge(keys, from),
+            (State::History(s), Judgement::FirstSeen(keys)) => first_seen::judge(s, keys, from, look)?,
+            (State::History(s), Judgement::Rare(keys)) => rare::judge(s, keys, from, look)?,
             (State::Spike(s), Judgement::Spike(keys)) => s.judge(keys, from),
             (State::Travel(s), Judgement::Travel(keys)) => s.judge(keys, from),
             _ => unreachable!("a plan makes the states of its own kind"),
-        }
+        })
     }
 }
 
 impl State {
     /// What the state says of the moment of an event, or of the moments that are nearest to a claim.
-    pub fn explain(&self, plan: &Plan, event: Option<&Event<'_>>) -> Vec<Moment> {
+    /// What a group says is had from `look`.
+    pub fn explain(&self, plan: &Plan, event: Option<&Event<'_>>, look: &mut Look<'_>) -> Result<Vec<Moment>> {
         let time = event.map(|e| e.time);
-        match (self, &plan.judgement, event.map(|e| &e.facts)) {
+        Ok(match (self, &plan.judgement, event.map(|e| &e.facts)) {
             (State::Threshold(s), Judgement::Threshold { window, having }, _) => s.explain(*window, having, time),
             (State::Sequence(s), Judgement::Sequence(keys), Some(Facts::Step(step, same))) => {
                 let at = event.map(|e| (e.time, e.id.to_owned()));
                 s.explain(keys, &plan.words, at.as_ref().map(|at| (at, *step, *same)))
             }
             (State::Sequence(s), Judgement::Sequence(keys), _) => s.explain(keys, &plan.words, None),
-            (State::FirstSeen(s), Judgement::FirstSeen(keys), Some(Facts::Value(value))) => {
-                s.explain(keys, time.map(|time| (time, *value)))
+            (State::History(s), Judgement::FirstSeen(keys), Some(Facts::Value(value, _))) => {
+                first_seen::explain(s, keys, time.map(|time| (time, *value)), look)?
             }
-            (State::FirstSeen(s), Judgement::FirstSeen(keys), _) => s.explain(keys, None),
+            (State::History(s), Judgement::FirstSeen(keys), _) => first_seen::explain(s, keys, None, look)?,
+            (State::History(s), Judgement::Rare(keys), Some(Facts::Value(value, _))) => {
+                rare::explain(s, keys, time.map(|time| (time, *value)), look)?
+            }
+            (State::History(s), Judgement::Rare(keys), _) => rare::explain(s, keys, None, look)?,
             (State::Spike(s), Judgement::Spike(keys), _) => s.explain(keys, time),
             (State::Travel(s), Judgement::Travel(keys), _) => s.explain(keys, event.map(|e| (e.time, e.id))),
             _ => unreachable!("a plan makes the states of its own kind"),
-        }
+        })
     }
+}
+
+/// A value of some columns, and the group in the column behind them, if there is one.
+fn valued<'f>(
+    evidence: &(impl Evidence + ?Sized),
+    columns: &[usize],
+    values: usize,
+    text: &'f mut String,
+    group: &'f mut String,
+) -> Option<Facts<'f>> {
+    let (value, behind) = columns.split_at_checked(values)?;
+    if value.iter().all(|column| evidence.is_null(*column)) {
+        return None;
+    }
+    write_list(evidence, value.iter().copied(), text);
+    let named = behind.first().filter(|column| !evidence.is_null(**column)).map(|column| {
+        group.clear();
+        match evidence.text(*column) {
+            Some(name) => group.push_str(name),
+            None => evidence.write(*column, group),
+        }
+        group.as_str()
+    });
+    Some(Facts::Value(text, named))
 }
 
 fn measured(

@@ -167,6 +167,9 @@ impl Keeper {
                     if bench.behind.is_some_and(|tried| tried.elapsed() >= CATCH_UP_EVERY) {
                         self.catch_up(&mut bench).await;
                     }
+                    if bench.behind.is_none() {
+                        self.ask(&mut bench).await;
+                    }
                     self.beat.alive();
                     self.metrics.rule_memory_bytes.set(bench.detector.memory_bytes() as i64);
                     if geo_looked.elapsed() > GEO_CHECK {
@@ -339,6 +342,14 @@ impl Keeper {
                 }
                 bench.behind = Some(Instant::now());
             }
+        }
+    }
+
+    /// Asks the rules that are asked by time, where no commit gives the occasion.
+    async fn ask(&self, bench: &mut Bench) {
+        if let Err(error) = bench.detector.ask(&bench.store).await {
+            tracing::error!("findings wait, a query could not be asked: {:#}", anyhow::Error::from(error));
+            bench.behind = Some(Instant::now());
         }
     }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::rule::{File, load};
 use crate::testing::{batch, planner, rule_file};
 
+mod kinds;
 mod memory;
 mod reference;
 mod retention;
@@ -149,6 +150,27 @@ async fn a_detector_that_follows_and_one_that_comes_late_agree() {
     detector.swap(rules(files()));
     detector.catch_up(&s.store).await.unwrap();
     assert_eq!(detector.findings().current().await.unwrap(), followed);
+}
+
+#[tokio::test]
+async fn a_rule_that_began_and_was_cut_off_counts_nothing_twice() {
+    let mut s = Scratch::new("cut-off").await;
+    let files = || vec![rule("hour", HOURLY, "event_name = 'A'"), rule("one", "", "event_name = 'B'")];
+    let detector = Detector::open(&s.store, rules(files())).await.unwrap();
+    detector.catch_up(&s.store).await.unwrap();
+    for object in ["o", "p"] {
+        let commit = s.keep(object, &["A", "B", "B", "A", "B", "B"]).await;
+        detector.commit(&s.store, &commit).await.unwrap();
+    }
+    let whole = detector.findings().current().await.unwrap();
+    assert_eq!(whole.len(), 9);
+    // As if all had been written in parts, and the end never came.
+    drop(detector);
+    let pool = s.store.ledger().pool();
+    sqlx::query("UPDATE rule_cursors SET applied_to = -1").execute(pool).await.unwrap();
+    let detector = Detector::open(&s.store, rules(files())).await.unwrap();
+    detector.catch_up(&s.store).await.unwrap();
+    assert_eq!(detector.findings().current().await.unwrap(), whole);
 }
 
 #[tokio::test]

@@ -75,13 +75,15 @@ fn told(event: &ExplainedEvent) -> Option<String> {
 
 /// The moments of the entities that the case's events belong to.
 fn entities(rule: &Rule, history: &[Sighting], chosen: &[Sighting]) -> Vec<String> {
-    let Some(plan) = &rule.plan else { return Vec::new() };
+    if rule.plan.is_none() {
+        return Vec::new();
+    }
     let whose: BTreeSet<String> = chosen.iter().filter_map(|s| entity_of(rule, &s.evidence)).collect();
     let mut lines = Vec::new();
     for entity in whose.into_iter().take(ENTITIES_MAX) {
         let known = Known::of(rule, &entity, history.iter().chain(chosen));
-        let Some(state) = &known.state else { continue };
-        for moment in Moment::nearest(state.explain(plan, None), 1) {
+        let Ok(moments) = known.and_then(|mut known| known.moments(rule, &entity, None)) else { continue };
+        for moment in Moment::nearest(moments, 1) {
             let checks = moment.checks.iter().map(|check| {
                 let met = if check.met { "met" } else { "not met" };
                 format!("{}: {} (wanted {}; {met})", check.what, check.seen, check.wanted)

@@ -12,12 +12,13 @@ use crate::error::Result;
 use crate::evaluate::Sighting;
 use crate::evidence::Evidence;
 use crate::finding::{self, Finding, time};
-use crate::judgement::Judgement;
+use crate::judgement::{self, Judgement};
 use crate::ledger::FindingsLedger;
+use crate::memory::Memory;
 use crate::problem::nearest;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
-use crate::state::{Claim, Event, Scratch, State};
+use crate::state::{Claim, Event, Moment, Plan, Scratch, State};
 
 /// Other entities that are remembered, to name those that come near to one that is not there.
 const OTHERS_MAX: usize = 10_000;
@@ -66,6 +67,8 @@ impl Standing {
 pub(crate) struct Known {
     /// None for rules that look at each event alone.
     pub state: Option<State>,
+    /// What other entities did, where it matters.
+    others_remembered: Memory,
     pub chosen: Chosen,
     bounds: Option<(i64, i64)>,
     others: BTreeMap<String, u64>,
@@ -82,6 +85,9 @@ impl Known {
                 known.add(&rule, entity, whose, s.event_time, &s.event_id, s.evidence.as_slice());
             }
             for rows in remembered {
+                if rule.plan.as_ref().is_some_and(Plan::asks_groups) {
+                    known.others_remembered.remember(&rule, &rows, |_, _| ())?;
+                }
                 rows.each(|row| {
                     let whose = rule.plan.as_ref().and_then(|plan| plan.entity(&row.evidence));
                     known.add(&rule, entity, whose, row.time, row.id, &row.evidence);
@@ -95,13 +101,16 @@ impl Known {
     }
 
     /// The same of sightings that are at hand.
-    pub fn of<'s>(rule: &Rule, entity: &str, sightings: impl IntoIterator<Item = &'s Sighting>) -> Known {
+    pub fn of<'s>(rule: &Rule, entity: &str, sightings: impl IntoIterator<Item = &'s Sighting>) -> Result<Known> {
         let mut known = Known { state: rule.plan.as_ref().map(|plan| plan.begin()), ..Known::default() };
         for s in sightings {
+            if rule.plan.as_ref().is_some_and(Plan::asks_groups) {
+                known.others_remembered.add_sighting(rule, s)?;
+            }
             let whose = entity_of(rule, &s.evidence);
             known.add(rule, entity, whose, s.event_time, &s.event_id, s.evidence.as_slice());
         }
-        known
+        Ok(known)
     }
 
     fn add(
@@ -131,9 +140,17 @@ impl Known {
         }
     }
 
+    /// What the rule's state says of the moment of an event, or of the moments that are nearest to a claim.
+    pub fn moments(&mut self, rule: &Rule, entity: &str, event: Option<&Event<'_>>) -> Result<Vec<Moment>> {
+        let (Some(state), Some(plan)) = (&self.state, &rule.plan) else { return Ok(Vec::new()) };
+        let others = &mut self.others_remembered;
+        let mut look = |group: &str, value: &str, day: i64| others.ask_as(rule, entity, group, value, day);
+        state.explain(plan, event, &mut look)
+    }
+
     /// What the rule finds of the entity, or with an event of it; the latest first.
     pub async fn findings(
-        &self,
+        &mut self,
         rule: &Rule,
         entity: &str,
         sighting: Option<&Sighting>,
@@ -143,7 +160,9 @@ impl Known {
         match (&self.state, &rule.plan) {
             (Some(state), Some(plan)) => {
                 let columns: BTreeMap<String, Value> = serde_json::from_str(entity).unwrap_or_default();
-                let (_, mut claims) = state.judge(plan, self.bounds.map_or(0, |(first, _)| first));
+                let others = &mut self.others_remembered;
+                let mut look = |group: &str, value: &str, day: i64| others.ask_as(rule, entity, group, value, day);
+                let (_, mut claims) = state.judge(plan, self.bounds.map_or(0, |(first, _)| first), &mut look)?;
                 claims.retain(|claim| sighting.is_none_or(|s| plan.counts(claim, s)));
                 for claim in claims.into_iter().rev().take(FINDINGS_MAX) {
                     let id = finding::id(rule, &columns, &claim.what);
@@ -245,8 +264,12 @@ pub(crate) fn not_counted(rule: &Rule, values: &[Value]) -> Option<String> {
             Some(step) => format!("its step `{step}` is none of {}", keys.steps.join(", ")),
             None => "its step is null".into(),
         },
-        Judgement::FirstSeen(keys) => format!("{} is null", keys.value.join(" and ")),
+        Judgement::FirstSeen(judgement::FirstSeen { value, .. }) | Judgement::Rare(judgement::Rare { value, .. }) => {
+            format!("{} is null", value.join(" and "))
+        }
         Judgement::Travel(keys) => format!("{} is null: its place is not known", null(&keys.place).join(" and ")),
-        Judgement::Match { .. } | Judgement::Threshold { .. } | Judgement::Spike(_) => "it adds nothing".into(),
+        Judgement::Match { .. } | Judgement::Threshold { .. } | Judgement::Spike(_) | Judgement::Query(_) => {
+            "it adds nothing".into()
+        }
     })
 }

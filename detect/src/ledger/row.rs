@@ -23,6 +23,11 @@ pub(super) const SELECT_OF_ENTITY: &str = concat!(
     columns!(),
     " FROM findings WHERE rule = $1 AND entity = $2 AND last_time >= $3 AND generation = $4 AND state = 'current'"
 );
+pub(super) const SELECT_OF_SLOT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM findings WHERE rule = $1 AND generation = $2 AND first_time = $3 AND state = 'current' ORDER BY id"
+);
 pub(super) const SELECT_CURRENT: &str =
     concat!("SELECT ", columns!(), " FROM findings WHERE state = 'current' ORDER BY first_time, id");
 

@@ -45,8 +45,8 @@ fn every_mistake_in_a_header_is_named_by_line() {
         ),
         (
             "\"match\"",
-            "\"rare\"",
-            "rules/iam/x.sql:5: kind \"rare\" is not evaluated by this version of Trailhound; move the file out of the rules folder until then",
+            "\"rare\"\n-- value = [\"event_name\"]\n-- population = \"class\"\n-- p_below = 0.5\n-- half_life = \"14d\"",
+            "rules/iam/x.sql:8: `p_below` is 0.5; what is rare has at most 0.1",
         ),
         (
             "\"match\"",
@@ -219,6 +219,36 @@ fn every_mistake_in_a_select_is_named_by_line() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_query_may_be_any_select_with_one_answer_for_a_slot() {
+    let planner = planner();
+    let header = HEADER
+        .replace("\"match\"", "\"query\"\n-- every = \"1d\"\n-- over = \"7d\"")
+        .replace("{principal_key} did {event_name}", "{principal_key} {calls}");
+    let good = "SELECT e.principal_key, count(*) AS calls, count(*) AS count\nFROM events e JOIN events f ON e.principal_key = f.session_name\n\
+                WHERE e.event_time >= $from - INTERVAL '1 day' AND e.event_time < $to AND f.event_name = 'CreateUser'\n\
+                GROUP BY e.principal_key\n";
+    let [_, cases] = skeleton("account/x").unwrap();
+    let of = |text: String| all_problems(&planner, vec![File::embedded("account/x.sql", text), cases.clone()]);
+    assert_eq!(of(format!("{header}{good}")), "");
+    for (from, to, line, what) in [
+        ("\"1d\"", "\"10m\"", 6, "`every` is 10m and `over` is 7d; a slot has an hour or more"),
+        ("\"7d\"", "\"1h\"", 6, "`every` is 1d and `over` is 1h; a slot has an hour or more"),
+        (" - INTERVAL '1 day' AND e.event_time < $to", "", 14, "the SELECT does not name `$to`"),
+        ("$to", "$now", 16, "`$now` is a placeholder; only $from and $to are given"),
+        ("$to", "$to AND e.event_time < now()", 16, "`now()` has another answer every time"),
+        ("AS calls", "", 14, "the column `count(*)` has no name; give it one with AS"),
+        ("AS calls", "AS number", 2, "`title` uses {calls}, which the SELECT does not name"),
+        ("FROM events e JOIN", "FROM objects e JOIN", 15, "table 'datafusion.public.objects' not found"),
+        ("'CreateUser'", "'CreateUsr'", 16, "there is no event name `CreateUsr`"),
+        ("SELECT e.principal_key", "INSERT INTO events SELECT e.principal_key", 14, "the statement is not a SELECT"),
+    ] {
+        let got = of(format!("{header}{good}").replacen(from, to, 1));
+        let expected = format!("rules/account/x.sql:{line}: {what}");
+        assert!(got.lines().any(|l| l.starts_with(&expected)), "expected {expected}\ngot      {got}");
+    }
 }
 
 #[test]

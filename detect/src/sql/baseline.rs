@@ -2,7 +2,7 @@
 
 use super::windows::measured;
 use super::{Body, Chosen, EQUAL, listed, not_all_null};
-use crate::judgement::{FirstSeen, Measure, Spike, Travel};
+use crate::judgement::{FirstSeen, Measure, Rare, Spike, Travel};
 use crate::state::{DAY, HISTORY_DAYS_MIN, RATE_DAYS};
 use crate::statistics::EARTH_KM;
 
@@ -66,6 +66,46 @@ pub(super) fn first_seen(chosen: &Chosen, keys: &FirstSeen) -> (String, String) 
             keys.max_new_rate,
         ));
     (EQUAL.into(), body)
+}
+
+/// Values by day, with how often they and all others were seen before: by the entity, and by its population.
+pub(super) fn rare(chosen: &Chosen, keys: &Rare) -> (String, String) {
+    let who = chosen.who();
+    let value: Vec<String> =
+        chosen.names(&keys.value).into_iter().filter(|column| !chosen.entity.contains(column)).collect();
+    let columns = chosen.entity.iter().chain(&value).cloned().collect::<Vec<_>>().join(", ");
+    let values = chosen.names(&keys.value).join(", ");
+    let before = |by: &str| {
+        format!(
+            "coalesce(sum(count) OVER (PARTITION BY {by} ORDER BY _day RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"
+        )
+    };
+    let body = Body::default()
+        .with(
+            "days",
+            &format!(
+                "  SELECT {columns}, {} AS _group, CAST(CAST(_time AS DATE) AS INT) AS _day, count(*) AS count,\n         \
+                 min(_time) AS first_time, max(_time) AS last_time\n  FROM chosen\n  WHERE {} AND {}\n  \
+                 GROUP BY {columns}, _group, _day",
+                chosen.name(&keys.population),
+                chosen.somebody(),
+                not_all_null(&chosen.names(&keys.value)),
+            ),
+        )
+        .select(&format!(
+            "SELECT {columns}, first_time, last_time, count,\n       \
+             {} AS own_before, {} AS own_events_before,\n       \
+             {} AS population_before, {} AS population_events_before\nFROM days\nORDER BY first_time",
+            before(&format!("{who}, {values}")),
+            before(&who),
+            before(&format!("_group, {values}")),
+            before("_group"),
+        ));
+    let said = format!(
+        "The rule weighs what came before, half after {}, and asks for less than {} of both; this counts it all alike.",
+        keys.half_life, keys.p_below
+    );
+    (said, body)
 }
 
 /// Buckets with what came before them.

@@ -2,176 +2,86 @@
 //!
 //! Everything is counted by UTC day: how many events the entity had, and on which days each value was seen. A value is
 //! new on a day if it was not seen in the days before it that are still remembered. How often an entity shows new values
-//! anyway (Good and Turing's estimate) keeps explorers quiet.
+//! anyway (Good and Turing's estimate) keeps explorers quiet; a value that enough of its peers have is no news either.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Check, Claim, DAY, Moment, Which, days_told, value_told};
-use crate::fault::{self, Fault};
+use super::history::{Days, History, between};
+use super::population::View;
+use super::{Check, Claim, DAY, Look, Moment, Which, days_told, value_told};
+use crate::error::Result;
 use crate::finding::time as rfc3339;
 use crate::judgement;
+use crate::template::shown;
 
 /// The days over which the rate of new values is taken.
-pub(crate) const RATE_DAYS: i32 = 30;
+pub(crate) const RATE_DAYS: i64 = 30;
+/// What at least so many peers, and this share of them, have is usual.
+const PEERS_MIN: i64 = 5;
+const PEERS_PERCENT: i64 = 20;
 
-/// Days with events, rising, and how many.
-type Days = Vec<(i32, u32)>;
-
-/// A day on which a value is new, and its events that day.
-type New<'v> = (i32, &'v str, u32);
-
-/// What an entity did by day.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct FirstSeen {
-    all: Days,
-    values: BTreeMap<String, Days>,
+pub(super) fn judge(
+    history: &History,
+    keys: &judgement::FirstSeen,
+    from: i64,
+    look: &mut Look<'_>,
+) -> Result<(i64, Vec<Claim>)> {
+    let from_day = from.div_euclid(DAY);
+    let forget = keys.forget.days();
+    let mut claims = Vec::new();
+    // Mostly nothing is new, which is seen before anything is put together.
+    if history.values.values().any(|days| has_new(history, days, from_day, forget)) {
+        let new = new_values(history, forget);
+        for value in new.iter().filter(|(day, ..)| *day >= from_day) {
+            claims.extend(claim(history, keys, value, &new, look)?);
+        }
+    }
+    Ok((from_day.saturating_mul(DAY), claims))
 }
 
-impl FirstSeen {
-    pub fn add(&mut self, time: i64, value: &str) -> usize {
-        let day = day_of(time);
-        let mut grown = count(&mut self.all, day);
-        match self.values.get_mut(value) {
-            Some(days) => grown += count(days, day),
-            None => {
-                self.values.insert(value.to_owned(), vec![(day, 1)]);
-                grown += 64 + value.len();
+/// A day on which a value is new, and its events that day.
+type New<'h> = (i64, &'h str, u64);
+
+/// Wherever a value is new; rising.
+fn new_values(history: &History, forget: i64) -> Vec<New<'_>> {
+    let mut new = Vec::new();
+    for (value, days) in &history.values {
+        let mut before: Option<i64> = None;
+        for (day, events) in days {
+            if before.is_none_or(|b| day - b > forget) {
+                new.push((*day, value.as_str(), *events));
             }
-        }
-        grown
-    }
-
-    pub fn judge(&self, keys: &judgement::FirstSeen, from: i64) -> (i64, Vec<Claim>) {
-        let from_day = day_of(from);
-        let forget = keys.forget.days();
-        // Mostly nothing is new, which is seen before anything is put together.
-        if !self.values.values().any(|days| has_new(days, from_day, forget)) {
-            return (i64::from(from_day) * DAY, Vec::new());
-        }
-        let new = self.new_values(forget);
-        let claims =
-            new.iter().filter(|(day, ..)| *day >= from_day).filter_map(|n| self.claim(keys, n, &new)).collect();
-        (i64::from(from_day) * DAY, claims)
-    }
-
-    /// Wherever a value is new; rising.
-    fn new_values(&self, forget: i64) -> Vec<New<'_>> {
-        let mut new: Vec<New<'_>> = Vec::new();
-        for (value, days) in &self.values {
-            let mut before: Option<i32> = None;
-            for (day, events) in days {
-                if before.is_none_or(|b| i64::from(day - b) > forget) {
-                    new.push((*day, value, *events));
-                }
+            if history.learnt(*day) {
                 before = Some(*day);
             }
         }
-        new.sort_unstable();
-        new
     }
-
-    /// What was known before a day, and of a value.
-    fn known(&self, day: i32, value: &str, new: &[New<'_>]) -> Option<Known> {
-        let recent_events = between(&self.all, day - RATE_DAYS, day);
-        let recent_new = new.iter().filter(|(d, ..)| *d >= day - RATE_DAYS && *d < day).count() as u64;
-        let days = self.values.get(value).map_or(&[][..], Vec::as_slice);
-        Some(Known {
-            days: i64::from(day - self.all.first()?.0),
-            events: between(&self.all, i32::MIN, day),
-            recent_events,
-            recent_new,
-            rate: (recent_new + 1) as f64 / (recent_events + 2) as f64,
-            since: days.iter().rev().find(|(d, _)| *d < day).map(|(d, _)| i64::from(day - d)),
-        })
-    }
-
-    fn claim(&self, keys: &judgement::FirstSeen, (day, value, events): &New<'_>, new: &[New<'_>]) -> Option<Claim> {
-        let known = self.known(*day, value, new)?;
-        if known.days < keys.learn.days() || known.events < keys.min_events || known.rate > keys.max_new_rate {
-            return None;
-        }
-        let Known { events: known_events, recent_events, recent_new, .. } = known;
-        let seen = match known.since {
-            Some(days) => format!("was last seen {} before", days_told(days)),
-            None => "was never seen before".into(),
-        };
-        let columns = keys.value.join(", ");
-        let start = i64::from(*day) * DAY;
-        Some(Claim {
-            what: Value::from(vec![Value::from(*value), Value::from(rfc3339(start))]),
-            times: (start, start + DAY),
-            which: Which::Value((*value).to_owned()),
-            count: u64::from(*events),
-            note: format!(
-                "{columns} {} {seen}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
-                 among {recent_events} events",
-                value_told(value),
-                days_told(known.days),
-                days_told(i64::from(RATE_DAYS)),
-            ),
-        })
-    }
+    new.sort_unstable();
+    new
 }
 
-impl FirstSeen {
-    /// A value on the day of a time, or all that were new, against the keys.
-    pub fn explain(&self, keys: &judgement::FirstSeen, at: Option<(i64, &str)>) -> Vec<Moment> {
-        let new = self.new_values(keys.forget.days());
-        let asked: Vec<(i32, &str)> = match at {
-            Some((time, value)) => vec![(day_of(time), value)],
-            None => new.iter().map(|(day, value, _)| (*day, *value)).collect(),
-        };
-        let moment = |(day, value): (i32, &str)| {
-            let known = self.known(day, value, &new)?;
-            let since = known.since;
-            let start = i64::from(day) * DAY;
-            let unseen = match since {
-                None => "never".into(),
-                Some(days) => format!("{} before", days_told(days)),
-            };
-            let rate = format!("{:.4} ({} new in {} events)", known.rate, known.recent_new, known.recent_events);
-            let about = format!("{} {} on {}", keys.value.join(", "), value_told(value), &rfc3339(start)[..10]);
-            let checks = vec![
-                Check::new(
-                    "last seen",
-                    unseen,
-                    format!("never, or longer ago than `forget`, {}", keys.forget),
-                    since.is_none_or(|days| days > keys.forget.days()),
-                ),
-                Check::new(
-                    "the entity was known for",
-                    days_told(known.days),
-                    format!(">= {}, `learn`", days_told(keys.learn.days())),
-                    known.days >= keys.learn.days(),
-                ),
-                Check::new(
-                    "events before that day",
-                    known.events,
-                    format!(">= {}, `min_events`", keys.min_events),
-                    known.events >= keys.min_events,
-                ),
-                Check::new(
-                    format!("rate of new values in the {} before", days_told(i64::from(RATE_DAYS))),
-                    rate,
-                    format!("<= {}, `max_new_rate`", keys.max_new_rate),
-                    known.rate <= keys.max_new_rate,
-                ),
-            ];
-            Some(Moment::new(about, start, checks))
-        };
-        asked.into_iter().filter_map(moment).collect()
+/// Whether a value is new on one of its days from a day on.
+fn has_new(history: &History, days: &Days, from: i64, forget: i64) -> bool {
+    let first = days.partition_point(|(day, _)| *day < from);
+    if first == days.len() {
+        return false;
     }
+    let mut before = days[..first].iter().rev().map(|(day, _)| *day).find(|day| history.learnt(*day));
+    days[first..].iter().any(|(day, _)| {
+        let is_new = before.is_none_or(|b| day - b > forget);
+        if history.learnt(*day) {
+            before = Some(*day);
+        }
+        is_new
+    })
 }
 
 /// What was known of an entity before a day.
 struct Known {
-    /// Since its first event.
+    /// Days since its first event.
     days: i64,
     events: u64,
-    /// Of the thirty days before.
+    /// Of the days before over which the rate is taken.
     recent_events: u64,
     recent_new: u64,
     rate: f64,
@@ -179,35 +89,154 @@ struct Known {
     since: Option<i64>,
 }
 
-/// The day of a time. Times that are no calendar's still have one.
-fn day_of(time: i64) -> i32 {
-    time.div_euclid(DAY) as i32
+fn known(history: &History, day: i64, value: &str, new: &[New<'_>]) -> Option<Known> {
+    let recent_events = between(&history.all, day - RATE_DAYS, day);
+    let recent = |d: i64| d >= day - RATE_DAYS && d < day && history.learnt(d);
+    let recent_new = new.iter().filter(|(d, ..)| recent(*d)).count() as u64;
+    let days = history.values.get(value).map_or(&[][..], Vec::as_slice);
+    Some(Known {
+        days: day - history.all.first()?.0,
+        events: between(&history.all, i64::MIN, day),
+        recent_events,
+        recent_new,
+        rate: (recent_new + 1) as f64 / (recent_events + 2) as f64,
+        since: days.iter().rev().map(|(d, _)| *d).find(|d| *d < day && history.learnt(*d)).map(|last| day - last),
+    })
 }
 
-/// Whether a value is new on one of its days from a day on.
-fn has_new(days: &Days, from: i32, forget: i64) -> bool {
-    let first = days.partition_point(|(day, _)| *day < from);
-    let before = |at: usize| days[..at].last().map(|(day, _)| *day);
-    (first..days.len()).any(|at| before(at).is_none_or(|before| i64::from(days[at].0 - before) > forget))
+fn claim(
+    history: &History,
+    keys: &judgement::FirstSeen,
+    (day, value, events): &New<'_>,
+    new: &[New<'_>],
+    look: &mut Look<'_>,
+) -> Result<Option<Claim>> {
+    let Some(known) = known(history, *day, value, new) else { return Ok(None) };
+    if known.days < keys.learn.days() || known.events < keys.min_events || known.rate > keys.max_new_rate {
+        return Ok(None);
+    }
+    let peers = match peers(history, keys, value, *day, look)? {
+        Some(peers) if peers.is_usual() => return Ok(None),
+        Some(peers) => format!("; {peers}"),
+        None => String::new(),
+    };
+    let Known { events: known_events, recent_events, recent_new, .. } = known;
+    let seen = match known.since {
+        Some(days) => format!("was last seen {} before", days_told(days)),
+        None => "was never seen before".into(),
+    };
+    let columns = keys.value.join(", ");
+    Ok(Some(Claim {
+        what: Value::from(vec![Value::from(*value), Value::from(rfc3339(day * DAY))]),
+        times: (day * DAY, (day + 1) * DAY),
+        which: Which::Value((*value).to_owned()),
+        count: *events,
+        note: format!(
+            "{columns} {} {seen}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
+             among {recent_events} events{peers}",
+            value_told(value),
+            days_told(known.days),
+            days_told(RATE_DAYS),
+        ),
+    }))
 }
 
-/// Counts an event on a day. Gives the bytes by which the list grew.
-fn count(days: &mut Days, day: i32) -> usize {
-    match days.binary_search_by_key(&day, |(d, _)| *d) {
-        Ok(at) => {
-            days[at].1 = days[at].1.saturating_add(1);
-            0
-        }
-        Err(at) => {
-            let at = if fault::is(Fault::DecayOrder) { days.len() } else { at };
-            days.insert(at, (day, 1));
-            8
-        }
+/// How many of an entity's peers had a value.
+struct Peers {
+    with: i64,
+    all: i64,
+    /// What makes them peers.
+    told: String,
+}
+
+impl Peers {
+    fn is_usual(&self) -> bool {
+        self.with >= PEERS_MIN && self.with * 100 >= self.all * PEERS_PERCENT
     }
 }
 
-/// The events of the days from `from` up to but not including `to`.
-fn between(days: &Days, from: i32, to: i32) -> u64 {
-    let start = days.partition_point(|(d, _)| *d < from);
-    days[start..].iter().take_while(|(d, _)| *d < to).map(|(_, n)| u64::from(*n)).sum()
+impl std::fmt::Display for Peers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} peers ({}) had it by then", self.with, self.all, self.told)
+    }
+}
+
+/// What there is to say of the entity's peers, if it has any.
+fn peers(
+    history: &History,
+    keys: &judgement::FirstSeen,
+    value: &str,
+    day: i64,
+    look: &mut Look<'_>,
+) -> Result<Option<Peers>> {
+    let (Some(column), Some(group)) = (&keys.peers, history.group()) else { return Ok(None) };
+    let View::Peers { with, all } = look(group, value, day)? else { return Ok(None) };
+    // The entity itself is no peer of its own, where it was counted.
+    let counted = |days: &Days| i64::from(history.first_learnt(days).is_some_and(|first| first <= day));
+    let own = history.values.get(value).map_or(0, counted);
+    Ok(Some(Peers {
+        with: with - own,
+        all: all - counted(&history.all),
+        told: format!("{column} {}", shown(group, 80)),
+    }))
+}
+
+/// A value on the day of a time, or all that were new, against the keys.
+pub(super) fn explain(
+    history: &History,
+    keys: &judgement::FirstSeen,
+    at: Option<(i64, &str)>,
+    look: &mut Look<'_>,
+) -> Result<Vec<Moment>> {
+    let new = new_values(history, keys.forget.days());
+    let asked: Vec<(i64, &str)> = match at {
+        Some((time, value)) => vec![(time.div_euclid(DAY), value)],
+        None => new.iter().map(|(day, value, _)| (*day, *value)).collect(),
+    };
+    let mut moments = Vec::new();
+    for (day, value) in asked {
+        let Some(known) = known(history, day, value, &new) else { continue };
+        let unseen = match known.since {
+            None => "never".into(),
+            Some(days) => format!("{} before", days_told(days)),
+        };
+        let rate = format!("{:.4} ({} new in {} events)", known.rate, known.recent_new, known.recent_events);
+        let about = format!("{} {} on {}", keys.value.join(", "), value_told(value), &rfc3339(day * DAY)[..10]);
+        let mut checks = vec![
+            Check::new(
+                "last seen",
+                unseen,
+                format!("never, or longer ago than `forget`, {}", keys.forget),
+                known.since.is_none_or(|days| days > keys.forget.days()),
+            ),
+            Check::new(
+                "the entity was known for",
+                days_told(known.days),
+                format!(">= {}, `learn`", days_told(keys.learn.days())),
+                known.days >= keys.learn.days(),
+            ),
+            Check::new(
+                "events before that day",
+                known.events,
+                format!(">= {}, `min_events`", keys.min_events),
+                known.events >= keys.min_events,
+            ),
+            Check::new(
+                format!("rate of new values in the {} before", days_told(RATE_DAYS)),
+                rate,
+                format!("<= {}, `max_new_rate`", keys.max_new_rate),
+                known.rate <= keys.max_new_rate,
+            ),
+        ];
+        if let Some(peers) = peers(history, keys, value, day, look)? {
+            checks.push(Check::new(
+                format!("peers ({}) that had it by then", peers.told),
+                format!("{} of {}", peers.with, peers.all),
+                format!("fewer than {PEERS_MIN}, or than {PEERS_PERCENT} %"),
+                !peers.is_usual(),
+            ));
+        }
+        moments.push(Moment::new(about, day * DAY, checks));
+    }
+    Ok(moments)
 }

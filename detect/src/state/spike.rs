@@ -2,13 +2,15 @@
 //!
 //! What is expected is the mean of the same hour of the week, drawn towards the mean of all buckets as long as few weeks
 //! are known (three weeks' worth of the latter); before four weeks, the same hour of working days or weekends. The
-//! spread is the history's own. All sums are of whole numbers, so that they are the same in every order.
+//! spread is the history's own. All sums are of whole numbers, so that they are the same in every order. Buckets that an
+//! attack on the entity touches are judged, but are no history.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::attacks::{Span, Units};
 use super::{Check, Claim, DAY, Measured, Moment, Tally, Which, days_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
@@ -28,6 +30,7 @@ const HOUR: i64 = DAY / 24;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Spike {
     buckets: BTreeMap<i64, Bucket>,
+    withheld: Units,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -53,6 +56,11 @@ impl Spike {
         bucket.events += 1;
         let grown = bucket.tally.add(part);
         grown + (self.buckets.len() - before) * 72
+    }
+
+    /// Sets when the entity was under attack.
+    pub fn withhold(&mut self, keys: &judgement::Spike, spans: &[Span]) {
+        self.withheld = Units::touched(spans, keys.bucket.micros());
     }
 
     pub fn judge(&self, keys: &judgement::Spike, from: i64) -> (i64, Vec<Claim>) {
@@ -94,14 +102,14 @@ impl Spike {
     /// What the buckets before this one let expect; none as long as they are too few.
     fn usual(&self, keys: &judgement::Spike, place: i64) -> Option<Usual> {
         let width = keys.bucket.micros();
-        let (begin, days) = self.history(keys, place)?;
-        let all = place - begin;
+        let (begin, all, days) = self.history(keys, place)?;
         if days < HISTORY_DAYS_MIN {
             return None;
         }
         let season = |place: i64| season_of(place * width, days >= WEEKLY_DAYS_MIN);
         let (mut sum, mut squares, mut like_sum) = (0_u128, 0_u128, 0_u128);
-        for (at, bucket) in self.buckets.range(begin..place) {
+        let learnt = |place: &i64| !self.withheld.contains(*place);
+        for (at, bucket) in self.buckets.range(begin..place).filter(|(at, _)| learnt(at)) {
             let n = u128::from(bucket.tally.number());
             sum += n;
             squares += n * n;
@@ -114,7 +122,7 @@ impl Spike {
         let mut expected = mean;
         if keys.seasonal {
             // Buckets without events count, too, and are not in the map.
-            let like = (begin..place).filter(|at| season(*at) == season(place)).count() as f64;
+            let like = (begin..place).filter(|at| season(*at) == season(place) && learnt(at)).count() as f64;
             let weight = SHRINKAGE_WEEKS * (HOUR as f64 / width as f64).max(1.0);
             expected = (like_sum as f64 + weight * mean) / (like + weight);
         }
@@ -125,11 +133,12 @@ impl Spike {
 }
 
 impl Spike {
-    /// Where the history of a bucket begins, and its days.
-    fn history(&self, keys: &judgement::Spike, place: i64) -> Option<(i64, i64)> {
+    /// Where the history of a bucket begins, how many buckets count, and their days.
+    fn history(&self, keys: &judgement::Spike, place: i64) -> Option<(i64, i64, i64)> {
         let width = keys.bucket.micros();
         let begin = (place - keys.history.micros().div_euclid(width)).max(*self.buckets.keys().next()?);
-        Some((begin, ((place - begin) * width).div_euclid(DAY)))
+        let all = place - begin - self.withheld.number(begin, place);
+        Some((begin, all, (all * width).div_euclid(DAY)))
     }
 
     /// The bucket of a time, or those with the most in them, against the keys.
@@ -145,7 +154,7 @@ impl Spike {
         };
         let moment = |place: i64| {
             let seen = self.buckets.get(&place)?.tally.number();
-            let (_, days) = self.history(keys, place)?;
+            let (.., days) = self.history(keys, place)?;
             let mut checks = vec![
                 Check::new(
                     keys.measure.to_string(),

@@ -49,14 +49,15 @@ fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
             state.add(plan, &event);
         }
     }
-    let (_, claims) = state.judge(plan, i64::MIN / 4);
+    let alone = &mut |_: &str, _: &str, _: i64| unreachable!("nobody has peers here");
+    let (_, claims) = state.judge(plan, i64::MIN / 4, alone).unwrap();
     // However the events come, and wherever judging begins, the same is claimed.
     let mut backwards = plan.begin();
     let mut by_step: Vec<Claim> = Vec::new();
     for sighting in sightings.iter().rev() {
         if let Some(event) = event(plan, sighting, &mut scratch) {
             backwards.add(plan, &event);
-            let (from, some) = backwards.judge(plan, event.time);
+            let (from, some) = backwards.judge(plan, event.time, alone).unwrap();
             let ends = |c: &Claim| sightings.iter().filter(|s| plan.counts(c, s)).map(|s| s.event_time).max();
             by_step.retain(|c| ends(c).is_some_and(|end| end < from));
             by_step.extend(some);
@@ -191,6 +192,7 @@ fn first_seen() -> Plan {
         min_events: 20,
         forget: Window::parse_history("60d").unwrap(),
         max_new_rate: 0.2,
+        peers: None,
     }))
 }
 

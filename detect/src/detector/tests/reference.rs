@@ -240,7 +240,7 @@ impl Reference<'_> {
 }
 
 /// P(X ≥ x), every term by its definition: Poisson, or negative binomial where the variance is above the mean.
-fn tail(x: u64, mean: f64, variance: f64) -> f64 {
+pub fn tail(x: u64, mean: f64, variance: f64) -> f64 {
     let term = |k: u64| -> f64 {
         let factorial: f64 = (1..=k).map(|n| (n as f64).ln()).sum();
         if variance <= 1.2 * mean {

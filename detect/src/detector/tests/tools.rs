@@ -1,6 +1,7 @@
 //! What is told of rules to those who write them is what the engine does: a rule's SQL and its explanations agree with the
 //! findings.
 
+use crate::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{as_json, rule_of, weeks};

@@ -1,0 +1,147 @@
+//! Rules of kind `query` at work: which slots have to be asked about, and when.
+//!
+//! *What* is found depends on the events alone. *When* a slot is asked about is a matter of cost: a slot that goes on
+//! gaining events is asked about a few times while it lasts, not with every commit; [`Detector::catch_up`] and
+//! [`Detector::finish`] ask at once.
+//! Until then the rule's cursor stays behind, so that nothing is forgotten by a restart.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use trailhound_store::Store;
+
+use super::{Cursors, Detector, Outcome, Position};
+use crate::error::Result;
+use crate::evaluate::Failure;
+use crate::finding::Finding;
+use crate::judgement::Query;
+use crate::ledger::Changes;
+use crate::query;
+
+/// How often, at most, a query is asked while one of its slots lasts.
+const RUNS_A_SLOT: u32 = 24;
+/// Slots that are asked about in one turn, so that the next commit does not wait for long.
+pub(super) const SLOTS_A_TURN: usize = 4;
+
+/// What a rule of kind `query` has still to be asked about.
+#[derive(Debug)]
+pub(super) struct Due {
+    /// Slots that gained events since it was last asked; none if it was never asked, about whatever is there.
+    pub touched: Option<BTreeSet<i64>>,
+    /// Slots that it is being asked about, for what came up to a version of the table.
+    waiting: BTreeSet<i64>,
+    version: i64,
+    ran: Option<Instant>,
+}
+
+impl Due {
+    pub fn new(touched: Option<BTreeSet<i64>>) -> Self {
+        Due { touched, waiting: BTreeSet::new(), version: -1, ran: None }
+    }
+
+    fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.touched.as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    /// Whether it has been asked too recently to be asked about what came since.
+    fn rests(&self, query: Query) -> bool {
+        let pause = Duration::from_micros(query.every.micros().unsigned_abs()) / RUNS_A_SLOT;
+        self.waiting.is_empty() && self.ran.is_some_and(|ran| ran.elapsed() < pause)
+    }
+}
+
+impl Detector {
+    /// Asks the rules of kind `query` whose time has come. Costs nothing where there is none. Whoever hands over commits
+    /// calls this between them, too: for slots that gain nothing more.
+    pub async fn ask(&self, store: &Store) -> Result<Changes> {
+        self.ask_most(store, Some(SLOTS_A_TURN)).await
+    }
+
+    /// Asks the rules of kind `query` about everything that came since they were asked: for whoever hands over no more
+    /// commits.
+    pub async fn finish(&self, store: &Store) -> Result<Changes> {
+        self.ask_most(store, None).await
+    }
+
+    async fn ask_most(&self, store: &Store, most: Option<usize>) -> Result<Changes> {
+        let mut position = self.position.lock().await;
+        let Some(mut at) = position.take() else { return Ok(Changes::default()) };
+        let changes = self.ask_due(store, &mut at, most).await?;
+        *position = Some(at);
+        Ok(changes)
+    }
+
+    /// Asks about at most so many slots of each rule that does not rest; about all of all rules, where there is no limit.
+    pub(super) async fn ask_due(&self, store: &Store, at: &mut Position, most: Option<usize>) -> Result<Changes> {
+        let mut changes = Changes::default();
+        for place in at.due.keys().copied().collect::<Vec<_>>() {
+            let Some(query) = at.set.at(place).asks() else { continue };
+            let Some(mut due) = at.due.remove(&place) else { continue };
+            if !(due.is_done() || most.is_some() && due.rests(query)) {
+                changes += self.ask_one(store, at, place, &mut due, most.unwrap_or(usize::MAX)).await?;
+            }
+            at.due.insert(place, due);
+        }
+        Ok(changes)
+    }
+
+    async fn ask_one(
+        &self,
+        store: &Store,
+        at: &mut Position,
+        place: usize,
+        due: &mut Due,
+        most: usize,
+    ) -> Result<Changes> {
+        let rule = at.set.at(place).clone();
+        let Some(query) = rule.asks() else { return Ok(Changes::default()) };
+        let session = store.session().await?;
+        let mut changes = Changes::default();
+        if due.waiting.is_empty() {
+            due.waiting = query::slots(&session, query, due.touched.as_ref()).await?;
+            // What begins before the first day that is kept stands as it is.
+            let kept_from = at.standing.kept_from().unwrap_or(i64::MIN);
+            due.waiting.retain(|slot| *slot >= kept_from);
+            due.touched = Some(BTreeSet::new());
+            due.version = at.version;
+        }
+        for slot in due.waiting.iter().copied().take(most).collect::<Vec<_>>() {
+            due.waiting.remove(&slot);
+            match query::ask(&session, &rule, slot).await {
+                Ok(found) => {
+                    let stored = self.ledger.of_slot(&rule.id, at.generations[place], slot).await?;
+                    let mut outcome = compare(place, found.into_values().collect(), stored);
+                    if at.standing.kept_from().is_some_and(|kept_from| query.bounds(slot).from < kept_from) {
+                        // A part of what the row was made of is gone, which does not undo it.
+                        outcome.revision.withdraw.clear();
+                    }
+                    if !outcome.revision.write.is_empty() || !outcome.revision.withdraw.is_empty() {
+                        changes += self.save(at, at.version, outcome).await?;
+                    }
+                }
+                Err(error) => {
+                    let error = format!("slot {}: {error}", crate::finding::time(slot));
+                    self.note_failures(vec![Failure { rule: rule.id.clone(), rows: 1, error }]);
+                    // Its findings stand as they were, and it is asked about again the next time.
+                    due.touched.get_or_insert_default().insert(slot);
+                }
+            }
+        }
+        if due.waiting.is_empty() {
+            due.ran = Some(Instant::now());
+            let version = due.version;
+            self.save(at, version, Outcome { cursors: Cursors::Of(rule.id.clone()), ..Outcome::default() }).await?;
+        }
+        Ok(changes)
+    }
+}
+
+/// What becomes of a slot's findings.
+fn compare(place: usize, found: Vec<Finding>, stored: Vec<Finding>) -> Outcome {
+    let mut outcome = Outcome { cursors: Cursors::Stay, ..Outcome::default() };
+    let gone = stored.iter().filter(|s| !found.iter().any(|f| f.id == s.id)).cloned();
+    outcome.revision.withdraw = gone.collect();
+    let differs = found.into_iter().filter(|f| !stored.contains(f));
+    outcome.revision.write = differs.map(|finding| (place, finding)).collect();
+    outcome
+}

@@ -1,0 +1,161 @@
+//! What a group of entities knows together: the peers of a `first_seen`, the population of a `rare`.
+//!
+//! Each entity of the rule belongs to the group that its latest event names in the column, and tells it its share
+//! ([`Shares`](super::history::Shares)); if the share changes (a late event, another group, an attack) the difference is
+//! told. So a group's numbers are sums over what its entities hold now, whatever the order in which it came.
+//!
+//! Who judged by a number is *watched*: where the number changes later, these entities are judged again, and no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Shift;
+use super::history::{Days, History};
+use crate::judgement::{Judgement, Rare};
+
+/// Numbers by day; none is nought.
+type Counts = BTreeMap<i64, i64>;
+
+/// A group's numbers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Population {
+    /// Peers: entities by the first day of theirs. A population: events by day.
+    all: Counts,
+    /// The same for each value.
+    values: BTreeMap<String, Counts>,
+    /// By day and value: what was told of it, and the entities (by hash) that asked. It may name some that would not ask
+    /// again, never too few.
+    watched: BTreeMap<(i64, String), (View, BTreeSet<u128>)>,
+}
+
+/// What a group has to say of a value on a day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum View {
+    /// Entities that had the value by the end of the day, and all that were known by then.
+    Peers {
+        with: i64,
+        all: i64,
+    },
+    Usual(Usual),
+}
+
+/// How often a value was seen in the days before a day; each event counts half after the half-life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Usual {
+    pub with: f64,
+    pub all: f64,
+    /// Different values.
+    pub different: u64,
+    /// Days since the first event.
+    pub days: i64,
+}
+
+impl Usual {
+    /// The share of the value among all, half an event being added to each (Krichevsky and Trofimov's estimate).
+    pub fn probability(&self) -> f64 {
+        (self.with + 0.5) / (self.all + 0.5 * self.different.max(1) as f64)
+    }
+}
+
+impl Population {
+    /// Gives the bytes by which it grew.
+    pub fn shift(&mut self, shift: &Shift) -> usize {
+        let mut grown = 0;
+        let counts = match &shift.value {
+            None => &mut self.all,
+            Some(value) => {
+                if !self.values.contains_key(value) {
+                    grown += 64 + value.len();
+                    self.values.insert(value.clone(), Counts::new());
+                }
+                self.values.get_mut(value).expect("it was just put there")
+            }
+        };
+        let number = counts.entry(shift.day).or_insert_with(|| {
+            grown += 24;
+            0
+        });
+        *number += shift.by;
+        if *number == 0 {
+            counts.remove(&shift.day);
+            if let Some(value) = shift.value.as_ref().filter(|_| counts.is_empty()) {
+                self.values.remove(value);
+            }
+        }
+        grown
+    }
+
+    /// What an entity needs to know. It is heard of when that changes. Gives the bytes by which it grew, too.
+    pub fn ask(&mut self, judgement: &Judgement, entity: u128, value: &str, day: i64) -> (View, usize) {
+        let view = self.view(judgement, value, day);
+        let mut grown = 16;
+        let (_, asking) = self.watched.entry((day, value.to_owned())).or_insert_with(|| {
+            grown += 120 + value.len();
+            (view.clone(), BTreeSet::new())
+        });
+        asking.insert(entity);
+        (view, grown)
+    }
+
+    /// Who must be judged again, and from which day on, after numbers of days from `day` on have changed.
+    pub fn changed(&mut self, judgement: &Judgement, day: i64) -> Vec<(u128, i64)> {
+        // What is rare on a day depends on the days before it alone.
+        let first = if matches!(judgement, Judgement::Rare(_)) { day.saturating_add(1) } else { day };
+        let asked: Vec<(i64, String)> = self.watched.range((first, String::new())..).map(|(k, _)| k.clone()).collect();
+        let mut again = Vec::new();
+        for at in asked {
+            let view = self.view(judgement, &at.1, at.0);
+            if self.watched[&at].0 != view
+                && let Some((_, asking)) = self.watched.remove(&at)
+            {
+                again.extend(asking.into_iter().map(|entity| (entity, at.0)));
+            }
+        }
+        again
+    }
+
+    fn view(&self, judgement: &Judgement, value: &str, day: i64) -> View {
+        let nothing = Counts::new();
+        let with = self.values.get(value).unwrap_or(&nothing);
+        match judgement {
+            Judgement::Rare(keys) => {
+                let different = self.values.values().filter(|days| days.keys().next().is_some_and(|d| *d < day));
+                View::Usual(Usual {
+                    with: weighed(keys, day, with.iter().map(|(d, n)| (*d, *n as u64))),
+                    all: weighed(keys, day, self.all.iter().map(|(d, n)| (*d, *n as u64))),
+                    different: different.count() as u64,
+                    days: self.all.keys().next().map_or(0, |first| (day - first).max(0)),
+                })
+            }
+            _ => {
+                let until = |counts: &Counts| counts.range(..=day).map(|(_, n)| n).sum();
+                View::Peers { with: until(with), all: until(&self.all) }
+            }
+        }
+    }
+}
+
+/// What was usual for an entity itself before a day, over what counts as seen; of a value that it never had.
+pub(super) fn usual_before(keys: &Rare, history: &History, day: i64) -> Usual {
+    let different = history.values.values().filter(|days| history.first_learnt(days).is_some_and(|first| first < day));
+    Usual {
+        with: 0.0,
+        all: seen_before(keys, history, &history.all, day),
+        different: different.count() as u64,
+        days: history.all.first().map_or(0, |(first, _)| (day - first).max(0)),
+    }
+}
+
+/// The weight of an entity's events of some days before a day, over what counts as seen.
+pub(super) fn seen_before(keys: &Rare, history: &History, days: &Days, day: i64) -> f64 {
+    weighed(keys, day, days.iter().filter(|(d, _)| history.learnt(*d)).copied())
+}
+
+/// Events of the days before `day`, each halved for every half-life that lies between. Summed by rising day: the same
+/// numbers give the same bits, in whatever order they came.
+fn weighed(keys: &Rare, day: i64, days: impl Iterator<Item = (i64, u64)>) -> f64 {
+    let half_life = keys.half_life.micros() as f64 / super::DAY as f64;
+    let weight = |d: i64| libm::exp2((d - day) as f64 / half_life);
+    days.take_while(|(d, _)| *d < day).map(|(d, n)| n as f64 * weight(d)).sum()
+}
