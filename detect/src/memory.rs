@@ -330,6 +330,9 @@ impl Memory {
         self.withhold(set)?;
         self.ask_again(set, &places)?;
         self.judge_some(set, &places, Plan::learns, &mut push)?;
+        // What is left is of rules that are gone.
+        self.dirty.clear();
+        self.unlisted = false;
         verdicts.sort_by_key(|verdict| verdict.key);
         Ok(verdicts)
     }
