@@ -53,6 +53,24 @@ impl Rule {
     /// Whether it looks at more than each event alone, and the reference knows how.
     pub fn has_memory(&self) -> bool {
         ["threshold", "sequence", "first_seen", "spike", "travel"].contains(&self.kind())
+            && !self.keys.contains_key("peers")
+    }
+
+    /// Whether a finding of it means that nothing its principal does within a day is learnt.
+    fn is_attack(&self) -> bool {
+        let lasting = match self.kind() {
+            "match" | "threshold" => true,
+            "sequence" => !self.keys.contains_key("unless"),
+            _ => false,
+        };
+        lasting
+            && ["high", "critical"].contains(&self.text("severity"))
+            && self.list("entity").contains(&"principal_key")
+    }
+
+    /// Whether it learns what is usual for a principal.
+    fn learns(&self) -> bool {
+        ["first_seen", "rare", "spike"].contains(&self.kind()) && self.list("entity") == ["principal_key"]
     }
 
     fn text(&self, key: &str) -> &str {
@@ -94,6 +112,16 @@ struct Seen<'r> {
     what: Value,
     rows: Vec<&'r Row>,
     note: String,
+    /// The times of a window, where they are not those of the rows.
+    window: Option<(i64, i64)>,
+}
+
+/// When nothing is learnt of somebody: from and to, both inside.
+type Spans = Vec<(i64, i64)>;
+
+/// Whether something from a time up to but not including another is left out.
+fn left_out(spans: &Spans, from: i64, to: i64) -> bool {
+    spans.iter().any(|(start, end)| *start < to && *end >= from)
 }
 
 /// What is compared of a finding.
@@ -114,7 +142,10 @@ pub async fn findings(store: &Store, rules: &[Rule]) -> Findings {
     let session = &exported(store).await;
     let facts = facts(session).await;
     let mut all = Findings::new();
-    for rule in rules.iter().filter(|rule| rule.has_memory()) {
+    let mut attacks: HashMap<String, Spans> = HashMap::new();
+    let judged = |rule: &&Rule| rule.has_memory() || rule.is_attack();
+    let (learning, others): (Vec<&Rule>, Vec<&Rule>) = rules.iter().filter(judged).partition(|rule| rule.learns());
+    for rule in others.into_iter().chain(learning) {
         let (columns, rows) = rows(session, rule, &facts).await;
         let mut by_entity: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         for row in rows {
@@ -125,14 +156,30 @@ pub async fn findings(store: &Store, rules: &[Rule]) -> Findings {
         }
         for (entity, mut rows) in by_entity {
             rows.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+            let under_attack = match rule.learns() {
+                true => attacks.get(&rows[0].values["principal_key"].to_string()).cloned().unwrap_or_default(),
+                false => Spans::new(),
+            };
             let seen = match rule.kind() {
+                "match" => {
+                    let spans = attacks.entry(rows[0].values["principal_key"].to_string()).or_default();
+                    spans.extend(rows.iter().map(|row| (row.time, row.time + DAY)));
+                    continue;
+                }
                 "threshold" => threshold::seen(rule, &rows),
                 "sequence" => sequence::seen(rule, &rows),
-                "first_seen" => first_seen::seen(rule, &rows),
-                "spike" => spike::seen(rule, &rows),
+                "first_seen" => first_seen::seen(rule, &rows, &under_attack),
+                "spike" => spike::seen(rule, &rows, &under_attack),
                 _ => travel::seen(rule, &rows),
             };
             for seen in seen {
+                if rule.is_attack() {
+                    let times = seen.rows.iter().map(|row| row.time);
+                    let (first, last) = (times.clone().min().unwrap(), times.max().unwrap());
+                    let (start, end) = seen.window.unwrap_or((first, last + 1));
+                    let principal = seen.rows[0].values["principal_key"].to_string();
+                    attacks.entry(principal).or_default().push((start, end + DAY));
+                }
                 let id = format!("[{},{entity},{}]", json!(rule.id), seen.what);
                 let id: String = Sha256::digest(id.as_bytes())[..16].iter().map(|b| format!("{b:02x}")).collect();
                 let before = all.insert((rule.id.clone(), id), finding(rule, &columns, seen));

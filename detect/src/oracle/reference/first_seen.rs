@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{DAY, Row, Rule, Seen, days_told, plain, told};
+use super::{DAY, Row, Rule, Seen, Spans, days_told, left_out, plain, told};
 use crate::template::shown;
 
-pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
+pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row], attacks: &Spans) -> Vec<Seen<'r>> {
     let columns = rule.list("value");
     let learn = (rule.micros("learn").unwrap() + DAY - 1) / DAY;
     let forget = rule.micros("forget").map_or(60, |micros| (micros + DAY - 1) / DAY);
@@ -25,22 +25,22 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
         all_days.push(day);
         days.entry((day, json!(value).to_string())).or_default().push(row);
     }
-    let new: Vec<&(i64, String)> = days
-        .keys()
-        .filter(|(day, value)| !(day - forget..*day).any(|before| days.contains_key(&(before, value.clone()))))
-        .collect();
+    let learnt = |day: i64| !left_out(attacks, day * DAY, (day + 1) * DAY);
+    let known = |day: i64, value: &String| learnt(day) && days.contains_key(&(day, value.clone()));
+    let new: Vec<&(i64, String)> =
+        days.keys().filter(|(day, value)| !(day - forget..*day).any(|before| known(before, value))).collect();
     let mut all = Vec::new();
     for (day, value) in &new {
         let known_days = day - all_days.iter().min().unwrap();
-        let known = all_days.iter().filter(|d| *d < day).count();
+        let known_events = all_days.iter().filter(|d| *d < day).count();
         let recent = |d: i64| (day - 30..*day).contains(&d);
         let recent_events = all_days.iter().filter(|d| recent(**d)).count();
-        let recent_new = new.iter().filter(|(d, _)| recent(*d)).count();
+        let recent_new = new.iter().filter(|(d, _)| recent(*d) && learnt(*d)).count();
         let rate = (recent_new + 1) as f64 / (recent_events + 2) as f64;
-        if known_days < learn || known < least || rate > rate_most {
+        if known_days < learn || known_events < least || rate > rate_most {
             continue;
         }
-        let last = days.keys().filter(|(d, v)| d < day && v == value).map(|(d, _)| d).max();
+        let last = days.keys().filter(|(d, v)| d < day && v == value && learnt(*d)).map(|(d, _)| d).max();
         let before = last.map_or("was never seen before".to_owned(), |last| {
             format!("was last seen {} before", days_told(day - last))
         });
@@ -50,12 +50,13 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
             what: json!([value, told(day * DAY)]),
             rows: days[&(*day, value.clone())].clone(),
             note: format!(
-                "{} {} {before}, in {known} events over {}; in the 30 days before, {recent_new} values were new among \
+                "{} {} {before}, in {known_events} events over {}; in the 30 days before, {recent_new} values were new among \
                  {recent_events} events",
                 columns.join(", "),
                 value_told.join(", "),
                 days_told(known_days),
             ),
+            window: None,
         });
     }
     all

@@ -47,7 +47,7 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
         let parts: Vec<String> =
             rows.iter().map(|row| format!("{} at {}", step(row).unwrap(), told(row.time))).collect();
         let note = format!("Within {}: {}", length_told(within), parts.join(", then "));
-        all.push(Seen { what: json!(last.id), rows, note });
+        all.push(Seen { what: json!(last.id), rows, note, window: None });
     }
     all
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::tail::ln_tail;
-use super::{DAY, HOUR, Row, Rule, Seen, days_told, length_told, measure, told};
+use super::{DAY, HOUR, Row, Rule, Seen, Spans, days_told, left_out, length_told, measure, told};
 
-pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
+pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row], attacks: &Spans) -> Vec<Seen<'r>> {
     let width = rule.micros("bucket").unwrap();
     let history = rule.micros("history").unwrap() / width;
     let seasonal = rule.keys.get("season").is_none_or(|word| word.as_str() == Some("hour_of_week"));
@@ -20,7 +20,8 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
     let mut all = Vec::new();
     for (&at, &number) in &numbers {
         let begin = (at - history).max(*numbers.keys().next().unwrap());
-        let past: Vec<(i64, u64)> = (begin..at).map(|b| (b, numbers.get(&b).copied().unwrap_or(0))).collect();
+        let learnt = (begin..at).filter(|b| !left_out(attacks, b * width, (b + 1) * width));
+        let past: Vec<(i64, u64)> = learnt.map(|b| (b, numbers.get(&b).copied().unwrap_or(0))).collect();
         let days = past.len() as i64 * width / DAY;
         if number < rule.number("at_least").unwrap() as u64 || days < 7 {
             continue;
@@ -51,7 +52,7 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
             days_told(days),
             ln_p / 10_f64.ln(),
         );
-        all.push(Seen { what: json!(at * width), rows: buckets[&at].clone(), note });
+        all.push(Seen { what: json!(at * width), rows: buckets[&at].clone(), note, window: None });
     }
     all
 }

@@ -33,6 +33,7 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
             what: json!(start),
             rows: rows.iter().filter(|row| (*start..end).contains(&row.time)).collect(),
             note: format!("Within {} there were {}", length_told(window), told.join(" and ")),
+            window: Some((*start, end)),
         });
     }
     all

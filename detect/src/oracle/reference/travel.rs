@@ -29,6 +29,7 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
                 to.1,
                 seconds / 60.0
             ),
+            window: None,
         });
     }
     all
