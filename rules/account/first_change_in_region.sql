@@ -13,7 +13,7 @@
 -- cis = []
 -- why = """
 -- Nobody looks at regions that are not in use, which is why machines for mining and copies of data turn up \
--- there. Refused and failed changes count."""
+-- there. Refused and failed changes count; queries, which change nothing, do not."""
 -- false_positives = ["the organisation goes to a new region", "a tool that sets guardrails in every region"]
 -- runbook = """
 -- 1. What was done there:
@@ -33,3 +33,4 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        event_source, event_name, outcome
 FROM events
 WHERE read_only = false AND NOT actor_is_service AND event_type = 'AwsApiCall'
+  AND event_name NOT IN ('StartQueryExecution', 'StopQueryExecution', 'StartQuery', 'StopQuery')

@@ -9,8 +9,8 @@
 -- attack = ["T1098.001", "T1078.004"]
 -- cis = []
 -- why = """
--- A key is made for somebody else's user and then asks who it is, or works on identities, from the very address \
--- at which it was made: it was not handed over, its maker wears it."""
+-- A key is made for somebody else's user and then used from the very address at which it was made, for whatever: it \
+-- was not handed over, its maker wears it."""
 -- false_positives = ["an administrator who tries a key before handing it over", "an office behind one address"]
 -- runbook = """
 -- 1. Who made it, and what has the key done since:
@@ -30,5 +30,7 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        coalesce(request_user_name, user_identity_user_name) AS key_user,
        CASE event_name WHEN 'CreateAccessKey' THEN 'made' ELSE 'used' END AS step
 FROM events
-WHERE event_source IN ('iam.amazonaws.com', 'sts.amazonaws.com') AND NOT actor_is_service
-  AND (event_name <> 'CreateAccessKey' OR request_user_name <> coalesce(user_identity_user_name, ''))
+WHERE NOT actor_is_service
+  AND ((event_source = 'iam.amazonaws.com' AND event_name = 'CreateAccessKey'
+        AND request_user_name <> coalesce(user_identity_user_name, ''))
+       OR (user_identity_access_key_id LIKE 'AKIA%' AND event_name <> 'CreateAccessKey'))

@@ -1,6 +1,6 @@
 -- +++
 -- title = "{person} works in {account_id} from {source_country}, where they never were"
--- severity = "medium"
+-- severity = "low"
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["person"]

@@ -37,4 +37,5 @@ FROM events
 WHERE event_source IN ('iam.amazonaws.com', 'sts.amazonaws.com') AND outcome = 'success' AND NOT actor_is_service
   AND (event_name IN ('CreateRole', 'AssumeRole')
        OR (event_name = 'AttachRolePolicy'
-           AND regexp_like(request_policy_arn, '^arn:aws[a-z-]*:iam::aws:policy/(AdministratorAccess|IAMFullAccess)$')))
+           AND regexp_like(request_policy_arn, '^arn:aws[a-z-]*:iam::aws:policy/(AdministratorAccess|IAMFullAccess)$'))
+       OR (event_name = 'PutRolePolicy' AND policy_grants_admin(request_policy_document)))

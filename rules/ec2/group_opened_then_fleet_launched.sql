@@ -28,5 +28,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        CASE event_name WHEN 'RunInstances' THEN 'launched' ELSE 'opened' END AS step
 FROM events
 WHERE event_source = 'ec2.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
-  AND ((event_name = 'RunInstances' AND regexp_like(json_text(request_parameters, 'maxCount'), '^[0-9]{2,}$'))
+  AND ((event_name = 'RunInstances' AND regexp_like(request_parameters, '"maxCount"\s*:\s*"?[0-9]{2,}'))
        OR (event_name = 'AuthorizeSecurityGroupIngress' AND regexp_like(request_parameters, '"(0\.0\.0\.0|::)/0"')))

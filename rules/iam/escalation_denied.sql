@@ -1,6 +1,6 @@
 -- +++
 -- title = "{principal_name} tried to gain rights in {account_id} and was refused"
--- severity = "medium"
+-- severity = "low"
 -- status = "stable"
 -- kind = "match"
 -- fold = "1h"

@@ -1,10 +1,10 @@
 -- +++
--- title = "{principal_name} changes identities in {account_id} for the first time"
+-- title = "{hand} changes identities for the first time, in {account_id}"
 -- severity = "medium"
 -- status = "stable"
 -- kind = "first_seen"
--- entity = ["account_id"]
--- value = ["principal_key"]
+-- entity = ["circle"]
+-- value = ["hand"]
 -- learn = "14d"
 -- min_events = 20
 -- forget = "90d"
@@ -12,8 +12,10 @@
 -- attack = ["T1098", "T1136.003", "T1078.004"]
 -- cis = ["1.4.0/4.4"]
 -- why = """
--- In every account the same few make users, keys, roles and policies. One who never did, be it a person, an \
--- instance or a function, is new in that circle, or is not who it seems to be."""
+-- The same few make users, keys, roles and policies, in all accounts: pipelines, the administrators' permission set. One \
+-- who never did anywhere, be it a person, an instance or a function, is new in that circle, or is not who it seems to \
+-- be. A role counts by its name, so that the same one in another account is not new. What users do to their own keys \
+-- and factors is left out."""
 -- false_positives = ["a new colleague in the platform team", "a new deployment role"]
 -- runbook = """
 -- 1. What was changed:
@@ -29,6 +31,12 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        session_name, event_name,
-       request_user_name, request_role_name, request_policy_arn
+       request_user_name, request_role_name, request_policy_arn,
+       'identities' AS circle,
+       CASE WHEN user_identity_type = 'AssumedRole'
+            THEN regexp_replace(principal_name, '^(AWSReservedSSO_.*)_[0-9a-f]{16}$', '\1') ELSE principal_key END AS hand
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success' AND read_only = false AND NOT actor_is_service
+  AND NOT (event_name IN ('ChangePassword', 'CreateAccessKey', 'UpdateAccessKey', 'DeleteAccessKey', 'CreateVirtualMFADevice',
+                          'EnableMFADevice', 'ResyncMFADevice', 'DeactivateMFADevice', 'DeleteVirtualMFADevice')
+           AND coalesce(request_user_name, user_identity_user_name, '') = coalesce(user_identity_user_name, '-'))

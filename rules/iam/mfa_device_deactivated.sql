@@ -29,3 +29,4 @@ FROM events
 WHERE event_source = 'iam.amazonaws.com' AND event_name = 'DeactivateMFADevice'
   AND outcome = 'success' AND NOT actor_is_service
   AND request_user_name <> 'AWS ROOT USER'
+  AND request_user_name <> coalesce(user_identity_user_name, '')

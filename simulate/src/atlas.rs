@@ -131,6 +131,8 @@ impl Atlas {
                 (NetworkKind::Office, 3),
                 (NetworkKind::Hosting, 4),
                 (NetworkKind::Vpn, 5),
+                // Where an office that moves goes to.
+                (NetworkKind::Office, 6),
             ] {
                 networks.push(provider(kind, index, nth, block));
                 block += 1;
@@ -153,6 +155,11 @@ impl Atlas {
     /// The networks of a kind in a city.
     pub fn in_city(&self, kind: NetworkKind, city: usize) -> impl Iterator<Item = &Network> {
         self.networks.iter().filter(move |network| network.kind == kind && network.city == city)
+    }
+
+    /// One of the networks of a kind in a city, which has them all but for those of clouds.
+    pub fn nth(&self, kind: NetworkKind, city: usize, nth: usize) -> &Network {
+        self.in_city(kind, city).nth(nth).unwrap_or(&self.networks[0])
     }
 
     /// The networks of a kind anywhere.
@@ -179,7 +186,8 @@ fn provider(kind: NetworkKind, city: usize, nth: usize, block: usize) -> Network
     let place = CITIES[city].name;
     let organization = match kind {
         NetworkKind::Mobile => format!("{} Mobile", CARRIERS[(city + nth) % CARRIERS.len()]),
-        NetworkKind::Office => format!("{place} Business Fibre"),
+        NetworkKind::Office if nth == 3 => format!("{place} Business Fibre"),
+        NetworkKind::Office => format!("{place} Metro Ethernet"),
         NetworkKind::Hosting => HOSTERS[city % HOSTERS.len()].to_owned(),
         NetworkKind::Vpn => "Tunnelwise VPN".to_owned(),
         _ => format!("{} {place}", CARRIERS[(city * 2 + nth) % CARRIERS.len()]),

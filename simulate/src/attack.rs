@@ -3,12 +3,14 @@
 
 mod access;
 mod benign;
+mod chores;
 mod defence;
 mod impact;
 mod persistence;
 mod scene;
 
 use crate::{
+    calendar::DAY,
     ids,
     options::Options,
     organisation::Organisation,
@@ -81,6 +83,8 @@ kinds! {
     SlowSharedKey "slow_shared_key" ["T1078.004" "T1552.001"] access::slow_shared_key;
     /// An instance's credentials used elsewhere.
     InstanceCredentials "instance_credentials" ["T1552.005" "T1078.004"] access::instance_credentials;
+    /// A person's session used elsewhere too, while it lasts.
+    SessionStolen "session_stolen" ["T1539" "T1078.004" "T1530"] access::session_stolen;
     /// From role to role across accounts.
     RoleChain "role_chain" ["T1548.005" "T1078.004"] access::role_chain;
     /// A console password for somebody else's user.
@@ -111,6 +115,8 @@ kinds! {
     SecretsInBulk "secrets_in_bulk" ["T1555.006"] impact::secrets_in_bulk;
     /// Encryption keys scheduled for deletion.
     KeyDeletion "key_deletion" ["T1485" "T1486"] impact::key_deletion;
+    /// Machines started at somebody else's expense, in one region or many.
+    Mining "mining" ["T1496" "T1578.002"] impact::mining;
     /// Backups, snapshots and objects deleted, as extortionists do.
     MassDeletion "mass_deletion" ["T1485" "T1490"] impact::mass_deletion;
 }
@@ -168,27 +174,39 @@ impl Story {
     }
 }
 
-/// Plans all stories. Attacks lie in the second half of the time, so that there is a history against which they stand out.
+/// Plans all stories. Attacks lie behind the quiet days, so that there is a history against which they stand out, and early enough to end
+/// before the simulation does; look-alikes and chores lie anywhere.
 pub(crate) fn plan(options: &Options, organisation: &Organisation) -> Vec<Story> {
+    let calendar = &organisation.calendar;
+    let quiet = options.quiet_days.map_or((calendar.end - calendar.start) / 2, |days| i64::from(days) * DAY);
+    let begin = calendar.start + quiet;
+    let attacks = (begin, begin + (calendar.end - begin) * 7 / 10);
+    let anywhere = (calendar.start, calendar.end - 3_600);
     let mut stories = Vec::new();
     for (nth, (kind, strength)) in options.attacks.iter().enumerate() {
         let id = format!("attack-{:03}-{}", nth + 1, kind.name());
-        let mut scene = Scene::new(options, organisation, Rng::derive(options.seed, &[40, nth as u64]), *strength, 0.5);
+        let mut scene = Scene::new(organisation, Rng::derive(options.seed, &[40, nth as u64]), *strength, attacks);
         kind.play(&mut scene);
+        scene.finish();
         stories.push(finish(scene, true, id, kind.name(), kind.techniques(), strength.name(), options));
     }
-    for round in 0..options.lookalikes {
+    let mut benign = |group: u64, nth: usize, round: u64, name: &'static str, play: fn(&mut Scene)| {
+        let id = format!("benign-{:03}-{name}", stories.len() + 1 - options.attacks.len());
+        let rng = Rng::derive(options.seed, &[group, round, nth as u64]);
+        let mut scene = Scene::new(organisation, rng, Strength::Moderate, anywhere);
+        play(&mut scene);
+        stories.push(finish(scene, false, id, name, &[], "benign", options));
+    };
+    for round in 0..u64::from(options.lookalikes) {
         for (nth, (name, play)) in benign::ALL.iter().enumerate() {
-            let id = format!("benign-{:03}-{name}", round as usize * benign::ALL.len() + nth + 1);
-            let mut scene = Scene::new(
-                options,
-                organisation,
-                Rng::derive(options.seed, &[41, u64::from(round), nth as u64]),
-                Strength::Moderate,
-                0.1,
-            );
-            play(&mut scene);
-            stories.push(finish(scene, false, id, name, &[], "benign", options));
+            benign(41, nth, round, name, *play);
+        }
+    }
+    let people_months = organisation.people.len() as f64 / 1_000.0 * f64::from(options.days) / 30.0;
+    for (nth, (name, monthly, play)) in chores::ALL.iter().enumerate() {
+        let count = Rng::derive(options.seed, &[42, nth as u64]).poisson(monthly * people_months);
+        for round in 0..count {
+            benign(43, nth, round, name, *play);
         }
     }
     stories

@@ -285,7 +285,10 @@ impl Catalogue {
             .filter(|(_, shape)| {
                 shape.read_only
                     && !shape.data
-                    && !matches!(shape.name, "GetSecretValue" | "GetPasswordData" | "GetMessages" | "Decrypt")
+                    && !matches!(
+                        shape.name,
+                        "GetSecretValue" | "GetPasswordData" | "GetMessages" | "Decrypt" | "GetSessionToken"
+                    )
             })
             .map(|(index, _)| index)
             .collect();

@@ -119,7 +119,7 @@ fn describe(organisation: &Organisation) -> String {
             format!(
                 "{{\"user\":\"{}\",\"team\":\"{:?}\",\"city\":\"{}\"}}",
                 person.email,
-                person.team,
+                person.job(organisation.calendar.start).team,
                 crate::atlas::CITIES[person.city].name
             )
         })
@@ -219,7 +219,7 @@ impl<'a> Worker<'a> {
             .map(|person| {
                 [midnight - 86_400, midnight, midnight + 86_400]
                     .iter()
-                    .flat_map(|from| person.day(&self.organisation.atlas, *from))
+                    .flat_map(|from| person.day(self.organisation, *from))
                     .collect()
             })
             .collect();

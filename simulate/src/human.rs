@@ -5,7 +5,7 @@ use crate::{
     identity::{self, Role, Session, User},
     ids,
     organisation::{Account, Organisation},
-    person::{Person, Team, WorkSession},
+    person::{Laptop, Person, Team, WorkSession},
     record::{Call, Kind},
     rng::{Rng, mix},
     stage::{Caller, Failure, Stage},
@@ -124,6 +124,11 @@ const WRITES: &[&str] = &[
     "autoscaling:UpdateAutoScalingGroup",
     "codebuild:StartBuild",
 ];
+const IDENTITY_WRITES: &[&str] = &["iam:PutRolePolicy", "iam:TagRole"];
+
+/// Share of reads that are none of the team's usual ones. What is new for its author among them falls below the one per cent of all calls
+/// up to which novelty counts as unusual at all.
+const NOVEL: f64 = 0.012;
 
 fn reads(team: Team) -> &'static [&'static str] {
     match team {
@@ -141,6 +146,8 @@ struct Desk<'a> {
     account: &'a Account,
     person: &'a Person,
     work: &'a WorkSession,
+    laptop: &'a Laptop,
+    team: Team,
     role: Role,
     arn: String,
 }
@@ -166,7 +173,16 @@ pub fn hour(
         return;
     }
     let role = account.permission_set(work.set, organisation.home_region());
-    let desk = Desk { organisation, account, person, work, arn: role.session_arn(&person.email), role };
+    let desk = Desk {
+        organisation,
+        account,
+        person,
+        work,
+        laptop: person.laptop(work.start),
+        team: person.job(work.start).team,
+        arn: role.session_arn(&person.email),
+        role,
+    };
     if begins {
         desk.federation(stage, rng);
     }
@@ -229,7 +245,7 @@ impl Desk<'_> {
             let identity = identity::role_at_sign_in(&self.role, &person.email);
             let mut call = Call::new(work.start + 1, "signin", "ConsoleLogin", region, &account.id, &identity);
             call.ip = &work.ip;
-            call.agent = person.browser;
+            call.agent = self.laptop.browser;
             call.kind = Kind::SignIn;
             call.read_only = false;
             call.response = b"{\"ConsoleLogin\":\"Success\"}";
@@ -242,8 +258,9 @@ impl Desk<'_> {
     /// The console: a page is several reads within seconds, now and then a write.
     fn pages(&self, stage: &mut Stage, from: i64, to: i64, calls: u64, rng: &mut Rng) {
         let mut left = calls;
-        let list = reads(self.person.team);
-        let region = self.organisation.home_region();
+        let catalogue = &self.organisation.catalogue;
+        let list = reads(self.team);
+        let region = self.organisation.regions[self.work.region];
         while left > 0 {
             let burst = rng.range(2, 9).min(left as i64);
             let at = rng.range(from, to);
@@ -251,19 +268,19 @@ impl Desk<'_> {
             let key = self.key(1 + rng.below(4) + (at - self.work.start) as u64 / 900 * 4);
             let identity = self.identity(&key);
             for nth in 0..burst {
-                let name = if rng.chance(0.12) {
-                    *rng.pick(CONSOLE)
+                let shape = if rng.chance(0.12) {
+                    catalogue.find(rng.pick::<&str>(CONSOLE))
                 } else if rng.chance(0.04) && self.writes() {
-                    *rng.pick(WRITES)
+                    self.write(rng)
                 } else {
-                    *rng.pick(list)
+                    self.read(list, rng)
                 };
                 let caller = Caller {
                     account: self.account,
                     identity: &identity,
                     arn: &self.arn,
                     ip: &self.work.ip,
-                    agent: self.person.browser,
+                    agent: self.laptop.browser,
                     console: true,
                     endpoint: None,
                     own_instance: None,
@@ -271,7 +288,7 @@ impl Desk<'_> {
                 stage.emit_shape(
                     self.organisation,
                     &caller,
-                    self.organisation.catalogue.find(name),
+                    shape,
                     region,
                     (at + nth / 3).min(to - 1),
                     self.failure(rng),
@@ -283,18 +300,20 @@ impl Desk<'_> {
     }
 
     fn commands(&self, stage: &mut Stage, from: i64, to: i64, calls: u64, rng: &mut Rng) {
-        let list = reads(self.person.team);
-        let region = self.organisation.home_region();
+        let list = reads(self.team);
+        let catalogue = &self.organisation.catalogue;
+        let region = self.organisation.regions[self.work.region];
         let identity = self.identity(&self.key(0));
         for _ in 0..calls {
-            let name = if rng.chance(0.05) {
-                "sts:GetCallerIdentity"
+            let shape = if rng.chance(0.05) {
+                catalogue.find("sts:GetCallerIdentity")
             } else if rng.chance(0.06) && self.writes() {
-                *rng.pick(WRITES)
+                self.write(rng)
             } else {
-                *rng.pick(list)
+                self.read(list, rng)
             };
-            let agent = format!("{}{}", self.person.cli, name.to_lowercase().replace(':', "."));
+            let called = catalogue.get(shape);
+            let agent = format!("{}{}.{}", self.laptop.cli, called.service, called.name.to_lowercase());
             // A laptop with two protocols alternates between them; S3 and EC2 have IPv6 endpoints.
             let ip = match &self.work.ip_v6 {
                 Some(v6) if rng.chance(0.3) => v6,
@@ -310,20 +329,30 @@ impl Desk<'_> {
                 endpoint: None,
                 own_instance: None,
             };
-            stage.emit_shape(
-                self.organisation,
-                &caller,
-                self.organisation.catalogue.find(name),
-                region,
-                rng.range(from, to),
-                self.failure(rng),
-                rng,
-            );
+            stage.emit_shape(self.organisation, &caller, shape, region, rng.range(from, to), self.failure(rng), rng);
         }
     }
 
+    /// A read: one of the team's own, the first of which are the most frequent, or, seldom, any that there is. So a person still meets
+    /// new ones after months, ever more seldom.
+    fn read(&self, list: &[&str], rng: &mut Rng) -> usize {
+        let catalogue = &self.organisation.catalogue;
+        // In a region that is not in use one looks around; there is nothing to ask of data.
+        if self.work.region >= self.organisation.used || rng.chance(NOVEL) {
+            catalogue.scanner[rng.skewed(catalogue.scanner.len())]
+        } else {
+            catalogue.find(list[rng.skewed(list.len())])
+        }
+    }
+
+    /// Nothing is changed where nothing is.
     fn writes(&self) -> bool {
-        matches!(self.work.set, "PowerUserAccess" | "AdministratorAccess")
+        self.work.region < self.organisation.used && matches!(self.work.set, "PowerUserAccess" | "AdministratorAccess")
+    }
+
+    fn write(&self, rng: &mut Rng) -> usize {
+        let names = if self.work.set == "AdministratorAccess" && rng.chance(0.15) { IDENTITY_WRITES } else { WRITES };
+        self.organisation.catalogue.find(rng.pick::<&str>(names))
     }
 
     fn failure(&self, rng: &mut Rng) -> Failure {
@@ -349,6 +378,7 @@ fn identity_center(organisation: &Organisation, stage: &mut Stage, person: &Pers
     let region = organisation.home_region();
     let identity = identity::identity_center(&account.id, &person.user_id, &organisation.identity_store);
     let flow = ids::uuid_text(ids::uuid(rng));
+    let laptop = person.laptop(work.start);
     let second = if mix(person.seed, &[1]).is_multiple_of(3) { "WEBAUTHN" } else { "TOTP" };
     let steps = [
         (20, "CredentialChallenge", "PASSWORD".to_owned(), true),
@@ -363,7 +393,7 @@ fn identity_center(organisation: &Organisation, stage: &mut Stage, person: &Pers
         let details = format!("{{\"{name}\":\"Success\"}}");
         let mut call = Call::new(work.start - before, "signin", name, region, &account.id, &identity);
         call.ip = &work.ip;
-        call.agent = person.browser;
+        call.agent = laptop.browser;
         call.kind = Kind::Service;
         call.read_only = false;
         call.additional = &additional;
@@ -382,7 +412,7 @@ fn identity_center(organisation: &Organisation, stage: &mut Stage, person: &Pers
         &identity,
     );
     call.ip = &work.ip;
-    call.agent = if work.console { person.browser } else { &person.cli };
+    call.agent = if work.console { laptop.browser } else { &laptop.cli };
     call.kind = Kind::Service;
     let details = format!("{{\"account_id\":\"{target}\",\"role_name\":\"{}\"}}", work.set);
     if !work.console {
@@ -481,8 +511,9 @@ pub fn local_users(
             key: String::new(),
         };
         let ip = person.home_address(&organisation.atlas);
+        let browser = person.laptop(start).browser;
         let mfa = nth == 0;
-        console_login(organisation, stage, account, &user, start, &ip, person.browser, mfa, rng);
+        console_login(organisation, stage, account, &user, start, &ip, browser, mfa, rng);
         let key = ids::access_key("ASIA", account.number, &mut plan);
         let identity = identity::user_session(&user, &key, start, mfa);
         let arn = user.arn();
@@ -491,13 +522,13 @@ pub fn local_users(
             identity: &identity,
             arn: &arn,
             ip: &ip,
-            agent: person.browser,
+            agent: browser,
             console: true,
             endpoint: None,
             own_instance: None,
         };
         for _ in 0..plan.range(5, 30) {
-            let name = if plan.chance(0.2) { *plan.pick(CONSOLE) } else { *plan.pick(reads(person.team)) };
+            let name = if plan.chance(0.2) { *plan.pick(CONSOLE) } else { *plan.pick(reads(person.job(start).team)) };
             let time = start + plan.range(3, 1_500);
             stage.emit_shape(
                 organisation,

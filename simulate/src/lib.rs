@@ -9,10 +9,12 @@
 //!
 //! Why made-up data? Nobody can publish an organisation's real logs, and no published sample has both months of ordinary life and attacks
 //! whose every event is known. Ratios, sizes, delays and shapes follow measurements of real logs; names, tools and accounts are drawn by
-//! seed, so that nothing can be found by a name.
+//! seed, so that nothing can be found by a name. Nothing stands still, either: people, programs, networks and rights change at the rates of
+//! `calendar.rs` and `attack/chores.rs`, since a detector that is quiet where nothing changes has shown nothing.
 
 mod atlas;
 pub mod attack;
+mod calendar;
 mod catalogue;
 mod delivery;
 mod generate;

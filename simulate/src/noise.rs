@@ -66,7 +66,7 @@ impl Noise {
             let drawn = rng.below(10_000);
             let sort = MIXTURE[MIXTURE.partition_point(|row| row.0 <= drawn)].1;
             let time = hour + rng.range(0, 3_600);
-            let region = organisation.regions[rng.skewed(organisation.regions.len())];
+            let region = organisation.regions[rng.skewed(organisation.used)];
             self.request.clear();
             self.response.clear();
             self.resources.clear();

@@ -33,6 +33,8 @@ pub struct Options {
     pub period_minutes: u32,
     /// Level of compression, 1 (fast) to 12 (small).
     pub compression: i32,
+    /// Days at the beginning in which there is no attack; none for half of the time.
+    pub quiet_days: Option<u32>,
     /// Attacks to plant, each with its strength.
     pub attacks: Vec<(AttackKind, Strength)>,
     /// How often each kind of benign look-alike is planted.
@@ -62,6 +64,7 @@ impl Options {
             second_trail_share: 0.3,
             period_minutes: 5,
             compression: 1,
+            quiet_days: None,
             attacks: AttackKind::ALL
                 .iter()
                 .zip(Strength::ALL.iter().cycle())
@@ -171,6 +174,9 @@ impl Options {
         }
         if self.start.rem_euclid(86_400) != 0 || self.start < 0 {
             return refuse("start must be a midnight (UTC) after 1970");
+        }
+        if self.quiet_days.is_some_and(|quiet| quiet >= self.days) {
+            return refuse("quiet_days must be fewer than days");
         }
         if self.period_minutes == 0 || !self.period_minutes.is_multiple_of(5) || 1_440 % self.period_minutes != 0 {
             return refuse("period_minutes must be a multiple of 5 that divides a day, such as 5, 60 or 720");

@@ -3,6 +3,7 @@
 
 use crate::{
     atlas::{Atlas, NetworkKind},
+    calendar::Calendar,
     catalogue::{Catalogue, POOLS, Pool},
     identity::{Role, User},
     ids,
@@ -84,8 +85,11 @@ pub struct Organisation {
     /// `o-…`.
     pub id: String,
     pub company: String,
-    /// Regions in use; the first is us-east-1, where global services are recorded.
+    /// Regions; the first is us-east-1, where global services are recorded.
     pub regions: Vec<&'static str>,
+    /// How many of them are in use. In the others nobody works, but for a deployment now and then.
+    pub used: usize,
+    pub calendar: Calendar,
     pub accounts: Vec<Account>,
     pub people: Vec<Person>,
     pub workloads: Vec<Workload>,
@@ -103,10 +107,11 @@ impl Organisation {
         let seed = options.seed;
         let mut rng = Rng::derive(seed, &[1]);
         let company = (*rng.pick(COMPANY)).to_owned();
-        let regions = match options.accounts {
-            1 | 2 => vec!["us-east-1", "eu-west-1"],
-            3..=5 => vec!["us-east-1", "eu-west-1", "us-west-2"],
-            _ => vec!["us-east-1", "eu-west-1", "us-west-2", "eu-central-1"],
+        let regions = vec!["us-east-1", "eu-west-1", "us-west-2", "eu-central-1", "eu-north-1", "ap-southeast-2"];
+        let used = match options.accounts {
+            1 | 2 => 2,
+            3..=5 => 3,
+            _ => 4,
         };
         let atlas = Atlas::new();
         let catalogue = Catalogue::load();
@@ -119,14 +124,17 @@ impl Organisation {
             format!("arn:aws:identitystore::{}:identitystore/d-{}", accounts[0].id, ids::hex(10, &mut rng));
         let sso_provider = format!("AWSSSO_{}_DO_NOT_DELETE", ids::hex(16, &mut rng));
         let log_bucket = format!("{company}-org-trail-{}", ids::hex(6, &mut rng));
+        let calendar = Calendar::new(options);
         let people =
-            (0..people_count(options)).map(|index| Person::new(index, seed, &company, &accounts, &atlas)).collect();
-        let workloads = workload::all(options, &accounts, &regions, &atlas, &catalogue);
+            (0..people_count(options)).map(|index| Person::new(index, seed, &company, &accounts, &calendar)).collect();
+        let workloads = workload::all(options, &accounts, (&regions, used), &atlas, &catalogue, &calendar);
         Organisation {
             seed,
             id,
             company,
             regions,
+            used,
+            calendar,
             accounts,
             people,
             workloads,

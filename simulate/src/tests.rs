@@ -16,9 +16,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     AttackKind, Options, SimulateError, Strength, Summary,
+    atlas::HOME_CITIES,
     catalogue::{Bodies, Filling},
     generate, ids,
     organisation::Organisation,
+    person::Person,
 };
 
 /// A folder that is taken away in the end.
@@ -262,6 +264,36 @@ fn labels_name_events_that_are_there() {
             .sum::<u64>()
     };
     assert!(loud("mass_deletion", "loud") > 5 * loud("mass_deletion", "subtle"));
+}
+
+#[test]
+fn quiet_days_hold_no_attack() {
+    let tree = tree(|options| Options { quiet_days: Some(4), ..options.seed(8).accounts(3).days(6).events(3_000) });
+    let labels = tree.labels("labels.ndjson");
+    assert_eq!(labels.len(), AttackKind::ALL.len());
+    for label in labels {
+        assert!(seconds(label["first_time"].as_str().unwrap()) >= 1_772_409_600 + 4 * 86_400, "{label}");
+    }
+}
+
+#[test]
+fn an_organisation_changes_and_not_too_much() {
+    let organisation = Organisation::new(&Options::new("unused").seed(4).days(30).people(400));
+    let calendar = &organisation.calendar;
+    let (start, last) = (calendar.start, calendar.end - 1);
+    let moved: Vec<usize> = (0..HOME_CITIES).filter(|city| calendar.office(*city, last) == 1).collect();
+    assert_eq!(moved.len(), 1, "one office moves");
+    assert_eq!(calendar.office(moved[0], start), 0);
+    let count = |holds: &dyn Fn(&Person) -> bool| organisation.people.iter().filter(|person| holds(person)).count();
+    // Of 400 people in a twelfth of a year: 400 × (0.25 + 0.04) / 12 come, 400 × 0.33 / 12 get another laptop.
+    let week =
+        |person: &Person, from: i64| (0..7).any(|day| !person.day(&organisation, from + day * 86_400).is_empty());
+    let come = count(&|person| !week(person, start) && week(person, last / 86_400 * 86_400 - 6 * 86_400));
+    assert!((3..60).contains(&come), "{come}");
+    let laptops = count(&|person| person.laptop(start).cli != person.laptop(last).cli);
+    assert!((3..25).contains(&laptops), "{laptops}");
+    let jobs = count(&|person| person.job(start).grants != person.job(last).grants);
+    assert!((1..15).contains(&jobs), "{jobs}");
 }
 
 #[test]

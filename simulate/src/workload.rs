@@ -3,7 +3,8 @@
 //! the role and the calls made with that key agree without anything being remembered.
 
 use crate::{
-    atlas::{Atlas, NetworkKind},
+    atlas::{Atlas, CITIES, NetworkKind},
+    calendar::{Calendar, DAY, weekend, yearly},
     catalogue::{Catalogue, Pool},
     identity::{self, Role, Session, User},
     ids,
@@ -37,21 +38,34 @@ pub struct Workload {
     pub role: Role,
     /// The IAM user, for programs with long-term keys.
     pub user: Option<User>,
-    /// Session names: instance ids, task ids, …
-    pub members: Vec<String>,
+    /// How many machines there are at a time.
+    pub members: usize,
+    /// A word of its own, in names.
+    word: &'static str,
+    nth: usize,
+    /// When the first version was deployed; what was there from the beginning has long been running.
+    pub deployed: i64,
     pub agent: String,
     /// Share of what the account's workloads do.
     pub weight: f64,
     /// Share of calls that are refused.
     pub denied: f64,
-    /// Own address, for machines that are not in the account's network.
-    pub address: Option<String>,
+    /// Own addresses, for machines that are not in the account's network: from when on, which.
+    pub addresses: Vec<(i64, String)>,
     /// Some members call through the VPC endpoint for some services.
     pub through_endpoint: bool,
     management: Vec<(usize, u64)>,
     data: Vec<(usize, u64)>,
+    /// What later versions call beside: from when on, which shape.
+    added: Vec<(i64, usize)>,
+    /// Another region that a later version works in.
+    region_added: Option<(i64, &'static str)>,
     pub seed: u64,
 }
+
+/// Share of the calls that are those of a later version, once it is there, or in its other region.
+const ADDED: f64 = 0.03;
+const REGION_ADDED: f64 = 0.15;
 
 /// Temporary credentials last six hours here.
 const BLOCK: i64 = 6 * 3_600;
@@ -60,23 +74,35 @@ const BLOCK: i64 = 6 * 3_600;
 pub fn all(
     options: &Options,
     accounts: &[Account],
-    regions: &[&'static str],
+    regions: (&[&'static str], usize),
     atlas: &Atlas,
     catalogue: &Catalogue,
+    calendar: &Calendar,
 ) -> Vec<Workload> {
+    let world = World { regions: regions.0, used: regions.1, atlas, catalogue, calendar, seed: options.seed };
     let mut workloads = Vec::new();
     for account in accounts {
         let daily = options.events as f64 / f64::from(options.days) * account.weight * (1.0 - options.service_share);
         let mut weights = 0.0;
         let first = workloads.len();
-        for (nth, profile) in PROFILES.iter().enumerate() {
+        let mut change = Rng::derive(options.seed, &[60, account.index as u64]);
+        for nth in 0..2 * PROFILES.len() {
+            let profile = &PROFILES[nth % PROFILES.len()];
+            // The second of each profile is deployed in the time that is simulated, or not at all.
+            let deployed = if nth < PROFILES.len() {
+                i64::MIN
+            } else if let Some(at) = calendar.moment(yearly::WORKLOAD_NEW, &mut change) {
+                at
+            } else {
+                continue;
+            };
             let small =
                 matches!(account.kind, AccountKind::Management | AccountKind::LogArchive | AccountKind::Security);
             if small && !matches!(profile.kind, WorkloadKind::Scanner | WorkloadKind::Function | WorkloadKind::KeyUser)
             {
                 continue;
             }
-            let workload = one(account, nth, profile, daily, regions, atlas, catalogue, options.seed);
+            let workload = one(account, nth, profile, daily, deployed, &world);
             weights += workload.weight;
             workloads.push(workload);
         }
@@ -85,23 +111,24 @@ pub fn all(
     workloads
 }
 
-#[allow(clippy::too_many_arguments, reason = "one place puts a workload together from all that is known")]
-fn one(
-    account: &Account,
-    nth: usize,
-    profile: &Profile,
-    daily: f64,
-    regions: &[&'static str],
-    atlas: &Atlas,
-    catalogue: &Catalogue,
+/// What all workloads have in common.
+struct World<'a> {
+    regions: &'a [&'static str],
+    used: usize,
+    atlas: &'a Atlas,
+    catalogue: &'a Catalogue,
+    calendar: &'a Calendar,
     seed: u64,
-) -> Workload {
+}
+
+fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, deployed: i64, world: &World) -> Workload {
     use WorkloadKind::{Function, Instances, KeyUser, Pipeline, Pod, Scanner, Stack, Task};
-    let seed = mix(seed, &[6, account.index as u64, nth as u64]);
+    let &World { catalogue, calendar, .. } = world;
+    let seed = mix(world.seed, &[6, account.index as u64, nth as u64]);
     let mut rng = Rng::derive(seed, &[]);
     let one = *rng.pick(crate::names::WORDS);
     let role_name = account.name(Pool::Role, &mut rng).to_owned();
-    let region = *rng.pick(&regions[..regions.len().min(3)]);
+    let region = *rng.pick(&world.regions[..world.used.min(3)]);
     let role = match profile.kind {
         Instances => account.role("/", &format!("{role_name}-ec2-{nth}")),
         Function => account.role("/service-role/", &format!("{}-lambda-{nth}", account.name(Pool::Function, &mut rng))),
@@ -116,8 +143,6 @@ fn one(
         Instances | Task | Pod => (daily * profile.weight / 400.0) as usize,
         _ => 0,
     };
-    let members =
-        (0..most.clamp(1, 40)).map(|member| member_name(profile.kind, account, one, nth, member, &mut rng)).collect();
     let table = |names: &[(&str, u64)]| {
         let mut sum = 0;
         let mut rows = Vec::new();
@@ -126,10 +151,6 @@ fn one(
             rows.push((catalogue.find(name), sum));
         }
         rows
-    };
-    let foreign = |kind, rng: &mut Rng| {
-        let networks = atlas.of_kind(kind);
-        rng.pick(&networks).address(rng.bits())
     };
     let management = if profile.kind == Scanner {
         catalogue.scanner.iter().zip(1..).map(|(shape, sum)| (*shape, sum)).collect()
@@ -142,41 +163,67 @@ fn one(
         kind: profile.kind,
         role,
         user: (profile.kind == KeyUser).then(|| account.users[nth % account.users.len()].clone()),
-        members,
+        members: most.clamp(1, 40),
+        word: one,
+        nth,
+        deployed,
         agent: (*rng.pick(profile.agents)).to_owned(),
         weight: profile.weight,
         denied: profile.denied,
-        address: match profile.kind {
-            Scanner => Some(atlas.amazon("us-west-2").address(mix(seed, &[9]))),
-            KeyUser => Some(foreign(NetworkKind::Office, &mut rng)),
-            _ => None,
-        },
+        addresses: addresses(profile.kind, world, seed, &mut rng),
         through_endpoint: profile.through_endpoint,
+        added: added(&management, world, &mut rng),
+        region_added: calendar
+            .moment(yearly::REGION_ADDED, &mut rng)
+            .map(|at| (at, world.regions[rng.index(world.regions.len())])),
         management,
         data: table(profile.data),
         seed,
     }
 }
 
-fn member_name(kind: WorkloadKind, account: &Account, one: &str, nth: usize, member: usize, rng: &mut Rng) -> String {
+/// The addresses of machines outside: scanners at Amazon, programs with keys in some office, whose way out changes now and then.
+fn addresses(kind: WorkloadKind, world: &World, seed: u64, rng: &mut Rng) -> Vec<(i64, String)> {
     match kind {
-        WorkloadKind::Instances => {
-            let instances = account.names(Pool::Instance);
-            instances[(nth * 7 + member) % instances.len()].clone()
+        WorkloadKind::Scanner => vec![(i64::MIN, world.atlas.amazon("us-west-2").address(mix(seed, &[9])))],
+        WorkloadKind::KeyUser => {
+            let city = rng.index(CITIES.len());
+            let address = |nth| world.atlas.nth(NetworkKind::Office, city, nth).address(mix(seed, &[10]));
+            let mut addresses = vec![(i64::MIN, address(0))];
+            let change = world.calendar.moment(yearly::NETWORK_CHANGES, rng).or(world.calendar.office_moves(city));
+            addresses.extend(change.map(|at| (at, address(1))));
+            addresses
         }
-        WorkloadKind::Function => account.name(Pool::Function, rng).to_owned(),
-        WorkloadKind::Task => ids::hex(32, rng),
-        WorkloadKind::Pod => format!("eks-{one}-{one}-{}-{}", ids::hex(10, rng), ids::uuid_text(ids::uuid(rng))),
-        WorkloadKind::Pipeline => "GitHubActions".to_owned(),
-        WorkloadKind::Scanner => format!("{one}-scan"),
-        WorkloadKind::Stack => "AWSCloudFormation".to_owned(),
-        WorkloadKind::KeyUser => String::new(),
+        _ => Vec::new(),
     }
+}
+
+/// What later versions of a program call: reads mostly, of services that it uses or, more seldom, of another one.
+fn added(management: &[(usize, u64)], world: &World, rng: &mut Rng) -> Vec<(i64, usize)> {
+    let mut added = Vec::new();
+    if management.is_empty() {
+        return added;
+    }
+    let all = &world.catalogue.scanner;
+    if let Some(at) = world.calendar.moment(yearly::API_ADDED, rng) {
+        let service = world.catalogue.get(management[rng.index(management.len())].0).service;
+        let same: Vec<usize> =
+            all.iter().copied().filter(|shape| world.catalogue.get(*shape).service == service).collect();
+        if !same.is_empty() {
+            added.push((at, *rng.pick(&same)));
+        }
+    }
+    if let Some(at) = world.calendar.moment(yearly::SERVICE_ADDED, rng) {
+        added.push((at, *rng.pick(all)));
+    }
+    added
 }
 
 /// Credentials of one member for one block of time.
 #[derive(Debug)]
 pub struct Credentials {
+    /// Session name: an instance's id, a task's, …
+    pub member: String,
     pub key: String,
     pub created: i64,
     pub identity: String,
@@ -185,6 +232,11 @@ pub struct Credentials {
 }
 
 impl Workload {
+    /// Its own address at a time; none for machines in the account's network.
+    pub fn address(&self, time: i64) -> Option<&str> {
+        self.addresses.iter().rev().find(|(from, _)| time >= *from).map(|(_, address)| address.as_str())
+    }
+
     /// What member `nth` calls with at a time.
     pub fn credentials(&self, organisation: &Organisation, nth: usize, time: i64) -> Credentials {
         let account = &organisation.accounts[self.account];
@@ -196,9 +248,9 @@ impl Workload {
         let created = block * length + shift;
         let mut rng = Rng::derive(self.seed, &[nth as u64, block as u64]);
         let key = ids::access_key("ASIA", account.number, &mut rng);
-        let member = &self.members[nth];
-        let ip = match (&self.address, self.kind) {
-            (Some(address), _) => address.clone(),
+        let member = self.member(account, nth, created);
+        let ip = match (self.address(time), self.kind) {
+            (Some(address), _) => address.to_owned(),
             (None, WorkloadKind::Pipeline) => {
                 let clouds = organisation.atlas.of_kind(NetworkKind::OtherCloud);
                 clouds[rng.index(clouds.len() - 1)].address(rng.bits())
@@ -214,6 +266,7 @@ impl Workload {
                 key: user.key.clone(),
                 created,
                 ip,
+                member,
             };
         }
         let scope = (self.kind == WorkloadKind::Function).then(|| {
@@ -233,7 +286,7 @@ impl Workload {
             _ => None,
         };
         let session = Session {
-            name: member,
+            name: &member,
             key: if self.kind == WorkloadKind::Stack { "" } else { &key },
             created,
             ec2_delivery: (self.kind == WorkloadKind::Instances).then_some("2.0"),
@@ -244,10 +297,34 @@ impl Workload {
         };
         Credentials {
             identity: identity::assumed_role(&self.role, &session),
-            arn: self.role.session_arn(member),
+            arn: self.role.session_arn(&member),
             key,
             created,
             ip,
+            member,
+        }
+    }
+
+    /// The session name of a member at a time. Machines are replaced: instances every few days, tasks and pods with every deployment.
+    fn member(&self, account: &Account, nth: usize, time: i64) -> String {
+        let lives = DAY * (3 + (mix(self.seed, &[12, nth as u64]) % 10) as i64);
+        let generation = time.div_euclid(lives) as u64;
+        let mut rng = Rng::derive(self.seed, &[13, nth as u64, generation]);
+        let word = self.word;
+        match self.kind {
+            WorkloadKind::Instances => {
+                let instances = account.names(Pool::Instance);
+                instances[(self.nth * 7 + nth + 17 * generation as usize) % instances.len()].clone()
+            }
+            WorkloadKind::Function => account.name(Pool::Function, &mut Rng::derive(self.seed, &[14])).to_owned(),
+            WorkloadKind::Task => ids::hex(32, &mut rng),
+            WorkloadKind::Pod => {
+                format!("eks-{word}-{word}-{}-{}", ids::hex(10, &mut rng), ids::uuid_text(ids::uuid(&mut rng)))
+            }
+            WorkloadKind::Pipeline => "GitHubActions".to_owned(),
+            WorkloadKind::Scanner => format!("{word}-scan"),
+            WorkloadKind::Stack => "AWSCloudFormation".to_owned(),
+            WorkloadKind::KeyUser => String::new(),
         }
     }
 
@@ -261,14 +338,17 @@ impl Workload {
         data_share: f64,
         rng: &mut Rng,
     ) {
+        if hour < self.deployed {
+            return;
+        }
         let account = &organisation.accounts[self.account];
-        for nth in 0..self.members.len() {
+        for nth in 0..self.members {
             self.renew(organisation, stage, nth, hour, rng);
         }
-        let mut now: Vec<Option<Credentials>> = (0..self.members.len()).map(|_| None).collect();
+        let mut now: Vec<Option<Credentials>> = (0..self.members).map(|_| None).collect();
         let agent = if self.kind == WorkloadKind::Stack { "cloudformation.amazonaws.com" } else { &self.agent };
         for _ in 0..rng.poisson(expected * self.activity(hour)) {
-            let nth = rng.index(self.members.len());
+            let nth = rng.index(self.members);
             let time = hour + rng.range(0, 3_600);
             let credentials = now[nth].get_or_insert_with(|| self.credentials(organisation, nth, time));
             // The key was renewed within this hour and the call lies on the other side.
@@ -278,7 +358,15 @@ impl Workload {
             let table = if !self.data.is_empty() && rng.chance(data_share) { &self.data } else { &self.management };
             let total = table.last().map_or(1, |row| row.1);
             let drawn = rng.below(total);
-            let shape = table[table.partition_point(|row| row.1 <= drawn)].0;
+            let mut shape = table[table.partition_point(|row| row.1 <= drawn)].0;
+            if !self.added.is_empty() && rng.chance(ADDED) {
+                let (from, added) = *rng.pick(&self.added);
+                shape = if time >= from { added } else { shape };
+            }
+            let region = match self.region_added {
+                Some((from, region)) if time >= from && rng.chance(REGION_ADDED) => region,
+                _ => self.region,
+            };
             let service = organisation.catalogue.get(shape).service;
             let endpoint = self.through_endpoint
                 && matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs");
@@ -291,7 +379,7 @@ impl Workload {
                 agent: if service.starts_with("ssm") || service == "ec2messages" { SSM_AGENT } else { agent },
                 console: false,
                 endpoint: endpoint.then_some((account.endpoint.as_str(), account.id.as_str())),
-                own_instance: (self.kind == WorkloadKind::Instances).then(|| self.members[nth].as_str()),
+                own_instance: (self.kind == WorkloadKind::Instances).then_some(credentials.member.as_str()),
             };
             let failure = if rng.chance(self.denied) {
                 Failure::Denied
@@ -300,14 +388,14 @@ impl Workload {
             } else {
                 Failure::None
             };
-            stage.emit_shape(organisation, &caller, shape, self.region, time, failure, rng);
+            stage.emit_shape(organisation, &caller, shape, region, time, failure, rng);
         }
     }
 
     /// How busy this hour is, against the day's mean of one.
     fn activity(&self, hour: i64) -> f64 {
         let of_day = hour.rem_euclid(86_400) / 3_600;
-        let weekday = !matches!((hour.div_euclid(86_400) + 4).rem_euclid(7), 0 | 6);
+        let weekday = !weekend(hour);
         match self.kind {
             // Scans run at night, nightly jobs after them, pipelines by day.
             WorkloadKind::Scanner => {
@@ -319,7 +407,8 @@ impl Workload {
             }
             WorkloadKind::Pipeline | WorkloadKind::Stack => {
                 if weekday && (7..18).contains(&of_day) {
-                    3.0
+                    // Releases come in bursts.
+                    if mix(self.seed, &[15, hour as u64]).is_multiple_of(10) { 12.0 } else { 2.0 }
                 } else {
                     0.12
                 }
@@ -357,11 +446,11 @@ impl Workload {
             WorkloadKind::Stack => "cloudformation.amazonaws.com",
             WorkloadKind::Scanner => return,
             WorkloadKind::Pod | WorkloadKind::Pipeline => {
-                return self.web_identity(organisation, stage, nth, &credentials, rng);
+                return self.web_identity(organisation, stage, &credentials, rng);
             }
             WorkloadKind::KeyUser => return,
         };
-        let member = &self.members[nth];
+        let member = &credentials.member;
         let arn = self.role.arn();
         let identity = identity::service(service);
         let request = format!("{{\"roleArn\":\"{arn}\",\"roleSessionName\":\"{member}\"}}");
@@ -381,16 +470,9 @@ impl Workload {
         stage.emit(organisation, account, &call, rng);
     }
 
-    fn web_identity(
-        &self,
-        organisation: &Organisation,
-        stage: &mut Stage,
-        nth: usize,
-        credentials: &Credentials,
-        rng: &mut Rng,
-    ) {
+    fn web_identity(&self, organisation: &Organisation, stage: &mut Stage, credentials: &Credentials, rng: &mut Rng) {
         let account = &organisation.accounts[self.account];
-        let member = &self.members[nth];
+        let member = &credentials.member;
         let (provider, subject) = if self.kind == WorkloadKind::Pipeline {
             (
                 "token.actions.githubusercontent.com".to_owned(),

@@ -180,17 +180,70 @@ pub(super) fn stolen_key(scene: &mut Scene) {
         "{{\"user\":{{\"path\":\"/\",\"userName\":\"{name}\",\"userId\":\"{user_id}\",\"arn\":\"arn:aws:iam::{id}:user/{name}\",\"createDate\":\"{created}\"}}}}"
     );
     scene.act(&actor, Act::write("iam", "CreateUser", &request).answer(&response));
-    let attach = format!("{{\"userName\":\"{name}\",\"policyArn\":\"arn:aws:iam::aws:policy/AdministratorAccess\"}}");
-    scene.act(&actor, Act::write("iam", "AttachUserPolicy", &attach));
     let key = ids::access_key("AKIA", number, &mut scene.rng);
     let made = format!(
         "{{\"accessKey\":{{\"userName\":\"{name}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{created}\"}}}}"
     );
+    let rights_first = scene.rng.chance(0.5);
+    if rights_first {
+        rights(scene, &actor, &name);
+    }
     scene.act(&actor, Act::write("iam", "CreateAccessKey", &request).answer(&made));
+    if scene.rng.chance(0.3) {
+        let password = format!("{{\"userName\":\"{name}\",\"passwordResetRequired\":false}}");
+        scene.act(&actor, Act::write("iam", "CreateLoginProfile", &password));
+    }
+    if !rights_first {
+        rights(scene, &actor, &name);
+    }
     let user = User { account: id.to_owned(), name, id: user_id, key: key.clone() };
     let next = Actor { identity: identity::user(&user, &key), arn: user.arn(), ..actor };
     let calls = scene.amount(1, 4, 20);
     scene.recon(&next, calls);
+}
+
+/// Full rights for a user, in one of the ways that there are.
+fn rights(scene: &mut Scene, actor: &Actor, user: &str) {
+    let (name, request) = match scene.rng.below(4) {
+        0 => {
+            let group = *scene.rng.pick(&["administrators", "platform-admins", "operations"]);
+            ("AddUserToGroup", format!("{{\"userName\":\"{user}\",\"groupName\":\"{group}\"}}"))
+        }
+        1 => {
+            let document = "{\\\"Version\\\":\\\"2012-10-17\\\",\\\"Statement\\\":{\\\"Effect\\\":\\\"Allow\\\",\\\"Action\\\":[\\\"*\\\"],\\\"Resource\\\":\\\"*\\\"}}";
+            let policy = scene.new_name();
+            let request =
+                format!("{{\"userName\":\"{user}\",\"policyName\":\"{policy}\",\"policyDocument\":\"{document}\"}}");
+            ("PutUserPolicy", request)
+        }
+        _ => {
+            let managed = *scene.rng.pick(&["AdministratorAccess", "AdministratorAccess", "IAMFullAccess"]);
+            let arn = format!("arn:aws:iam::aws:policy/{managed}");
+            ("AttachUserPolicy", format!("{{\"userName\":\"{user}\",\"policyArn\":\"{arn}\"}}"))
+        }
+    };
+    scene.act(actor, Act::write("iam", name, &request));
+}
+
+/// A person's session, taken with the browser's cookies or the command line's cache.
+pub(super) fn session_stolen(scene: &mut Scene) {
+    let job = scene.rng.pick(&scene.organisation.people).job(scene.now);
+    let (account, set) = job.grants[0];
+    let mut actor = scene.colleague(account, set);
+    if scene.strength == Strength::Subtle {
+        // From a home connection, with a copy of the browser.
+        actor.ip = scene.other_home();
+    } else {
+        actor.ip = scene.intruder_address();
+        actor.agent = if scene.rng.chance(0.5) { scene.browser() } else { scene.agent() };
+        actor.console = actor.agent.starts_with("Mozilla");
+    }
+    let calls = scene.amount(3, 12, 60);
+    scene.recon(&actor, calls);
+    let loot = *scene.rng.pick(&["s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameter"]);
+    for _ in 0..scene.amount(2, 10, 60) {
+        scene.shape(&actor, loot, Failure::None);
+    }
 }
 
 /// The intruder works a little every few hours, from one place, until the end; the owner works on.
@@ -216,7 +269,7 @@ pub(super) fn instance_credentials(scene: &mut Scene) {
     let Some(machine) = scene.workload(WorkloadKind::Instances, None) else {
         return stolen_key(scene);
     };
-    let nth = scene.rng.index(machine.members.len());
+    let nth = scene.rng.index(machine.members);
     let credentials = machine.credentials(scene.organisation, nth, scene.now);
     // Subtle: from another machine at Amazon, or through a stranger's VPC endpoint.
     let endpoint = (scene.strength == Strength::Subtle && scene.rng.chance(0.5))

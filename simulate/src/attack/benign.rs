@@ -8,6 +8,7 @@ use crate::{
     ids,
     organisation::AccountKind::{Development, Management, Production, Security},
     record::{Call, Kind},
+    rng::Rng,
     stage::Failure,
 };
 
@@ -42,11 +43,12 @@ pub(super) static ALL: &[(&str, Play)] = &[
 fn signed_in(scene: &mut Scene, account: usize, ip: Option<String>) -> (User, Actor) {
     let organisation = scene.organisation;
     let person = scene.rng.pick(&organisation.people);
+    let browser = person.laptop(scene.now).browser;
     let number = organisation.accounts[account].number;
     let user = User {
         account: scene.id(account).to_owned(),
         name: person.name.clone(),
-        id: ids::principal_id("AIDA", number, &mut scene.rng),
+        id: ids::principal_id("AIDA", number, &mut Rng::derive(person.seed, &[15, account as u64])),
         key: ids::access_key("AKIA", number, &mut scene.rng),
     };
     let ip = ip.unwrap_or_else(|| person.home_address(&organisation.atlas));
@@ -57,7 +59,7 @@ fn signed_in(scene: &mut Scene, account: usize, ip: Option<String>) -> (User, Ac
         &user,
         scene.now,
         &ip,
-        person.browser,
+        browser,
         true,
         &mut scene.rng,
     );
@@ -65,19 +67,12 @@ fn signed_in(scene: &mut Scene, account: usize, ip: Option<String>) -> (User, Ac
     let identity = identity::user_session(&user, &key, scene.now, true);
     scene.principal = user.arn();
     scene.pass();
-    let actor = Actor {
-        account,
-        identity,
-        arn: user.arn(),
-        ip,
-        agent: person.browser.to_owned(),
-        console: true,
-        endpoint: None,
-    };
+    let actor =
+        Actor { account, identity, arn: user.arn(), ip, agent: browser.to_owned(), console: true, endpoint: None };
     (user, actor)
 }
 
-fn own_mfa_rotation(scene: &mut Scene) {
+pub(super) fn own_mfa_rotation(scene: &mut Scene) {
     let account = scene.account(&[Management]);
     let (user, actor) = signed_in(scene, account, None);
     let serial = format!("arn:aws:iam::{}:mfa/{}", user.account, user.name);
@@ -111,7 +106,7 @@ fn own_mfa_rotation(scene: &mut Scene) {
     );
 }
 
-fn forgotten_password(scene: &mut Scene) {
+pub(super) fn forgotten_password(scene: &mut Scene) {
     let account = scene.account(&[Management, Production]);
     let organisation = scene.organisation;
     let begin = scene.now;
@@ -139,7 +134,7 @@ fn forgotten_password(scene: &mut Scene) {
     }
 }
 
-fn own_key_rotation(scene: &mut Scene) {
+pub(super) fn own_key_rotation(scene: &mut Scene) {
     let account = scene.account(&[Development, Production]);
     let (user, actor) = signed_in(scene, account, None);
     let key = ids::access_key("AKIA", scene.organisation.accounts[account].number, &mut scene.rng);
@@ -171,14 +166,14 @@ fn own_key_rotation(scene: &mut Scene) {
     );
 }
 
-fn refused_create_user(scene: &mut Scene) {
+pub(super) fn refused_create_user(scene: &mut Scene) {
     let account = scene.account(&[Development]);
     let actor = scene.colleague(account, "PowerUserAccess");
     let request = format!("{{\"userName\":\"{}\"}}", scene.new_name());
     scene.act(&actor, Act::write("iam", "CreateUser", &request).denied());
 }
 
-fn bucket_policy_with_condition(scene: &mut Scene) {
+pub(super) fn bucket_policy_with_condition(scene: &mut Scene) {
     let account = scene.account(&[Production]);
     let actor = scene.colleague(account, "AdministratorAccess");
     let bucket = scene.name(account, Pool::Bucket);
@@ -190,7 +185,7 @@ fn bucket_policy_with_condition(scene: &mut Scene) {
     scene.act(&actor, Act::write("s3", "PutBucketPolicy", &request));
 }
 
-fn snapshot_shared_inside(scene: &mut Scene) {
+pub(super) fn snapshot_shared_inside(scene: &mut Scene) {
     let account = scene.account(&[Production]);
     let other = scene.account(&[Development, Security]);
     let actor = scene.colleague(account, "AdministratorAccess");
@@ -202,7 +197,7 @@ fn snapshot_shared_inside(scene: &mut Scene) {
     scene.act(&actor, Act::write("ec2", "ModifySnapshotAttribute", &request).answer("{\"_return\":true}"));
 }
 
-fn trust_inside(scene: &mut Scene) {
+pub(super) fn trust_inside(scene: &mut Scene) {
     let account = scene.account(&[Production]);
     let other = scene.account(&[Security, Management]);
     let actor = scene.colleague(account, "AdministratorAccess");
@@ -238,7 +233,7 @@ fn detector_enabled(scene: &mut Scene) {
     scene.act(&actor, Act::write("guardduty", "UpdateDetector", &request));
 }
 
-fn travelling_login(scene: &mut Scene) {
+pub(super) fn travelling_login(scene: &mut Scene) {
     let account = scene.account(&[Production, Management]);
     let ip = scene.other_home();
     let (_, actor) = signed_in(scene, account, Some(ip));
@@ -247,7 +242,7 @@ fn travelling_login(scene: &mut Scene) {
     }
 }
 
-fn few_secrets(scene: &mut Scene) {
+pub(super) fn few_secrets(scene: &mut Scene) {
     let account = scene.account(&[Production]);
     let actor = scene.colleague(account, "AdministratorAccess");
     for _ in 0..4 {

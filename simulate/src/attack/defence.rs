@@ -17,7 +17,11 @@ pub(super) fn trail_stopped(scene: &mut Scene) {
     let arn = trail(scene, &actor);
     let request = format!("{{\"name\":\"{arn}\"}}");
     scene.stumble(&actor, Act::write("cloudtrail", "DeleteTrail", &request));
-    scene.act(&actor, Act::write("cloudtrail", "StopLogging", &request));
+    if scene.strength == Strength::Subtle || scene.rng.chance(0.7) {
+        scene.act(&actor, Act::write("cloudtrail", "StopLogging", &request));
+    } else {
+        scene.act(&actor, Act::write("cloudtrail", "DeleteTrail", &request));
+    }
     if scene.strength == Strength::Loud {
         scene.act(&actor, Act::write("cloudtrail", "DeleteTrail", &request));
     }
@@ -62,7 +66,7 @@ pub(super) fn detector_deleted(scene: &mut Scene) {
     let detector = scene.name(actor.account, Pool::Detector);
     let delete = format!("{{\"detectorId\":\"{detector}\"}}");
     scene.stumble(&actor, Act::write("guardduty", "DeleteDetector", &delete));
-    if scene.strength == Strength::Subtle {
+    if scene.strength == Strength::Subtle || scene.rng.chance(0.3) {
         let request = format!("{{\"detectorId\":\"{detector}\",\"enable\":false}}");
         scene.act(&actor, Act::write("guardduty", "UpdateDetector", &request));
     } else {

@@ -3,11 +3,11 @@
 use crate::{
     attack::{
         Strength,
-        scene::{Act, Scene},
+        scene::{Act, Actor, Scene},
     },
     catalogue::Pool,
     ids,
-    organisation::AccountKind::{Development, Production},
+    organisation::AccountKind::{Development, Production, Sandbox},
     stage::Failure,
 };
 
@@ -29,6 +29,14 @@ pub(super) fn snapshot_public(scene: &mut Scene) {
                 ids::hex(8, &mut scene.rng)
             );
             scene.act(&actor, Act::write("rds", "ModifyDBSnapshotAttribute", &request));
+            continue;
+        }
+        if scene.rng.chance(0.2) {
+            let image = scene.name(actor.account, Pool::Image);
+            let request = format!(
+                "{{\"imageId\":\"{image}\",\"launchPermission\":{{\"add\":{{\"items\":[{{{who}}}]}}}},\"attributeType\":\"launchPermission\"}}"
+            );
+            scene.act(&actor, Act::write("ec2", "ModifyImageAttribute", &request).answer("{\"_return\":true}"));
             continue;
         }
         let snapshot = scene.name(actor.account, Pool::Snapshot);
@@ -53,7 +61,14 @@ pub(super) fn bucket_public(scene: &mut Scene) {
         );
         let open = format!("{{\"publicAccessBlock\":\"\",\"bucketName\":\"{bucket}\",\"Host\":\"{host}\"}}");
         scene.stumble(&actor, Act::write("s3", "DeleteBucketPublicAccessBlock", &open).about(&resources));
-        scene.act(&actor, Act::write("s3", "DeleteBucketPublicAccessBlock", &open).about(&resources));
+        if scene.rng.chance(0.6) {
+            scene.act(&actor, Act::write("s3", "DeleteBucketPublicAccessBlock", &open).about(&resources));
+        } else {
+            let request = format!(
+                "{{\"publicAccessBlock\":\"\",\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"PublicAccessBlockConfiguration\":{{\"xmlns\":\"http://s3.amazonaws.com/doc/2006-03-01/\",\"RestrictPublicBuckets\":false,\"BlockPublicPolicy\":false,\"BlockPublicAcls\":false,\"IgnorePublicAcls\":false}}}}"
+            );
+            scene.act(&actor, Act::write("s3", "PutBucketPublicAccessBlock", &request).about(&resources));
+        }
         let acl = format!(
             "{{\"AccessControlPolicy\":{{\"xmlns\":\"http://s3.amazonaws.com/doc/2006-03-01/\",\"AccessControlList\":{{\"Grant\":[{{\"Grantee\":{{\"xsi:type\":\"Group\",\"xmlns:xsi\":\"http://www.w3.org/2001/XMLSchema-instance\",\"URI\":\"http://acs.amazonaws.com/groups/global/AllUsers\"}},\"Permission\":\"READ\"}}]}}}},\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"acl\":\"\"}}"
         );
@@ -71,6 +86,9 @@ pub(super) fn bucket_public(scene: &mut Scene) {
 pub(super) fn secrets_in_bulk(scene: &mut Scene) {
     let account = scene.account(&[Production, Development]);
     let (_, actor) = scene.stolen_user(Some(account));
+    if scene.rng.chance(0.3) {
+        return parameters_in_bulk(scene, &actor);
+    }
     scene.shape(&actor, "secretsmanager:ListSecrets", Failure::None);
     let account = &scene.organisation.accounts[actor.account];
     let region = scene.organisation.home_region();
@@ -93,6 +111,41 @@ pub(super) fn secrets_in_bulk(scene: &mut Scene) {
     }
 }
 
+/// The parameter store's secrets, decrypted one after the other.
+fn parameters_in_bulk(scene: &mut Scene, actor: &Actor) {
+    scene.shape(actor, "ssm:DescribeParameters", Failure::None);
+    let mut parameters = scene.organisation.accounts[actor.account].names(Pool::Parameter).to_vec();
+    scene.rng.shuffle(&mut parameters);
+    let count = scene.amount(12, 28, 60);
+    for parameter in parameters.iter().cycle().take(count) {
+        let request = format!("{{\"name\":\"{parameter}\",\"withDecryption\":true}}");
+        scene.act(actor, Act { read_only: true, ..Act::write("ssm", "GetParameter", &request) });
+    }
+}
+
+pub(super) fn mining(scene: &mut Scene) {
+    let account = scene.account(&[Production, Development, Sandbox]);
+    let actor = scene.privileged(account);
+    let calls = scene.amount(1, 4, 15);
+    scene.recon(&actor, calls);
+    let mut regions = scene.organisation.regions.clone();
+    scene.rng.shuffle(&mut regions);
+    let (several, machine) = (scene.amount(1, 4, 5), *scene.rng.pick(&["p4d.24xlarge", "g5.48xlarge", "c7i.24xlarge"]));
+    for region in regions.into_iter().take(several) {
+        scene.region = region;
+        for _ in 0..scene.amount(1, 2, 6) {
+            let (image, count) = (ids::hex(17, &mut scene.rng), scene.amount(1, 8, 40));
+            let request = format!(
+                "{{\"instancesSet\":{{\"items\":[{{\"imageId\":\"ami-{image}\",\"minCount\":1,\"maxCount\":{count}}}]}},\"instanceType\":\"{machine}\",\"blockDeviceMapping\":{{}},\"monitoring\":{{\"enabled\":false}},\"disableApiTermination\":false}}"
+            );
+            scene.stumble(&actor, Act::write("ec2", "RunInstances", &request));
+            let response = format!("{{\"requestId\":\"{}\"}}", ids::uuid_text(ids::uuid(&mut scene.rng)));
+            scene.act(&actor, Act::write("ec2", "RunInstances", &request).answer(&response));
+        }
+    }
+    scene.region = scene.organisation.home_region();
+}
+
 pub(super) fn key_deletion(scene: &mut Scene) {
     let account = scene.account(&[Production, Development]);
     let actor = scene.privileged(account);
@@ -102,6 +155,12 @@ pub(super) fn key_deletion(scene: &mut Scene) {
         let key = scene.name(actor.account, Pool::Key);
         let id = scene.id(actor.account);
         let arn = format!("arn:aws:kms:{region}:{id}:key/{key}");
+        if scene.strength != Strength::Subtle && scene.rng.chance(0.25) {
+            let resources = format!("[{{\"accountId\":\"{id}\",\"type\":\"AWS::KMS::Key\",\"ARN\":\"{arn}\"}}]");
+            let request = format!("{{\"keyId\":\"{key}\"}}");
+            scene.act(&actor, Act::write("kms", "DisableKey", &request).about(&resources));
+            continue;
+        }
         let days = if scene.strength == Strength::Subtle { 30 } else { 7 };
         let request = format!("{{\"keyId\":\"{key}\",\"pendingWindowInDays\":{days}}}");
         let response = format!(
@@ -125,15 +184,12 @@ pub(super) fn mass_deletion(scene: &mut Scene) {
         "{{\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"versioning\":\"\",\"VersioningConfiguration\":{{\"Status\":\"Suspended\",\"xmlns\":\"http://s3.amazonaws.com/doc/2006-03-01/\"}}}}"
     );
     scene.act(&actor, Act::write("s3", "PutBucketVersioning", &suspend));
+    // Objects for the most part, or backups, or machines.
+    let most = *scene.rng.pick(&["s3:DeleteObject", "s3:DeleteObject", "ec2:DeleteSnapshot", "ec2:TerminateInstances"]);
     for _ in 0..scene.amount(6, 60, 400) {
-        let name = *scene.rng.pick(&[
-            "s3:DeleteObject",
-            "s3:DeleteObject",
-            "s3:DeleteObject",
-            "ec2:DeleteSnapshot",
-            "ec2:TerminateInstances",
-        ]);
-        scene.shape(&actor, name, Failure::None);
+        let other = scene.rng.chance(0.4);
+        let name = *scene.rng.pick(&["s3:DeleteObject", "ec2:DeleteSnapshot", "ec2:TerminateInstances"]);
+        scene.shape(&actor, if other { name } else { most }, Failure::None);
     }
     let key = format!("README-{}.txt", scene.word().to_uppercase());
     let note = format!("{{\"bucketName\":\"{bucket}\",\"Host\":\"{host}\",\"key\":\"{key}\"}}");

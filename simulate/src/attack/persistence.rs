@@ -114,7 +114,29 @@ pub(super) fn admin_policy(scene: &mut Scene) {
         "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}";
     let document = document(scene, json);
     let policy = scene.new_name();
-    match scene.rng.below(3) {
+    match scene.rng.below(5) {
+        3 => {
+            let request = format!(
+                "{{\"userName\":\"{}\",\"policyArn\":\"arn:aws:iam::aws:policy/AdministratorAccess\"}}",
+                user.name
+            );
+            scene.stumble(&actor, Act::write("iam", "AttachUserPolicy", &request));
+            scene.act(&actor, Act::write("iam", "AttachUserPolicy", &request));
+        }
+        4 => {
+            // In two steps: a version beside the one in force, which becomes the default later.
+            let arn =
+                format!("arn:aws:iam::{}:policy/{}", scene.id(actor.account), scene.name(actor.account, Pool::Policy));
+            let request =
+                format!("{{\"policyArn\":\"{arn}\",\"policyDocument\":\"{document}\",\"setAsDefault\":false}}");
+            let response = format!(
+                "{{\"policyVersion\":{{\"versionId\":\"v3\",\"isDefaultVersion\":false,\"createDate\":\"{}\"}}}}",
+                ids::java_time(scene.now)
+            );
+            scene.act(&actor, Act::write("iam", "CreatePolicyVersion", &request).answer(&response));
+            let request = format!("{{\"policyArn\":\"{arn}\",\"versionId\":\"v3\"}}");
+            scene.act(&actor, Act::write("iam", "SetDefaultPolicyVersion", &request));
+        }
         0 => {
             let request = format!(
                 "{{\"userName\":\"{}\",\"policyName\":\"{policy}\",\"policyDocument\":\"{document}\"}}",

@@ -3,11 +3,11 @@
 use crate::{
     atlas::NetworkKind,
     attack::Strength,
+    calendar::DAY,
     catalogue::Pool,
     identity::{self, Session, User},
     ids,
     names::{FIRST_NAMES, INTRUDER_AGENTS, WORDS},
-    options::Options,
     organisation::{AccountKind, Organisation},
     record::Call,
     rng::Rng,
@@ -100,28 +100,34 @@ pub(crate) struct Scene<'a> {
     pub end: i64,
     /// Who the story is about, as an ARN: set with the first actor.
     pub principal: String,
+    /// Where what follows is done.
+    pub region: &'static str,
+    /// How much slower than others of this strength.
+    pace: f64,
+    /// What this intruder looks at: shapes, the favourites first.
+    curiosity: Vec<usize>,
+    /// The looking around that is left for afterwards.
+    rest: Option<(Actor, usize)>,
 }
 
 impl<'a> Scene<'a> {
-    /// A story that begins after `after` of the time (a share) is over.
-    pub fn new(
-        options: &Options,
-        organisation: &'a Organisation,
-        mut rng: Rng,
-        strength: Strength,
-        after: f64,
-    ) -> Scene<'a> {
-        let length = i64::from(options.days) * 86_400;
-        let from = (length as f64 * after) as i64;
-        let now = options.start + rng.range(from, from + (length - from) * 7 / 10);
+    /// A story that begins within a stretch of time.
+    pub fn new(organisation: &'a Organisation, mut rng: Rng, strength: Strength, (from, to): (i64, i64)) -> Scene<'a> {
+        let now = rng.range(from, to);
+        let pace = 0.5 + 1.5 * rng.unit();
+        let curiosity = curiosity(organisation, &mut rng);
         Scene {
             organisation,
             stage: Stage::new(0.0),
             rng,
             strength,
             now,
-            end: options.start + length,
+            end: organisation.calendar.end,
             principal: String::new(),
+            region: organisation.home_region(),
+            pace,
+            curiosity,
+            rest: None,
         }
     }
 
@@ -138,11 +144,15 @@ impl<'a> Scene<'a> {
     /// Lets time pass until the next act. A subtle story still ends before the simulation does.
     pub fn pass(&mut self) {
         let gap = match self.strength {
-            Strength::Subtle => self.rng.range(240, 2_400).min((self.end - self.now) / 12),
-            Strength::Moderate => self.rng.range(8, 140),
+            Strength::Subtle => self.slowly(240, 2_400).min((self.end - self.now) / 12),
+            Strength::Moderate => self.slowly(8, 140),
             Strength::Loud => self.rng.range(0, 5),
         };
         self.now += gap.max(0);
+    }
+
+    fn slowly(&mut self, low: i64, high: i64) -> i64 {
+        (self.rng.range(low, high) as f64 * self.pace) as i64
     }
 
     pub fn word(&mut self) -> &'static str {
@@ -193,8 +203,25 @@ impl<'a> Scene<'a> {
         &self.organisation.accounts[account].id
     }
 
+    /// One of the clients that intruders bring, in some version of it.
     pub fn agent(&mut self) -> String {
-        (*self.rng.pick(INTRUDER_AGENTS)).to_owned()
+        let agent = *self.rng.pick(INTRUDER_AGENTS);
+        let mut text = String::with_capacity(agent.len());
+        let mut digits = false;
+        for letter in agent.chars() {
+            // Only what stands last in a version, `34` of `1.33.34`: the rest says what client it is.
+            let last = letter.is_ascii_digit()
+                && text.ends_with('.')
+                && text.bytes().rev().nth(1).is_some_and(|byte| byte.is_ascii_digit());
+            if last && self.rng.chance(0.6) {
+                text.push_str(&self.rng.below(30).to_string());
+                digits = true;
+            } else if !(digits && letter.is_ascii_digit()) {
+                text.push(letter);
+                digits = false;
+            }
+        }
+        text
     }
 
     pub fn browser(&mut self) -> String {
@@ -212,7 +239,9 @@ impl<'a> Scene<'a> {
                 .workloads
                 .iter()
                 .filter(|workload| {
-                    workload.kind == kind && (!same || account.is_none_or(|account| workload.account == account))
+                    workload.kind == kind
+                        && workload.deployed <= self.now
+                        && (!same || account.is_none_or(|account| workload.account == account))
                 })
                 .collect()
         };
@@ -229,7 +258,9 @@ impl<'a> Scene<'a> {
         let fallback = &self.organisation.accounts[account.unwrap_or(0)];
         let (user, account, home, agent) =
             match workload.and_then(|workload| workload.user.clone().map(|user| (user, workload))) {
-                Some((user, workload)) => (user, workload.account, workload.address.clone(), workload.agent.clone()),
+                Some((user, workload)) => {
+                    (user, workload.account, workload.address(self.now).map(str::to_owned), workload.agent.clone())
+                }
                 None => (fallback.users[0].clone(), fallback.index, None, String::new()),
             };
         let own = self.strength == Strength::Subtle && home.is_some();
@@ -257,26 +288,29 @@ impl<'a> Scene<'a> {
         actor
     }
 
-    /// A person with a permission set in an account, from home, in the console.
+    /// A person with a permission set in an account, in the console: within a session of theirs, if there is one in the days to come.
     pub fn colleague(&mut self, account: usize, set: &str) -> Actor {
         let organisation = self.organisation;
-        let able: Vec<_> = organisation
-            .people
-            .iter()
-            .filter(|person| person.grants.iter().any(|(index, granted)| *index == account && *granted == set))
-            .collect();
+        let able: Vec<_> = organisation.people.iter().filter(|person| person.works(self.now, account, set)).collect();
         let person = if able.is_empty() { self.rng.pick(&organisation.people) } else { *self.rng.pick(&able) };
         let role = organisation.accounts[account].permission_set(set, organisation.home_region());
         let key = ids::access_key("ASIA", organisation.accounts[account].number, &mut self.rng);
-        let created = self.now - self.rng.range(60, 1_500);
+        let days = (0..7).map(|day| self.now.div_euclid(DAY) * DAY + day * DAY);
+        let work = days
+            .flat_map(|day| person.day(organisation, day))
+            .find(|work| work.start > self.now && work.end + 3_600 < self.end && work.account == account);
+        let created = work.as_ref().map_or(self.now - self.rng.range(60, 1_500), |work| work.start);
+        if let Some(work) = &work {
+            self.now = work.start + self.rng.range(20, (work.end - work.start) * 2 / 3);
+        }
         let identity =
             identity::assumed_role(&role, &Session { name: &person.email, key: &key, created, ..Session::default() });
         let actor = Actor {
             account,
             identity,
             arn: role.session_arn(&person.email),
-            ip: person.home_address(&organisation.atlas),
-            agent: person.browser.to_owned(),
+            ip: work.map_or_else(|| person.home_address(&organisation.atlas), |work| work.ip),
+            agent: person.laptop(self.now).browser.to_owned(),
             console: true,
             endpoint: None,
         };
@@ -307,7 +341,7 @@ impl<'a> Scene<'a> {
     pub fn act(&mut self, actor: &Actor, act: Act) {
         let organisation = self.organisation;
         let account = &organisation.accounts[actor.account];
-        let region = organisation.recorded_in(act.service, organisation.home_region());
+        let region = organisation.recorded_in(act.service, self.region);
         let mut call = Call::new(self.now, act.service, act.name, region, &account.id, &actor.identity);
         call.ip = &actor.ip;
         call.agent = &actor.agent;
@@ -335,6 +369,10 @@ impl<'a> Scene<'a> {
 
     /// Calls one of the catalogue's shapes.
     pub fn shape(&mut self, actor: &Actor, name: &str, failure: Failure) {
+        self.call(actor, self.organisation.catalogue.find(name), failure);
+    }
+
+    fn call(&mut self, actor: &Actor, shape: usize, failure: Failure) {
         let organisation = self.organisation;
         let caller = Caller {
             account: &organisation.accounts[actor.account],
@@ -346,32 +384,50 @@ impl<'a> Scene<'a> {
             endpoint: actor.endpoint.as_ref().map(|(id, owner)| (id.as_str(), owner.as_str())),
             own_instance: None,
         };
-        self.stage.emit_shape(
-            organisation,
-            &caller,
-            organisation.catalogue.find(name),
-            organisation.home_region(),
-            self.now,
-            failure,
-            &mut self.rng,
-        );
+        self.stage.emit_shape(organisation, &caller, shape, self.region, self.now, failure, &mut self.rng);
         self.pass();
     }
 
-    /// Looks around: `GetCallerIdentity` first, as the tools do, then reads, of which the loud ones are often refused.
+    /// Looks around: `GetCallerIdentity` first, as the tools do, then reads, of which the loud ones are often refused. Some intruders look
+    /// first, some act first: what is not done now is done by [`Scene::finish`].
     pub fn recon(&mut self, actor: &Actor, calls: usize) {
-        if !actor.console {
+        if !actor.console && self.rng.chance(0.8) {
             self.shape(actor, "sts:GetCallerIdentity", Failure::None);
         }
+        let now = if self.rest.is_none() && self.rng.chance(0.4) { self.rng.index(calls + 1) } else { calls };
+        self.look(actor, now);
+        if now < calls {
+            self.rest = Some((actor.clone(), calls - now));
+        }
+    }
+
+    /// What was left for afterwards.
+    pub fn finish(&mut self) {
+        if let Some((actor, calls)) = self.rest.take() {
+            self.look(&actor, calls);
+        }
+    }
+
+    fn look(&mut self, actor: &Actor, calls: usize) {
         let denied = match self.strength {
             Strength::Subtle => 0.0,
             Strength::Moderate => 0.15,
             Strength::Loud => 0.5,
         };
         for _ in 0..calls {
-            let name = *self.rng.pick(RECON);
+            let shape = self.curiosity[self.rng.index(self.curiosity.len())];
             let failure = if self.rng.chance(denied) { Failure::Denied } else { Failure::None };
-            self.shape(actor, name, failure);
+            self.call(actor, shape, failure);
         }
     }
+}
+
+/// What an intruder looks at: most of what intruders ask, in each case some of it, and a few calls of the hundreds that there are.
+fn curiosity(organisation: &Organisation, rng: &mut Rng) -> Vec<usize> {
+    let catalogue = &organisation.catalogue;
+    let mut known: Vec<usize> = RECON.iter().map(|name| catalogue.find(name)).collect();
+    rng.shuffle(&mut known);
+    known.truncate(12 + rng.index(RECON.len() - 12));
+    known.extend((0..rng.range(2, 9)).map(|_| *rng.pick(&catalogue.scanner)));
+    known
 }

@@ -1,0 +1,135 @@
+//! Prints the score of all organisations together.
+
+use std::collections::BTreeSet;
+
+use crate::score::{Finding, Outcome, Run, Span, counted};
+
+const STRENGTHS: [&str; 3] = ["subtle", "moderate", "loud"];
+
+/// Prints everything; with `list`, also each told finding that is no attack's.
+pub fn print(runs: &[Run], list: bool) {
+    quiet(runs, list);
+    precision(runs);
+    let outcomes: Vec<Outcome> = runs.iter().flat_map(Run::outcomes).collect();
+    recall(&outcomes);
+    delay(&outcomes);
+    missed(&outcomes);
+}
+
+/// One line on an organisation, while the others are still being made.
+pub fn brief(run: &Run) {
+    let found = run.outcomes().iter().filter(|outcome| !outcome.rules.is_empty()).count();
+    println!(
+        "  {} principals; {} findings of medium severity or higher in the quiet days; {found} of {} attacks found",
+        run.principals,
+        run.told(run.quiet).1.len(),
+        run.labels.len()
+    );
+}
+
+fn quiet(runs: &[Run], list: bool) {
+    let told: Vec<(&Run, &Finding)> =
+        runs.iter().flat_map(|run| run.told(run.quiet).1.into_iter().map(move |finding| (run, finding))).collect();
+    let principal_days: f64 = runs.iter().map(|run| run.principals as f64 * run.quiet.days()).sum();
+    let principals: u64 = runs.iter().map(|run| run.principals).sum();
+    println!(
+        "\nquiet days: {} principals, {:.0} days each",
+        principals,
+        runs.iter().map(|run| run.quiet.days()).sum::<f64>() / runs.len().max(1) as f64
+    );
+    println!(
+        "  {} findings of medium severity or higher: {:.2} per 1,000 principals a day",
+        told.len(),
+        told.len() as f64 / principal_days * 1_000.0
+    );
+    for ((severity, rule), count) in
+        counted(told.iter().map(|(_, finding)| (finding.severity.as_str(), finding.rule.as_str())))
+    {
+        let about = counted(
+            told.iter().filter(|(_, finding)| finding.rule == rule).filter_map(|(run, finding)| run.chore(finding)),
+        );
+        let about: Vec<String> = about.iter().map(|(chore, count)| format!("{chore} {count}")).collect();
+        println!("  {count:5}  {severity:8} {rule}  {}", about.join(", "));
+    }
+    if list {
+        for (run, finding) in told {
+            println!(
+                "    {} {} {} {}: {}",
+                run.seed, finding.first_time, finding.severity, finding.rule, finding.title
+            );
+        }
+    }
+}
+
+fn precision(runs: &[Run]) {
+    let count = |span: &dyn Fn(&Run) -> Span| {
+        runs.iter().fold((0, 0), |(right, wrong), run| {
+            let (truly, others) = run.told(span(run));
+            (right + truly.len(), wrong + others.len())
+        })
+    };
+    println!("\nprecision of findings of medium severity or higher");
+    for (name, (right, wrong)) in [
+        ("days with attacks", count(&|run| run.attacked)),
+        ("all days after learning", count(&|run| Span { from: run.quiet.from, to: run.attacked.to })),
+    ] {
+        let share = 100.0 * right as f64 / (right + wrong).max(1) as f64;
+        println!("  {name:24} {right:5} of {:5}  {share:5.1} %", right + wrong);
+    }
+}
+
+fn recall(outcomes: &[Outcome]) {
+    println!("\nrecall                              {}      all", STRENGTHS.map(|word| format!("{word:>10}")).join(""));
+    line("all", outcomes, |_| true);
+    println!("by technique");
+    let techniques: BTreeSet<&str> =
+        outcomes.iter().flat_map(|outcome| outcome.label.techniques.iter().map(String::as_str)).collect();
+    for technique in techniques {
+        line(technique, outcomes, |outcome| outcome.label.techniques.iter().any(|other| other == technique));
+    }
+    println!("by kind");
+    let kinds: BTreeSet<&str> = outcomes.iter().map(|outcome| outcome.label.kind.as_str()).collect();
+    for kind in kinds {
+        line(kind, outcomes, |outcome| outcome.label.kind == kind);
+    }
+}
+
+/// One line: found of planted, in each strength and in all.
+fn line(name: &str, outcomes: &[Outcome], choose: impl Fn(&Outcome) -> bool) {
+    let cell = |strength: Option<&str>| {
+        let of: Vec<&Outcome> = outcomes
+            .iter()
+            .filter(|outcome| choose(outcome) && strength.is_none_or(|word| outcome.label.strength == word))
+            .collect();
+        let found = of.iter().filter(|outcome| !outcome.rules.is_empty()).count();
+        if of.is_empty() { "-".to_owned() } else { format!("{found}/{}", of.len()) }
+    };
+    let cells = STRENGTHS.map(|word| format!("{:>10}", cell(Some(word)))).join("");
+    println!("  {name:34}{cells}{:>10}", cell(None));
+}
+
+fn delay(outcomes: &[Outcome]) {
+    println!("\nminutes from an attack's first event to its first finding   median    90 %     most");
+    for strength in STRENGTHS {
+        let mut seconds: Vec<i64> = outcomes
+            .iter()
+            .filter(|outcome| outcome.label.strength == strength)
+            .filter_map(|outcome| outcome.seconds)
+            .collect();
+        seconds.sort_unstable();
+        let Some(last) = seconds.len().checked_sub(1) else { continue };
+        let minutes = |share: usize| seconds[last * share / 100] as f64 / 60.0;
+        println!("  {strength:56} {:8.1} {:8.1} {:8.1}", minutes(50), minutes(90), minutes(100));
+    }
+}
+
+fn missed(outcomes: &[Outcome]) {
+    println!("\nmissed");
+    for outcome in outcomes.iter().filter(|outcome| outcome.rules.is_empty()) {
+        let hint = if outcome.quietly { "  (a finding of low severity sees it)" } else { "" };
+        println!(
+            "  seed {} {} {} from {}{hint}",
+            outcome.seed, outcome.label.id, outcome.label.strength, outcome.label.first_time
+        );
+    }
+}
