@@ -150,7 +150,7 @@ async fn the_same_events_make_the_same_findings_however_they_come() {
         let world = shipped.some_cases(seed, 24);
         let dice = &mut Dice::new(seed);
         let whole = run(&world, &shipped.files, &Way::new("whole", by_time(&world, 1), 1)).await;
-        assert!(whole.texts.len() > 10, "only {} findings to compare", whole.texts.len());
+        assert!(whole.texts.len() >= 5, "only {} findings to compare", whole.texts.len());
         let future = world.with_future();
         let mut backwards = by_time(&world, 32);
         backwards.reverse();
