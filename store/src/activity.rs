@@ -43,7 +43,7 @@ pub static DIMENSIONS: &[Column] = &[
         "access_key_id",
         Kind::Text,
         true,
-        "user_identity_access_key_id where it is a long-term key (AKIA…); temporary ones are others every hour, and would make this as long as events",
+        "user_identity_access_key_id where it is a long-term key (AKIA…); temporary ones are others in every session, and stay in events",
     ),
     dimension("event_source", Kind::Text, true, "as in events"),
     dimension("event_name", Kind::Text, true, "as in events"),
