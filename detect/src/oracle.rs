@@ -22,7 +22,7 @@ use world::{Dice, Told, World};
 use crate::fault::{self, Fault};
 use crate::rule::{File, read_folder};
 
-/// The shipped rules with their cases, and the headers of those with memory.
+/// The shipped rules with their cases, and the headers of those with memory and of those whose findings are attacks.
 struct Shipped {
     files: Vec<File>,
     rules: Vec<Rule>,
@@ -31,12 +31,12 @@ struct Shipped {
 impl Shipped {
     fn read() -> Shipped {
         let files = read_folder(Path::new("../rules")).unwrap();
-        let rules = files.iter().filter_map(Rule::read).filter(Rule::has_memory).collect();
+        let rules = files.iter().filter_map(Rule::read).filter(Rule::is_judged).collect();
         Shipped { files, rules }
     }
 
     fn ids(&self) -> BTreeSet<&str> {
-        self.rules.iter().map(|rule| rule.id.as_str()).collect()
+        self.rules.iter().filter(|rule| rule.has_memory()).map(|rule| rule.id.as_str()).collect()
     }
 
     /// An organisation with a case of each rule; that of the first seed makes each rule fire.

@@ -56,6 +56,11 @@ impl Rule {
             && !self.keys.contains_key("peers")
     }
 
+    /// Whether it has to be evaluated, for what it finds or for what others then do not learn.
+    pub fn is_judged(&self) -> bool {
+        self.has_memory() || self.is_attack()
+    }
+
     /// Whether a finding of it means that nothing its principal does within a day is learnt.
     fn is_attack(&self) -> bool {
         let lasting = match self.kind() {
@@ -143,7 +148,7 @@ pub async fn findings(store: &Store, rules: &[Rule]) -> Findings {
     let facts = facts(session).await;
     let mut all = Findings::new();
     let mut attacks: HashMap<String, Spans> = HashMap::new();
-    let judged = |rule: &&Rule| rule.has_memory() || rule.is_attack();
+    let judged = |rule: &&Rule| rule.is_judged();
     let (learning, others): (Vec<&Rule>, Vec<&Rule>) = rules.iter().filter(judged).partition(|rule| rule.learns());
     for rule in others.into_iter().chain(learning) {
         let (columns, rows) = rows(session, rule, &facts).await;
