@@ -1,9 +1,9 @@
 -- +++
--- title = "{principal_name} changes something in {aws_region}, where {account_id} never did anything"
+-- title = "{principal_name} changes something in {aws_region}, where no account ever did anything ({account_id})"
 -- severity = "medium"
 -- status = "stable"
 -- kind = "first_seen"
--- entity = ["account_id"]
+-- entity = ["circle"]
 -- value = ["aws_region"]
 -- learn = "14d"
 -- min_events = 200
@@ -12,7 +12,7 @@
 -- attack = ["T1535"]
 -- cis = []
 -- why = """
--- Nobody looks at regions that are not in use, which is why machines for mining and copies of data turn up \
+-- Nobody looks at regions that no account of the organisation uses, which is why machines for mining and copies of data turn up \
 -- there. Refused and failed changes count; queries, which change nothing, do not."""
 -- false_positives = ["the organisation goes to a new region", "a tool that sets guardrails in every region"]
 -- runbook = """
@@ -30,7 +30,7 @@
 -- ]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       event_source, event_name, outcome
+       event_source, event_name, outcome, 'regions' AS circle
 FROM events
 WHERE read_only = false AND NOT actor_is_service AND event_type = 'AwsApiCall'
   AND event_name NOT IN ('StartQueryExecution', 'StopQueryExecution', 'StartQuery', 'StopQuery')

@@ -14,7 +14,7 @@
 -- why = """
 -- The same few make users, keys, roles and policies, in all accounts: pipelines, the administrators' permission set. One \
 -- who never did anywhere, be it a person, an instance or a function, is new in that circle, or is not who it seems to \
--- be. A role counts by its name, so that the same one in another account is not new. What users do to their own keys \
+-- be. A role counts by its name, so that the same one in another account is not new, and all pipelines are one. What users do to their own keys \
 -- and factors is left out."""
 -- false_positives = ["a new colleague in the platform team", "a new deployment role"]
 -- runbook = """
@@ -33,7 +33,7 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        session_name, event_name,
        request_user_name, request_role_name, request_policy_arn,
        'identities' AS circle,
-       CASE WHEN user_identity_type = 'AssumedRole'
+       CASE WHEN principal_class = 'ci' THEN 'a pipeline' WHEN user_identity_type = 'AssumedRole'
             THEN regexp_replace(principal_name, '^(AWSReservedSSO_.*)_[0-9a-f]{16}$', '\1') ELSE principal_key END AS hand
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success' AND read_only = false AND NOT actor_is_service

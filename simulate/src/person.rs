@@ -95,12 +95,18 @@ const ANY_REGION: f64 = 0.004;
 impl Person {
     pub fn new(index: usize, seed: u64, company: &str, accounts: &[Account], calendar: &Calendar) -> Person {
         let offices = offices(seed);
+        let turn = index + mix(seed, &[54]) as usize % FIRST_NAMES.len();
         let seed = mix(seed, &[3, index as u64]);
         let mut rng = Rng::derive(seed, &[]);
         // Most people live near one of three offices.
         let city = if rng.chance(0.8) { *rng.pick(&offices) } else { rng.index(HOME_CITIES) };
         let (first, last) = (*rng.pick(FIRST_NAMES), *rng.pick(LAST_NAMES));
-        let name = if index < 40 { format!("{first}.{last}") } else { format!("{first}.{last}{index}") };
+        // No two people have one name: the first forty have a first name each, the others a number.
+        let name = if index < FIRST_NAMES.len() {
+            format!("{}.{last}", FIRST_NAMES[turn % FIRST_NAMES.len()])
+        } else {
+            format!("{first}.{last}{index}")
+        };
         let job = Job::draw(accounts, &mut rng);
         let laptop = Laptop::draw(&mut rng);
         let uses_cli = if job.team == Team::Finance { 0.0 } else { rng.unit() * 0.8 };
