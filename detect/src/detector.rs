@@ -325,6 +325,7 @@ impl Detector {
         let mut changes = Changes::default();
         let mut stream = store.changes_until(from, at.version, &set.columns()).await?;
         let mut found = Folded::new();
+        let mut news: HashMap<(i64, i64), bool> = HashMap::new();
         let mut moved = false;
         while let Some(change) = stream.try_next().await? {
             let version = change.version;
@@ -337,7 +338,18 @@ impl Detector {
             sightings.retain(|s| folds(s.rule));
             fold(&set, sightings, &mut found);
             for rows in remembered {
-                let is_news = at.standing.kept_from().is_some() && version > stands[rows.rule].had;
+                let had = stands[rows.rule].had;
+                let is_news = at.standing.kept_from().is_some() && version > had && {
+                    // What was rearranged comes again, under the version that did so.
+                    match news.get(&(had, version)) {
+                        Some(known) => *known,
+                        None => {
+                            let brought = store.brought_rows(had, version + 1).await?;
+                            news.insert((had, version), brought);
+                            brought
+                        }
+                    }
+                };
                 at.memory.remember(set.at(rows.rule), &rows, |key, _| {
                     if is_news {
                         fresh.keys.insert(key);

@@ -42,7 +42,7 @@ fn all_rules() -> Vec<File> {
         rule_of(
             "escalation",
             "sequence",
-            &["steps = [\"user\", \"key\", \"admin\"]", "within = \"1h\"", "same = [\"target\"]", "unless = \"gone\""],
+            &["steps = [\"user\", \"key\", \"admin\"]", "within = \"2d\"", "same = [\"target\"]", "unless = \"gone\""],
             steps,
         ),
         rule_of("twice", "sequence", &names, name),
@@ -67,7 +67,7 @@ fn all_rules() -> Vec<File> {
                 "measure = \"distinct(event_name)\"",
                 "season = \"none\"",
                 "history = \"10d\"",
-                "p_below = 1e-2",
+                "p_below = 0.3",
                 "at_least = 4",
                 "ratio = 1.2",
             ],
