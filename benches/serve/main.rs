@@ -49,7 +49,7 @@ fn main() {
 
 fn load(work: &Path) {
     let logs = work.join("logs");
-    let options = Options { period_minutes: 5, ..Options::new(&logs).seed(7).accounts(8).days(6).events(320_000) };
+    let options = Options { period_minutes: 5, ..Options::new(&logs).seed(7).accounts(8).days(6).events(160_000) };
     generate(&options, &|_| ()).expect("the options are sound");
     let aws = FakeAws::start();
     aws.bucket("trail");

@@ -76,6 +76,8 @@ pub fn soak(work: &Path, minutes: u64) {
         }
     });
 
+    // Copies of events come on top, so that everything is announced when the time is over.
+    let records_a_second = written.records as f64 / (minutes * 60) as f64;
     let mut feed = Feed::open(&logs, written.gzip_bytes, written.records);
     let (begun, mut samples, mut reloads) = (Instant::now(), Vec::new(), 0);
     for minute in 0..minutes {
@@ -85,7 +87,7 @@ pub fn soak(work: &Path, minutes: u64) {
             if let Some(early) = at.checked_sub(begun.elapsed()) {
                 std::thread::sleep(early);
             }
-            feed.announce(&aws, at.as_secs_f64() * EVENTS_A_SECOND as f64);
+            feed.announce(&aws, at.as_secs_f64() * records_a_second);
             let second = at.as_secs() % 60;
             outage.store(OUTAGE.contains(&second), Ordering::Relaxed);
             if second == RELOAD_AT && probed.is_none() {
