@@ -5,6 +5,8 @@
 //!                          ▲                                                            │
 //!                          └──────────── the rule set was swapped, or a commit was missed┘
 //! ```
+//!
+//! A long file, since every step here works on one position, which nobody else may see half done.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

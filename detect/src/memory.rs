@@ -10,7 +10,8 @@
 //! finding of an attack ─► Attacks of the principal ──withhold──► states of the same principal that learn (and shifts)
 //! ```
 //! [`Memory::judge`] goes this way once: what judges no baseline first, then attacks, then groups, then what learns. No
-//! kind that learns makes an attack, so nothing is circular.
+//! kind that learns makes an attack, so nothing is circular. A long file, since all of this is one piece of bookkeeping over
+//! the same slots: who is dirty, who is cold, who hears of whom.
 
 mod cold;
 
