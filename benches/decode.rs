@@ -19,6 +19,7 @@ use trailhound_detect::{File, Planner, RuleSet};
 use trailhound_ingest::source::{Body, Folder};
 use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 use trailhound_simulate::{Options, generate};
+use trailhound_testing::reference::Gunzip;
 
 /// Each measurement is the best of so many.
 const ROUNDS: usize = 5;
@@ -45,7 +46,7 @@ impl Data {
             })
             .collect();
         let mut data = Self { name, folder, objects, json_bytes: 0, events: 0 };
-        let mut gunzip = Gunzip::new();
+        let mut gunzip = Gunzip::default();
         data.json_bytes = data.objects.iter().map(|(_, bytes)| gunzip.run(bytes).len()).sum();
         data.events = data.decode(&mut |_| ());
         data
@@ -81,24 +82,6 @@ impl Data {
             self.events as f64 / seconds,
             self.objects.len() as f64 / seconds,
         );
-    }
-}
-
-struct Gunzip {
-    decompressor: libdeflater::Decompressor,
-    buffer: Vec<u8>,
-}
-
-impl Gunzip {
-    fn new() -> Self {
-        Self { decompressor: libdeflater::Decompressor::new(), buffer: Vec::new() }
-    }
-
-    fn run(&mut self, bytes: &[u8]) -> &mut [u8] {
-        let size = bytes.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail) as usize);
-        self.buffer.resize(size, 0);
-        self.decompressor.gzip_decompress(bytes, &mut self.buffer).expect("simulated objects are sound");
-        &mut self.buffer
     }
 }
 
@@ -147,18 +130,18 @@ fn made(folder: &Path, options: impl Fn(Options) -> Options) -> PathBuf {
 }
 
 fn measure(data: &Data, work: &Path) {
-    let mut gunzip = Gunzip::new();
+    let mut gunzip = Gunzip::default();
     let inflate = best(|| data.objects.iter().for_each(|(_, bytes)| _ = black_box(gunzip.run(bytes).len())));
     data.report("gunzip", inflate, None);
     let tape = best(|| {
         for (_, bytes) in &data.objects {
-            drop(black_box(simd_json::to_tape(gunzip.run(bytes)).expect("JSON")));
+            gunzip.tape(bytes);
         }
     });
     data.report("gunzip + simd-json tape", tape, None);
     let value = best(|| {
         for (_, bytes) in &data.objects {
-            drop(black_box(serde_json::from_slice::<serde_json::Value>(gunzip.run(bytes)).expect("JSON")));
+            gunzip.value(bytes);
         }
     });
     data.report("gunzip + serde_json::Value", value, None);

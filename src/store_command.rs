@@ -153,8 +153,9 @@ async fn miscounted(asked: &Asked) -> anyhow::Result<Vec<String>> {
         SELECT event_date FROM activity) CROSS JOIN retention
         WHERE expired_before IS NULL OR event_date >= expired_before ORDER BY 1";
     for day in column(&session, days).await? {
-        let counted = format!("SELECT {} FROM activity WHERE event_date = DATE '{day}'", activity::columns());
-        let recounted = activity::recount(&day);
+        let of_day = format!("event_date = DATE '{day}'");
+        let counted = format!("SELECT {} FROM activity WHERE {of_day}", activity::columns());
+        let recounted = activity::recount(&of_day);
         let differ = format!(
             "SELECT (SELECT count(*) FROM (({recounted}) EXCEPT ({counted})))
                  + (SELECT count(*) FROM (({counted}) EXCEPT ({recounted})))"

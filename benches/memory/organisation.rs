@@ -14,6 +14,7 @@ use trailhound_ingest::schema::schema;
 use trailhound_ingest::source::{Body, Folder};
 use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 use trailhound_simulate::{Options, generate};
+use trailhound_testing::reference::Gunzip;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -126,16 +127,10 @@ impl Organisation {
 
     /// What gunzip and `serde_json::Value` take for one event, on one thread; the best of three.
     pub fn value_time(&self) -> Duration {
-        let mut decompressor = libdeflater::Decompressor::new();
-        let mut buffer = Vec::new();
+        let mut gunzip = Gunzip::default();
         let mut round = || {
             let begun = Instant::now();
-            for object in &self.objects {
-                let size = object.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail) as usize);
-                buffer.resize(size, 0);
-                decompressor.gzip_decompress(object, &mut buffer).expect("simulated objects are sound");
-                drop(std::hint::black_box(serde_json::from_slice::<serde_json::Value>(&buffer).expect("JSON")));
-            }
+            self.objects.iter().for_each(|object| gunzip.value(object));
             begun.elapsed()
         };
         let best = (0..3).map(|_| round()).min().unwrap_or_default();

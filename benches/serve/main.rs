@@ -1,13 +1,11 @@
 //! `cargo bench --bench serve`: what the service does in a second, and how long people wait. With `-- soak [MINUTES]`,
 //! how it does over time instead (by default an hour).
 //!
-//! An S3 and an SQS of our own run in this process (`tests/all/fake_aws.rs`), with 30 ms before every answer. *Load*: tiny
+//! An S3 and an SQS of our own run in this process (`tests/support/`), with 30 ms before every answer. *Load*: tiny
 //! objects as CloudTrail delivers them in a small account, every message delivered twice and in no order. *Latency*: a
 //! root key made in one account after the other, from its message on the queue to the request at the receiver. *Soak*: see
 //! [`soak`].
 
-#[path = "../../tests/all/fake_aws.rs"]
-mod fake_aws;
 mod soak;
 
 use std::collections::HashMap;
@@ -18,10 +16,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fake_aws::{FakeAws, QueueOptions};
 use serde_json::{Value, json};
 use trailhound_ingest::source::{Body, Folder};
 use trailhound_simulate::{Options, generate};
+use trailhound_testing::fake_aws::{FakeAws, QueueOptions};
 
 const ANSWER_AFTER: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(120);

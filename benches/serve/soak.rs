@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use trailhound_ingest::source::{Body, Folder, Listed};
 use trailhound_simulate::{Options, generate};
+use trailhound_testing::fake_aws::{FakeAws, QueueOptions};
 
-use super::fake_aws::{FakeAws, QueueOptions};
 use super::{ANSWER_AFTER, FLUSH, announce, cpu_seconds, receive, root_key, serve, wait, webhook};
 
 const EVENTS_A_SECOND: u64 = 2_000;

@@ -252,8 +252,8 @@ impl ReadyCase {
         let mut touched = BTreeSet::new();
         slots_of(query, &self.events, &mut touched);
         runtime.block_on(async {
-            let session = planner.session(all).map_err(|e| e.strip_backtrace())?;
-            let before = planner.session(history).map_err(|e| e.strip_backtrace())?;
+            let session = planner.session(all).await.map_err(|e| e.strip_backtrace())?;
+            let before = planner.session(history).await.map_err(|e| e.strip_backtrace())?;
             let mut changed = BTreeMap::new();
             for slot in query::slots(&session, query, Some(&touched)).await.map_err(|e| e.to_string())? {
                 let known = query::ask(&before, rule, slot).await?;

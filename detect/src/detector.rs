@@ -35,7 +35,7 @@ mod standing;
 
 use standing::Standing;
 
-use asking::{Due, SLOTS_A_TURN};
+use asking::Due;
 
 /// Findings of rules that begin that are kept in memory before they are written; a few in tests, so that these see parts.
 const FOUND_MAX: usize = if cfg!(test) { 3 } else { 10_000 };
@@ -189,7 +189,7 @@ impl Detector {
     /// what no rule stands behind any more. Reads the table, and of it only the columns that the rules need.
     pub async fn catch_up(&self, store: &Store) -> Result<Changes> {
         let mut position = self.position.lock().await;
-        self.catch_up_locked(store, &mut position).await
+        self.catch_up_locked(store, &mut position, true).await
     }
 
     /// Evaluates the commit that was just made, from memory.
@@ -198,8 +198,8 @@ impl Detector {
         let set = self.rules();
         let in_memory = commit.kept == 0 || !commit.batches.is_empty();
         let derivation = store.derivation();
-        let stands = |at: &&mut Position| Arc::ptr_eq(&at.set, &set) && at.derivation == derivation;
-        let follows = match position.as_mut().filter(stands) {
+        let stands = |at: &Position| Arc::ptr_eq(&at.set, &set) && at.derivation == derivation;
+        let follows = match position.as_ref().filter(|at| stands(at)) {
             Some(at) if commit.version <= at.version => return Ok(Changes::default()),
             // What lies between may only have rearranged files.
             Some(at) => in_memory && !store.brought_rows(at.version, commit.version).await?,
@@ -211,7 +211,11 @@ impl Detector {
                 *position = Some(at);
                 Ok(changes)
             }
-            None => self.catch_up_locked(store, &mut position).await,
+            None => {
+                // Rows that were too many to come with the commit are no reason to ask about them now.
+                let same = position.as_ref().is_some_and(stands);
+                self.catch_up_locked(store, &mut position, !same).await
+            }
         }
     }
 
@@ -247,15 +251,15 @@ impl Detector {
         changes += self.save(at, commit.version, outcome).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
-        changes += self.ask_due(store, at, Some(SLOTS_A_TURN)).await?;
         Ok(changes)
     }
 
-    async fn catch_up_locked(&self, store: &Store, position: &mut Option<Position>) -> Result<Changes> {
+    async fn catch_up_locked(&self, store: &Store, position: &mut Option<Position>, asks: bool) -> Result<Changes> {
         let set = self.rules();
         let derivation = store.derivation();
         // What was derived otherwise is remembered otherwise.
         let remembered = position.take().filter(|at| at.derivation == derivation);
+        let asked = remembered.as_ref().map(Position::asked).unwrap_or_default();
         let mut memory = remembered.map_or_else(|| Memory::new(self.memory_bytes_max), |at| at.memory);
         memory.retain(&set)?;
         let rules: Vec<_> = set.rules().cloned().collect();
@@ -272,9 +276,9 @@ impl Detector {
         let newest = store.newest().await?;
         let mut due = BTreeMap::new();
         for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.asks().is_some()) {
-            let asked = (cursors[place].applied_to >= 0).then(BTreeSet::new);
-            tracing::debug!(rule = rule.id, begins = asked.is_none(), "a query is caught up with");
-            due.insert(place, Due::new(asked));
+            let touched = (cursors[place].applied_to >= 0).then(BTreeSet::new);
+            tracing::debug!(rule = rule.id, begins = touched.is_none(), "a query is caught up with");
+            due.insert(place, Due::new(touched, asked.get(&rule.version).copied()));
         }
         let mut at =
             Position { set: set.clone(), derivation, generations, version: newest, memory, found, standing, due };
@@ -302,7 +306,9 @@ impl Detector {
             let version = at.version;
             let outcome = Outcome { found: Folded::new(), revision, cursors: Cursors::From(-1) };
             changes += self.save(&mut at, version, outcome).await?;
-            changes += self.ask_due(store, &mut at, None).await?;
+            if asks {
+                changes += self.ask_due(store, &mut at, None).await?;
+            }
         }
         changes.retracted += self.retract(at.version, store.kept_from().unwrap_or(i64::MIN)).await?;
         at.standing.have_begun();

@@ -8,6 +8,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
 use serde_json::{Number, Value};
+use trailhound_ingest::json::write_text;
 
 use crate::value;
 
@@ -107,17 +108,6 @@ fn write_value(value: &Value, out: &mut String) {
         Value::Null => out.push_str("null"),
         Value::String(text) => write_text(text, out),
         other => out.push_str(&serde_json::to_string(other).expect("JSON values are written as JSON")),
-    }
-}
-
-/// Appends a text as JSON, as serde_json writes it.
-pub(crate) fn write_text(text: &str, out: &mut String) {
-    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::to_string(text).expect("text is written as JSON"));
     }
 }
 

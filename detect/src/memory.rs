@@ -72,6 +72,14 @@ impl Slot {
     fn new(entity: String, state: State) -> Self {
         Slot { bytes: SLOT_BYTES + entity.len(), entity, state, used: 0, dirty: None }
     }
+
+    /// It is to be judged, from a time on; whether it was not before.
+    fn mark_dirty(&mut self, time: i64) -> bool {
+        let clean = self.dirty.is_none();
+        let from = self.dirty.get_or_insert(time);
+        *from = if fault::is(Fault::LateEvent) { time.max(*from) } else { time.min(*from) };
+        clean
+    }
 }
 
 /// What a rule claims of one entity: everything whose last event lies at or behind `from`.
@@ -83,6 +91,16 @@ pub(crate) struct Verdict {
     pub entity: String,
     pub from: i64,
     pub claims: Vec<Claim>,
+}
+
+/// What judging needs to know, and what comes of it.
+struct Court<'c> {
+    set: &'c RuleSet,
+    /// Of rules in the set, by hash.
+    places: &'c HashMap<u64, usize>,
+    /// Whether there are findings of a rule and an entity.
+    found: &'c dyn Fn(usize, u128) -> bool,
+    verdicts: Vec<Verdict>,
 }
 
 /// Keys are hashes already.
@@ -125,6 +143,8 @@ pub(crate) struct Memory {
     struck: BTreeMap<u128, i64>,
     /// The rules whose findings are attacks.
     attackers: BTreeSet<u64>,
+    /// The entities of such rules that ever claimed one.
+    accusers: HashSet<Key>,
     /// The newest version of the table that each rule's version has seen.
     seen: HashMap<u64, i64>,
     cold: Option<Cold>,
@@ -254,23 +274,27 @@ impl Memory {
             added.bytes += slot.state.add(plan, event).bytes;
         }
         slot.bytes += added.bytes;
+        let newly = slot.mark_dirty(added.from.min(event.time));
         self.bytes += added.bytes;
-        self.mark_dirty(key, added.from.min(event.time))?;
+        if newly {
+            self.list_dirty(key);
+        }
         self.shift(key.0, added.shifts)
     }
 
     /// An entity that is known is to be judged again, from a time on.
     fn mark_dirty(&mut self, key: Key, time: i64) -> Result<()> {
-        let slot = self.slot(key, || unreachable!("only what is known is marked"))?;
-        let clean = slot.dirty.is_none();
-        let from = slot.dirty.get_or_insert(time);
-        *from = if fault::is(Fault::LateEvent) { time.max(*from) } else { time.min(*from) };
-        match clean {
-            true if self.dirty.len() < LISTED_MAX => self.dirty.push(key),
-            true => self.unlisted = true,
-            false => {}
+        if self.slot(key, || unreachable!("only what is known is marked"))?.mark_dirty(time) {
+            self.list_dirty(key);
         }
         Ok(())
+    }
+
+    fn list_dirty(&mut self, key: Key) {
+        match self.dirty.len() < LISTED_MAX {
+            true => self.dirty.push(key),
+            false => self.unlisted = true,
+        }
     }
 
     fn mark_struck(&mut self, principal: u128, time: i64) {
@@ -321,16 +345,12 @@ impl Memory {
     /// nothing else.
     pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128) -> bool) -> Result<Vec<Verdict>> {
         let places: HashMap<u64, usize> = set.rules().enumerate().map(|(place, r)| (rule_key(r), place)).collect();
-        let mut verdicts = Vec::new();
-        let mut push = |verdict: Verdict| {
-            if !verdict.claims.is_empty() || found(verdict.rule, verdict.key.1) {
-                verdicts.push(verdict);
-            }
-        };
-        self.judge_some(set, &places, |plan| !plan.learns(), &mut push)?;
+        let mut court = Court { set, places: &places, found: &found, verdicts: Vec::new() };
+        self.judge_some(&mut court, |plan| !plan.learns())?;
         self.withhold(set)?;
         self.ask_again(set, &places)?;
-        self.judge_some(set, &places, Plan::learns, &mut push)?;
+        self.judge_some(&mut court, Plan::learns)?;
+        let mut verdicts = court.verdicts;
         // What is left is of rules that are gone.
         self.dirty.clear();
         self.unlisted = false;
@@ -339,13 +359,8 @@ impl Memory {
     }
 
     /// Judges the dirty entities of some rules; the others stay dirty.
-    fn judge_some(
-        &mut self,
-        set: &RuleSet,
-        places: &HashMap<u64, usize>,
-        chosen: impl Fn(&Plan) -> bool,
-        push: &mut impl FnMut(Verdict),
-    ) -> Result<()> {
+    fn judge_some(&mut self, court: &mut Court<'_>, chosen: impl Fn(&Plan) -> bool) -> Result<()> {
+        let (set, places) = (court.set, court.places);
         let is_now = |key: &Key| {
             let plan = places.get(&key.0).and_then(|place| set.at(*place).plan.as_ref());
             plan.is_some_and(&chosen)
@@ -359,12 +374,12 @@ impl Memory {
         self.dirty = later;
         self.unlisted = unlisted;
         now.sort_unstable();
-        self.judge_all(&now, set, places, push)?;
+        self.judge_all(&now, court)?;
         let mut after = None;
         while unlisted && let Some(cold) = &self.cold {
             let (mut listed, last) = cold.dirty(after, COLD_LISTED_MAX)?;
             listed.retain(is_now);
-            self.judge_all(&listed, set, places, push)?;
+            self.judge_all(&listed, court)?;
             if last.is_none() {
                 break;
             }
@@ -373,30 +388,34 @@ impl Memory {
         Ok(())
     }
 
-    fn judge_all(
-        &mut self,
-        keys: &[Key],
-        set: &RuleSet,
-        places: &HashMap<u64, usize>,
-        push: &mut impl FnMut(Verdict),
-    ) -> Result<()> {
+    fn judge_all(&mut self, keys: &[Key], court: &mut Court<'_>) -> Result<()> {
         for &key in keys {
-            let Some(&rule) = places.get(&key.0) else { continue };
-            let Some(plan) = set.at(rule).plan.as_ref() else { continue };
+            let Some(&rule) = court.places.get(&key.0) else { continue };
+            let Some(plan) = court.set.at(rule).plan.as_ref() else { continue };
             let slot = self.slot(key, || unreachable!("what is dirty was added"))?;
             let Some(from) = slot.dirty.take() else { continue };
-            // Taken out, so that groups can be asked meanwhile.
-            let slot = self.slots.remove(&key).expect("it was just needed");
-            let mut look = |group: &str, value: &str, day: i64| self.ask(key, plan, group, value, day);
-            let judged = slot.state.judge(plan, from, &mut look);
-            let entity = slot.entity.clone();
-            self.slots.insert(key, slot);
-            let (from, claims) = judged?;
-            let verdict = Verdict { key, rule, entity, from, claims };
-            if set.attacks(rule) {
-                self.attacked_by(set, &verdict)?;
+            let (from, claims) = if plan.asks_groups() {
+                // Taken out, so that groups can be asked meanwhile.
+                let slot = self.slots.remove(&key).expect("it was just needed");
+                let mut look = |group: &str, value: &str, day: i64| self.ask(key, plan, group, value, day);
+                let judged = slot.state.judge(plan, from, &mut look);
+                self.slots.insert(key, slot);
+                judged?
+            } else {
+                slot.state.judge(plan, from, &mut |_, _, _| unreachable!("it asks no group"))?
+            };
+            let claimed = !claims.is_empty();
+            let attacks = court.set.attacks(rule) && (claimed || self.accusers.contains(&key));
+            if claimed || attacks || (court.found)(rule, key.1) {
+                let entity = self.slots[&key].entity.clone();
+                let verdict = Verdict { key, rule, entity, from, claims };
+                if attacks {
+                    self.attacked_by(court.set, &verdict)?;
+                }
+                if claimed || (court.found)(rule, key.1) {
+                    court.verdicts.push(verdict);
+                }
             }
-            push(verdict);
             self.settle()?;
         }
         Ok(())
@@ -406,9 +425,7 @@ impl Memory {
     fn attacked_by(&mut self, set: &RuleSet, verdict: &Verdict) -> Result<()> {
         let entity: BTreeMap<String, Value> = serde_json::from_str(&verdict.entity).unwrap_or_default();
         let Some(principal) = set.at(verdict.rule).principal_of(&entity) else { return Ok(()) };
-        if verdict.claims.is_empty() && !self.attacked.contains(&principal) {
-            return Ok(());
-        }
+        self.accusers.insert(verdict.key);
         let spans = verdict.claims.iter().map(|claim| claim.times);
         let changed = self.attacks(principal, |attacks| attacks.replace(verdict.key, verdict.from, spans))?;
         if let Some(from) = changed {

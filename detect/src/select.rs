@@ -1,4 +1,5 @@
-//! The SELECT of a rule: SQL to a filter and a projection over `events`, everything else refused by line.
+//! The SELECT of a rule: SQL to a filter and a projection over `events`, everything else refused by line. That of a rule of
+//! kind `query` may be any, over `events` and `activity`.
 //!
 //! A rule only chooses and shapes events; its kind judges them. That is why joins, aggregates, subqueries, limits and
 //! the clock are refused here: with them a rule could not be evaluated on a batch alone, and what it finds would
@@ -23,6 +24,7 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::FutureExt;
 use trailhound_ingest::schema::schema;
+use trailhound_store::activity;
 
 use crate::problem::Report;
 use crate::query::{self, Asked, Bounds};
@@ -38,7 +40,7 @@ pub struct Select {
     pub(crate) query: Option<Asked>,
 }
 
-/// Reads rules' SQL: knows the table `events` and the SQL functions.
+/// Reads rules' SQL: knows the tables `events` and `activity` and the SQL functions.
 pub struct Planner {
     state: SessionState,
     events: DFSchemaRef,
@@ -51,6 +53,7 @@ impl Planner {
         config.options_mut().sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
         context.register_table("events", Arc::new(EmptyTable::new(schema())))?;
+        context.register_table("activity", Arc::new(EmptyTable::new(activity::schema())))?;
         functions(&context);
         Ok(Planner { state: context.state(), events: Arc::new(DFSchema::try_from(schema().as_ref().clone())?) })
     }
@@ -181,13 +184,15 @@ impl Planner {
         report.is_clean().then_some(Select { predicate: None, columns, query })
     }
 
-    /// A session that knows our functions, and these rows as `events`.
-    pub(crate) fn session(&self, rows: RecordBatch) -> Result<SessionContext, DataFusionError> {
+    /// A session that knows our functions, and these rows as `events`, counted in `activity`.
+    pub(crate) async fn session(&self, rows: RecordBatch) -> Result<SessionContext, DataFusionError> {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         for function in self.state.scalar_functions().values() {
             context.register_udf(function.as_ref().clone());
         }
         context.register_table("events", Arc::new(MemTable::try_new(schema(), vec![vec![rows]])?))?;
+        let counted = context.sql(&activity::recount("true")).await?;
+        context.register_table("activity", counted.into_view())?;
         Ok(context)
     }
 

@@ -12,6 +12,7 @@
 //! [`State::withhold`]; [`Memory`](crate::memory::Memory) carries both and finds out who must be judged again.
 
 mod attacks;
+mod days;
 mod first_seen;
 mod history;
 mod moment;
@@ -27,7 +28,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::evaluate::Sighting;
-use crate::evidence::{Evidence, write_text};
+use crate::evidence::Evidence;
 use crate::judgement::{Judgement, Measure};
 use crate::rule::PRINCIPAL;
 use crate::select::Select;
@@ -134,8 +135,11 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub judgement: Judgement,
-    /// Columns by name, in its order, with their places in a sighting's evidence.
+    /// Columns by name, in its order, as what stands before the value in an entity's text, with their places in a
+    /// sighting's evidence.
     entity: Vec<(String, usize)>,
+    /// The entity is the principal alone.
+    of_principal: bool,
     columns: Vec<usize>,
     /// The different steps of a sequence, `unless` behind them.
     words: Vec<String>,
@@ -160,8 +164,13 @@ impl Plan {
             entity.iter().map(|c| Some((c.clone(), place(c)?))).collect::<Option<_>>()?;
         columns.sort();
         columns.dedup();
+        let of_principal = matches!(columns.as_slice(), [(name, _)] if name == PRINCIPAL);
+        for (at, (name, _)) in columns.iter_mut().enumerate() {
+            *name = format!("{}{}:", if at == 0 { '{' } else { ',' }, Value::from(name.as_str()));
+        }
         Some(Plan {
             entity: columns,
+            of_principal,
             columns: judgement.columns().into_iter().map(|(_, c)| place(c)).collect::<Option<_>>()?,
             judgement: judgement.clone(),
             words,
@@ -185,10 +194,8 @@ impl Plan {
             return false;
         }
         out.clear();
-        for (name, place) in &self.entity {
-            out.push(if out.is_empty() { '{' } else { ',' });
-            write_text(name, out);
-            out.push(':');
+        for (before, place) in &self.entity {
+            out.push_str(before);
             evidence.write(*place, out);
         }
         out.push('}');
@@ -281,7 +288,7 @@ impl Plan {
 
     /// Whether it learns what is usual for a principal: then it does not learn from attacks on it.
     pub fn learns_by_principal(&self) -> bool {
-        self.learns() && matches!(self.entity.as_slice(), [(name, _)] if name == PRINCIPAL)
+        self.learns() && self.of_principal
     }
 
     /// Whether what is judged of an entity depends on a group of entities.

@@ -5,13 +5,14 @@
 //! decode_once ours|value|tape FOLDER
 //! ```
 //! `ours` makes Arrow batches; `value` is gunzip and `serde_json::Value`; `tape` is gunzip and simd-json's tape, which
-//! holds less than a batch does. All use the same inflater. Prints the bytes of JSON and the records that were read.
+//! holds less than a batch does. All use the same inflater. `ours` prints the bytes of JSON and the records that were read.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId};
 use trailhound_simulate::{Options, generate};
+use trailhound_testing::reference::Gunzip;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -21,20 +22,13 @@ fn main() {
     }
     let mut objects = Vec::new();
     read_folder(Path::new(folder), &mut objects);
-    let (bytes, records) = match way.as_str() {
+    let mut gunzip = Gunzip::default();
+    match way.as_str() {
         "ours" => ours(&objects),
-        "value" => each(&objects, |text| {
-            let value: serde_json::Value = serde_json::from_slice(text).expect("a log is JSON");
-            value["Records"].as_array().map_or(0, Vec::len)
-        }),
-        "tape" => each(&objects, |text| {
-            let tape = simd_json::to_tape(text).expect("a log is JSON");
-            // The number of records is not asked of the tape: walking it is not what is measured.
-            usize::from(!tape.0.is_empty())
-        }),
+        "value" => objects.iter().for_each(|(_, content)| gunzip.value(content)),
+        "tape" => objects.iter().for_each(|(_, content)| gunzip.tape(content)),
         other => panic!("{other} is no way to read"),
-    };
-    println!("{bytes} bytes {records} records");
+    }
 }
 
 /// The same events in many objects or in few.
@@ -59,7 +53,7 @@ fn read_folder(folder: &Path, objects: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-fn ours(objects: &[(String, Vec<u8>)]) -> (u64, usize) {
+fn ours(objects: &[(String, Vec<u8>)]) {
     let mut decoder = Decoder::new(0, Limits::default(), Arc::new(Geo::default()), 0);
     let (mut bytes, mut records) = (0, 0);
     let mut take = |batch: Batch| {
@@ -71,20 +65,5 @@ fn ours(objects: &[(String, Vec<u8>)]) -> (u64, usize) {
         decoder.object(id, Content::Bytes(content), &mut take);
     }
     decoder.flush().map(&mut take);
-    (bytes, records)
-}
-
-/// Inflates every object and hands its text on.
-fn each(objects: &[(String, Vec<u8>)], mut read: impl FnMut(&mut [u8]) -> usize) -> (u64, usize) {
-    let mut inflater = libdeflater::Decompressor::new();
-    let mut text = Vec::new();
-    let (mut bytes, mut records) = (0, 0);
-    for (_, content) in objects {
-        let size = content.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail) as usize);
-        text.resize(size, 0);
-        let length = inflater.gzip_decompress(content, &mut text).expect("a log is gzip");
-        bytes += length as u64;
-        records += read(&mut text[..length]);
-    }
-    (bytes, records)
+    println!("{bytes} bytes {records} records");
 }

@@ -153,7 +153,7 @@ pub(crate) mod tests {
     use aws_sdk_s3::config::Credentials;
 
     use super::*;
-    use crate::fake_aws::FakeAws;
+    use trailhound_testing::fake_aws::FakeAws;
 
     /// Settings that reach a stand-in, whatever the environment says.
     pub(crate) async fn aws(fake: &FakeAws) -> Aws {

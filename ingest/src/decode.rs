@@ -86,7 +86,8 @@ impl Decoder {
             }
         };
         self.reports.push(report);
-        if self.rows.json_bytes() >= self.limits.batch_bytes {
+        // Rather here than within the next object: a batch that ends with an object can be committed as it is.
+        if self.rows.json_bytes() >= self.limits.batch_bytes / 4 * 3 {
             emit(self.batch(false));
         }
     }

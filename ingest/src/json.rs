@@ -34,6 +34,22 @@ impl<'a> RawString<'a> {
     }
 }
 
+/// Appends a text as JSON, as serde_json writes it. Here, where loops over bytes are optimised: rules with memory do this
+/// several times for every event.
+#[inline(never)]
+pub fn write_text(text: &str, out: &mut String) {
+    let escapes = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Without a way out early, this is done for many bytes at a time.
+    if text.bytes().fold(false, |found, byte| found | escapes(byte)) {
+        out.push_str(&serde_json::to_string(text).expect("text is written as JSON"));
+    } else {
+        out.reserve(text.len() + 2);
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
 /// What a value is, once read. Objects and arrays are raw text.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {

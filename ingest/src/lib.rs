@@ -30,10 +30,6 @@ pub mod schema;
 pub mod source;
 pub mod time;
 
-#[cfg(test)]
-#[path = "../../tests/all/fake_aws.rs"]
-mod fake_aws;
-
 pub use aws::Aws;
 pub use batch::Batch;
 pub use decode::{Content, Decoder};

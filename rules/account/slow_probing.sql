@@ -21,16 +21,22 @@
 -- """
 -- refs = ["MITRE ATT&CK T1580 Cloud Infrastructure Discovery"]
 -- +++
-SELECT principal_key, min(account_id) AS account_id, min(principal_name) AS principal_name,
-       count(*) AS calls, count(*) FILTER (WHERE outcome = 'denied') AS denied,
-       count(DISTINCT event_name) FILTER (WHERE outcome = 'denied') AS apis,
-       count(DISTINCT event_date) FILTER (WHERE outcome = 'denied') AS days,
-       count(DISTINCT source_network) AS networks,
-       count(*) FILTER (WHERE outcome = 'denied') AS count,
-       array_agg(event_id) FILTER (WHERE outcome = 'denied') AS event_ids
-FROM events
-WHERE event_time >= $from AND event_time < $to AND NOT actor_is_service
-GROUP BY principal_key
-HAVING count(*) FILTER (WHERE outcome = 'denied') * 2 > count(*)
-   AND count(DISTINCT event_name) FILTER (WHERE outcome = 'denied') >= 12
-   AND count(DISTINCT event_date) FILTER (WHERE outcome = 'denied') >= 3
+-- Who it is follows from the hourly counts; events are read of those only.
+WITH prober AS (
+  SELECT principal_key, min(account_id) AS account_id, min(principal_name) AS principal_name,
+         sum(events) AS calls, sum(events) FILTER (WHERE outcome = 'denied') AS denied,
+         count(DISTINCT event_name) FILTER (WHERE outcome = 'denied') AS apis,
+         count(DISTINCT event_date) FILTER (WHERE outcome = 'denied') AS days,
+         count(DISTINCT source_network) AS networks
+  FROM activity
+  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
+  GROUP BY principal_key
+  HAVING sum(events) FILTER (WHERE outcome = 'denied') * 2 > sum(events)
+     AND count(DISTINCT event_name) FILTER (WHERE outcome = 'denied') >= 12
+     AND count(DISTINCT event_date) FILTER (WHERE outcome = 'denied') >= 3
+)
+SELECT prober.principal_key, prober.account_id, prober.principal_name, calls, denied, apis, days, networks,
+       count(*) AS count, array_agg(event_id) AS event_ids
+FROM prober JOIN events USING (principal_key)
+WHERE event_time >= $from AND event_time < $to AND outcome = 'denied' AND NOT actor_is_service
+GROUP BY prober.principal_key, prober.account_id, prober.principal_name, calls, denied, apis, days, networks

@@ -147,18 +147,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 biased;
-                batch = decoded.recv() => match batch {
-                    Some(batch) => self.append(&mut bench, batch).await?,
-                    None => break,
-                },
-                first = work.recv(), if open => match first {
-                    Some(first) => self.take(&mut bench, first, work).await?,
-                    None => {
-                        open = false;
-                        bench.decoders.close();
-                    }
-                },
-                Some(request) = requests.recv() => self.answer(&mut bench, request).await,
+                // First, or what is due by time would wait for as long as there is work.
                 _ = tick.tick() => {
                     self.count_repeated(&mut bench);
                     if bench.pending_since.is_some_and(|since| since.elapsed() >= self.options.flush_every) {
@@ -177,6 +166,18 @@ impl Keeper {
                         bench.decoders.refresh_geo();
                     }
                 },
+                batch = decoded.recv() => match batch {
+                    Some(batch) => self.append(&mut bench, batch).await?,
+                    None => break,
+                },
+                first = work.recv(), if open => match first {
+                    Some(first) => self.take(&mut bench, first, work).await?,
+                    None => {
+                        open = false;
+                        bench.decoders.close();
+                    }
+                },
+                Some(request) = requests.recv() => self.answer(&mut bench, request).await,
             }
         }
         self.count_repeated(&mut bench);

@@ -79,7 +79,7 @@ const fn dimension(name: &'static str, kind: Kind, nullable: bool, from: &'stati
 }
 
 /// The columns of `activity`.
-pub(crate) fn schema() -> SchemaRef {
+pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let columns = DIMENSIONS.iter().chain(MEASURES);
         Arc::new(Schema::new(columns.map(|c| Field::new(c.name, c.kind.data_type(), c.nullable)).collect::<Vec<_>>()))
@@ -106,8 +106,8 @@ pub fn columns() -> String {
     columns.join(", ")
 }
 
-/// The query over `events` that gives what `activity` must hold of a day (`2024-05-01`).
-pub fn recount(day: &str) -> String {
+/// The query over `events` that gives what `activity` must hold of those for which an SQL condition is true.
+pub fn recount(condition: &str) -> String {
     let columns: Vec<&str> = DIMENSIONS
         .iter()
         .map(|dimension| match dimension.name {
@@ -121,7 +121,7 @@ pub fn recount(day: &str) -> String {
     let groups: Vec<String> = (1..=DIMENSIONS.len()).map(|n| n.to_string()).collect();
     format!(
         "SELECT {}, count(*) AS events, min(event_time) AS first_time, max(event_time) AS last_time
-         FROM events WHERE {EVENT_DATE} = DATE '{day}' GROUP BY {}",
+         FROM events WHERE {condition} GROUP BY {}",
         columns.join(", "),
         groups.join(", ")
     )

@@ -2,8 +2,8 @@
 //! parked input, and the tables of the crates behind this one.
 //!
 //! It is a SQLite file, or a PostgreSQL database where nothing may hang on one disk. It speaks through sqlx's `Any`
-//! driver, numbers its parameters (`$1`) and says the same SQL to both. Each crate owns its tables: it makes them with [`Ledger::migrate`] and writes them through the
-//! transaction it is handed.
+//! driver, numbers its parameters (`$1`) where they are few and says the same SQL to both. Each crate owns its tables: it
+//! makes them with [`Ledger::migrate`] and writes them through the transaction it is handed.
 
 mod messages;
 mod objects;

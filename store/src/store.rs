@@ -45,7 +45,7 @@ pub struct StoreOptions {
     pub ledger: Option<String>,
     /// Whether a SQLite ledger keeps a write-ahead log, which network file systems do not carry.
     pub ledger_wal: bool,
-    /// Rows in memory above this are written out.
+    /// Rows in memory above this are committed, or, where an object of theirs is still open, written out above half as much again.
     pub flush_bytes: usize,
     /// Memory for the event ids of hot hours.
     pub dedup_bytes_max: usize,
@@ -168,7 +168,8 @@ impl Store {
             if store.pending.is_whole() && (full || many) {
                 return store.commit().await;
             }
-            if full {
+            // An object that is open ends soon, mostly; rows that are written before it does have to be read again.
+            if store.pending.bytes >= store.options.flush_bytes / 2 * 3 {
                 store.write_out(false).await?;
             }
             Ok(Kept::default())

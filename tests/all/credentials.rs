@@ -1,9 +1,9 @@
 //! The credentials of a workload's role are found where AWS puts them, with no key configured anywhere.
 
-use crate::fake_aws::metadata::CONTAINER;
-use crate::fake_aws::{Bucket, FakeAws};
 use crate::logs;
 use crate::world::{World, trailhound};
+use trailhound_testing::fake_aws::metadata::CONTAINER;
+use trailhound_testing::fake_aws::{Bucket, FakeAws};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/trailhound";
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::fake_aws::QueueOptions;
 use crate::logs::{ACCOUNT, Object, gzip, log, record_with};
 use crate::stage::{QUEUE, Stage, until};
+use trailhound_testing::fake_aws::QueueOptions;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;

@@ -8,7 +8,6 @@ mod world;
 
 mod crash;
 mod credentials;
-mod fake_aws;
 mod hostile;
 mod late;
 mod order;

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-use crate::fake_aws::QueueOptions;
 use crate::logs::{self, gzip, key, log, record_with, root_key};
 use crate::python::Python;
 use crate::readers::python;
 use crate::stage::{QUEUE, Stage, until};
 use crate::world::{Store, World};
+use trailhound_testing::fake_aws::QueueOptions;
 
 /// What nobody may read anywhere. The server lets everybody in who reaches its socket.
 const PASSWORD: &str = "hunter2-of-the-ledger";

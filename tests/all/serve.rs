@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::fake_aws::{Fault, QueueOptions, Rule};
 use crate::logs::{self, Object, key, log, record, root_key};
 use crate::stage::{BUCKET, QUEUE, Stage, s3_record, until};
 use crate::world::trailhound;
+use trailhound_testing::fake_aws::{Fault, QueueOptions, Rule};
 
 fn envelope(message: &Value) -> Value {
     json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:us-east-1:111122223333:ct",

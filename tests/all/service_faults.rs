@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::fake_aws::{Fault, QueueOptions, Rule};
 use crate::logs::{self, Object, gzip, key, log, record, root_key};
 use crate::python::Python;
 use crate::receiver::Trouble;
 use crate::stage::{QUEUE, Service, Stage, until};
+use trailhound_testing::fake_aws::{Fault, QueueOptions, Rule};
 
 fn stage(name: &str) -> Stage {
     Stage::new(name, QueueOptions { visibility: Duration::from_secs(2), ..QueueOptions::default() })

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::fake_aws::{FakeAws, QueueOptions};
 use crate::logs::Object;
 use crate::receiver::Receiver;
 use crate::world::{Store, World};
+use trailhound_testing::fake_aws::{FakeAws, QueueOptions};
 
 /// What takes longer than this will not come.
 const PATIENCE: Duration = Duration::from_secs(60);

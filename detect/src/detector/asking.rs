@@ -1,11 +1,11 @@
 //! Rules of kind `query` at work: which slots have to be asked about, and when.
 //!
-//! *What* is found depends on the events alone. *When* a slot is asked about is a matter of cost: a slot that goes on
-//! gaining events is asked about a few times while it lasts, not with every commit; [`Detector::catch_up`] and
-//! [`Detector::finish`] ask at once.
+//! *What* is found depends on the events alone. *When* a slot is asked about is a matter of cost: never with a commit; by
+//! [`Detector::ask`], and then a slot that goes on gaining events a few times while it lasts; at once by
+//! [`Detector::catch_up`] and [`Detector::finish`].
 //! Until then the rule's cursor stays behind, so that nothing is forgotten by a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use trailhound_store::Store;
@@ -21,7 +21,7 @@ use crate::query;
 /// How often, at most, a query is asked while one of its slots lasts.
 const RUNS_A_SLOT: u32 = 24;
 /// Slots that are asked about in one turn, so that the next commit does not wait for long.
-pub(super) const SLOTS_A_TURN: usize = 4;
+const SLOTS_A_TURN: usize = 4;
 
 /// What a rule of kind `query` has still to be asked about.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub(super) struct Due {
 }
 
 impl Due {
-    pub fn new(touched: Option<BTreeSet<i64>>) -> Self {
-        Due { touched, waiting: BTreeSet::new(), version: -1, ran: None }
+    pub fn new(touched: Option<BTreeSet<i64>>, ran: Option<Instant>) -> Self {
+        Due { touched, waiting: BTreeSet::new(), version: -1, ran }
     }
 
     fn is_done(&self) -> bool {
@@ -50,9 +50,17 @@ impl Due {
     }
 }
 
+impl Position {
+    /// When rules of kind `query` were asked last, by their version.
+    pub fn asked(&self) -> HashMap<String, Instant> {
+        let asked = self.due.iter().filter_map(|(place, due)| Some((self.set.at(*place).version.clone(), due.ran?)));
+        asked.collect()
+    }
+}
+
 impl Detector {
-    /// Asks the rules of kind `query` whose time has come. Costs nothing where there is none. Whoever hands over commits
-    /// calls this between them, too: for slots that gain nothing more.
+    /// Asks the rules of kind `query` whose time has come. Costs nothing where there is none. Whoever goes on handing over
+    /// commits calls this between them, every now and then.
     pub async fn ask(&self, store: &Store) -> Result<Changes> {
         self.ask_most(store, Some(SLOTS_A_TURN)).await
     }

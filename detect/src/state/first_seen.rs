@@ -6,7 +6,8 @@
 
 use serde_json::Value;
 
-use super::history::{Days, History, between};
+use super::days::Days;
+use super::history::History;
 use super::population::View;
 use super::{Check, Claim, DAY, Look, Moment, Which, days_told, value_told};
 use crate::error::Result;
@@ -30,7 +31,7 @@ pub(super) fn judge(
     let forget = keys.forget.days();
     let mut claims = Vec::new();
     // Mostly nothing is new, which is seen before anything is put together.
-    if history.values.values().any(|days| has_new(history, days, from_day, forget)) {
+    if history.values.seen_since(from_day).any(|(_, days)| has_new(history, days, from_day, forget)) {
         let new = new_values(history, forget);
         for value in new.iter().filter(|(day, ..)| *day >= from_day) {
             claims.extend(claim(history, keys, value, &new, look)?);
@@ -45,14 +46,14 @@ type New<'h> = (i64, &'h str, u64);
 /// Wherever a value is new; rising.
 fn new_values(history: &History, forget: i64) -> Vec<New<'_>> {
     let mut new = Vec::new();
-    for (value, days) in &history.values {
+    for (value, days) in history.values.iter() {
         let mut before: Option<i64> = None;
-        for (day, events) in days {
+        for (day, events) in days.iter() {
             if before.is_none_or(|b| day - b > forget) {
-                new.push((*day, value.as_str(), *events));
+                new.push((day, value, events));
             }
-            if history.learnt(*day) {
-                before = Some(*day);
+            if history.learnt(day) {
+                before = Some(day);
             }
         }
     }
@@ -62,15 +63,11 @@ fn new_values(history: &History, forget: i64) -> Vec<New<'_>> {
 
 /// Whether a value is new on one of its days from a day on.
 fn has_new(history: &History, days: &Days, from: i64, forget: i64) -> bool {
-    let first = days.partition_point(|(day, _)| *day < from);
-    if first == days.len() {
-        return false;
-    }
-    let mut before = days[..first].iter().rev().map(|(day, _)| *day).find(|day| history.learnt(*day));
-    days[first..].iter().any(|(day, _)| {
+    let mut before = days.before(from).rev().map(|(day, _)| day).find(|day| history.learnt(*day));
+    days.since(from).any(|(day, _)| {
         let is_new = before.is_none_or(|b| day - b > forget);
-        if history.learnt(*day) {
-            before = Some(*day);
+        if history.learnt(day) {
+            before = Some(day);
         }
         is_new
     })
@@ -90,17 +87,17 @@ struct Known {
 }
 
 fn known(history: &History, day: i64, value: &str, new: &[New<'_>]) -> Option<Known> {
-    let recent_events = between(&history.all, day - RATE_DAYS, day);
+    let recent_events = history.all.between(day - RATE_DAYS, day);
     let recent = |d: i64| d >= day - RATE_DAYS && d < day && history.learnt(d);
     let recent_new = new.iter().filter(|(d, ..)| recent(*d)).count() as u64;
-    let days = history.values.get(value).map_or(&[][..], Vec::as_slice);
+    let mut seen = history.values.get(value).into_iter().flat_map(|days| days.before(day).rev()).map(|(day, _)| day);
     Some(Known {
-        days: day - history.all.first()?.0,
-        events: between(&history.all, i64::MIN, day),
+        days: day - history.all.first()?,
+        events: history.all.between(i64::MIN, day),
         recent_events,
         recent_new,
         rate: (recent_new + 1) as f64 / (recent_events + 2) as f64,
-        since: days.iter().rev().map(|(d, _)| *d).find(|d| *d < day && history.learnt(*d)).map(|last| day - last),
+        since: seen.find(|d| history.learnt(*d)).map(|last| day - last),
     })
 }
 

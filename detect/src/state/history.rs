@@ -6,11 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::attacks::{Span, Units};
+use super::days::{Days, Values};
 use super::{Added, DAY, Shift};
-use crate::fault::{self, Fault};
-
-/// Days with events, rising, and how many.
-pub(crate) type Days = Vec<(i64, u64)>;
 
 /// What others are told of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +23,7 @@ pub(crate) enum Shares {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct History {
     pub all: Days,
-    pub values: BTreeMap<String, Days>,
+    pub values: Values,
     /// Days of attacks: values seen then count as if they had not been seen.
     withheld: Units,
     /// The latest event, by time and id, with the group that it names; only kept where something is shared.
@@ -44,28 +41,25 @@ impl History {
         // An entity goes over to another group with all that it did.
         let moves = later && known.is_none_or(|(.., g)| g.as_deref() != group);
         let from = if moves && known.is_some() { i64::MIN } else { time };
-        let told = |history: &History| match moves {
-            true => history.shared(shares),
-            false => history.shared_of(shares, value, day),
-        };
-        let before = told(self);
         let mut bytes = if known.is_none() { 64 + id.len() } else { 0 };
-        if later {
+        if moves {
+            let before = self.shared(shares);
             self.latest = Some((time, id.to_owned(), group.map(str::to_owned)));
+            bytes += self.count(day, value);
+            return Added { bytes, from, shifts: differ(before, self.shared(shares)) };
         }
+        if let Some((latest, latest_id, _)) = self.latest.as_mut().filter(|_| later) {
+            *latest = time;
+            id.clone_into(latest_id);
+        }
+        let before = self.share_of(shares, value, day);
         bytes += self.count(day, value);
-        Added { bytes, from, shifts: differ(before, told(self)) }
+        let after = self.share_of(shares, value, day);
+        Added { bytes, from, shifts: self.differ_of(value, before, after) }
     }
 
     fn count(&mut self, day: i64, value: &str) -> usize {
-        let grown = count(&mut self.all, day);
-        match self.values.get_mut(value) {
-            Some(days) => grown + count(days, day),
-            None => {
-                self.values.insert(value.to_owned(), vec![(day, 1)]);
-                grown + 64 + value.len()
-            }
-        }
+        self.all.add(day) + self.values.add(value, day)
     }
 
     /// The population that the entity belongs to: the one that its latest event names.
@@ -80,7 +74,7 @@ impl History {
 
     /// The first day on which something was seen that counts.
     pub fn first_learnt(&self, days: &Days) -> Option<i64> {
-        days.iter().map(|(day, _)| *day).find(|day| self.learnt(*day))
+        days.iter().map(|(day, _)| day).find(|day| self.learnt(*day))
     }
 
     /// Sets when the entity was under attack. Gives what becomes of its share.
@@ -105,36 +99,53 @@ impl History {
             Shares::FirstDays => shifts.extend(self.first_learnt(days).map(|day| shift(value, day, 1))),
             Shares::Events => {
                 let learnt = days.iter().filter(|(day, _)| self.learnt(*day));
-                shifts.extend(learnt.map(|(day, n)| shift(value, *day, *n as i64)));
+                shifts.extend(learnt.map(|(day, n)| shift(value, day, n as i64)));
             }
         };
         days_of(None, &self.all);
-        for (value, days) in &self.values {
+        for (value, days) in self.values.iter() {
             days_of(Some(value), days);
         }
         shifts
     }
 
-    /// The part of it that an event with this value on this day can change.
-    fn shared_of(&self, shares: Shares, value: &str, day: i64) -> Vec<Shift> {
-        let Some(group) = self.group() else { return Vec::new() };
-        let nothing = Days::new();
+    /// The part of it that an event with this value on this day can change: a day and a number, of all and of the value.
+    fn share_of(&self, shares: Shares, value: &str, day: i64) -> [Share; 2] {
+        let told = |days: &Days| match shares {
+            Shares::Nothing => None,
+            Shares::FirstDays => self.first_learnt(days).map(|first| (first, 1)),
+            Shares::Events => days.on(day).filter(|_| self.learnt(day)).map(|events| (day, events as i64)),
+        };
+        match self.group() {
+            Some(_) => [told(&self.all), self.values.get(value).and_then(told)],
+            None => [None, None],
+        }
+    }
+
+    /// What makes the second out of the first.
+    fn differ_of(&self, value: &str, before: [Share; 2], after: [Share; 2]) -> Vec<Shift> {
         let mut shifts = Vec::new();
-        for (name, days) in [(None, &self.all), (Some(value), self.values.get(value).unwrap_or(&nothing))] {
-            let told = match shares {
-                Shares::Nothing => None,
-                Shares::FirstDays => self.first_learnt(days).map(|first| (first, 1)),
-                Shares::Events => {
-                    let at = days.binary_search_by_key(&day, |(d, _)| *d).ok().filter(|_| self.learnt(day));
-                    at.map(|at| (day, days[at].1 as i64))
+        let Some(group) = self.group().filter(|_| before != after) else { return shifts };
+        for (name, (before, after)) in [None, Some(value)].into_iter().zip(before.into_iter().zip(after)) {
+            let mut shift = |day: i64, by: i64| {
+                if by != 0 {
+                    shifts.push(Shift { group: group.to_owned(), value: name.map(str::to_owned), day, by });
                 }
             };
-            let shift = |(day, by)| Shift { group: group.to_owned(), value: name.map(str::to_owned), day, by };
-            shifts.extend(told.map(shift));
+            match (before, after) {
+                (Some((day, before)), Some((same, after))) if day == same => shift(day, after - before),
+                (before, after) => {
+                    before.into_iter().for_each(|(day, by)| shift(day, -by));
+                    after.into_iter().for_each(|(day, by)| shift(day, by));
+                }
+            }
         }
         shifts
     }
 }
+
+/// A day and what is told of it, if anything is.
+type Share = Option<(i64, i64)>;
 
 /// What makes the second out of the first.
 fn differ(before: Vec<Shift>, after: Vec<Shift>) -> Vec<Shift> {
@@ -146,25 +157,4 @@ fn differ(before: Vec<Shift>, after: Vec<Shift>) -> Vec<Shift> {
     }
     let changed = by.into_iter().filter(|(_, by)| *by != 0);
     changed.map(|((group, value, day), by)| Shift { group, value, day, by }).collect()
-}
-
-/// Counts an event on a day. Gives the bytes by which the list grew.
-fn count(days: &mut Days, day: i64) -> usize {
-    match days.binary_search_by_key(&day, |(d, _)| *d) {
-        Ok(at) => {
-            days[at].1 += 1;
-            0
-        }
-        Err(at) => {
-            let at = if fault::is(Fault::DecayOrder) { days.len() } else { at };
-            days.insert(at, (day, 1));
-            16
-        }
-    }
-}
-
-/// The events of the days from `from` up to but not including `to`.
-pub(crate) fn between(days: &Days, from: i64, to: i64) -> u64 {
-    let start = days.partition_point(|(d, _)| *d < from);
-    days[start..].iter().take_while(|(d, _)| *d < to).map(|(_, n)| n).sum()
 }

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Shift;
-use super::history::{Days, History};
+use super::days::Days;
+use super::history::History;
 use crate::judgement::{Judgement, Rare};
 
 /// Numbers by day; none is nought.
@@ -138,18 +139,19 @@ impl Population {
 
 /// What was usual for an entity itself before a day, over what counts as seen; of a value that it never had.
 pub(super) fn usual_before(keys: &Rare, history: &History, day: i64) -> Usual {
-    let different = history.values.values().filter(|days| history.first_learnt(days).is_some_and(|first| first < day));
+    let different =
+        history.values.iter().filter(|(_, days)| history.first_learnt(days).is_some_and(|first| first < day));
     Usual {
         with: 0.0,
         all: seen_before(keys, history, &history.all, day),
         different: different.count() as u64,
-        days: history.all.first().map_or(0, |(first, _)| (day - first).max(0)),
+        days: history.all.first().map_or(0, |first| (day - first).max(0)),
     }
 }
 
 /// The weight of an entity's events of some days before a day, over what counts as seen.
 pub(super) fn seen_before(keys: &Rare, history: &History, days: &Days, day: i64) -> f64 {
-    weighed(keys, day, days.iter().filter(|(d, _)| history.learnt(*d)).copied())
+    weighed(keys, day, days.iter().filter(|(d, _)| history.learnt(*d)))
 }
 
 /// Events of the days before `day`, each halved for every half-life that lies between. Summed by rising day: the same

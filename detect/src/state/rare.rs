@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::days::Days;
 use super::history::History;
 use super::population::{Usual, View, seen_before, usual_before};
 use super::{Check, Claim, DAY, Look, Moment, Which, days_told, value_told};
@@ -25,22 +26,22 @@ pub(super) fn judge(
     look: &mut Look<'_>,
 ) -> Result<(i64, Vec<Claim>)> {
     let from_day = from.div_euclid(DAY);
-    let mut seen: BTreeMap<i64, Vec<(&str, u64)>> = BTreeMap::new();
-    for (value, days) in &history.values {
-        let start = days.partition_point(|(d, _)| *d < from_day);
-        for (day, events) in &days[start..] {
-            seen.entry(*day).or_default().push((value, *events));
+    let mut seen: BTreeMap<i64, Vec<(&str, &Days, u64)>> = BTreeMap::new();
+    for (value, days) in history.values.seen_since(from_day) {
+        for (day, events) in days.since(from_day) {
+            seen.entry(day).or_default().push((value, days, events));
         }
     }
     let mut claims = Vec::new();
-    for (day, values) in seen {
+    for (day, mut values) in seen {
+        values.sort_unstable_by_key(|(value, ..)| *value);
         // All but a value's own share is the same for all values of a day.
         let nothing = usual_before(keys, history, day);
         if nothing.days < HISTORY_DAYS_MIN || nothing.probability() >= keys.p_below {
             continue;
         }
-        for (value, events) in values {
-            let own = Usual { with: seen_before(keys, history, &history.values[value], day), ..nothing };
+        for (value, days, events) in values {
+            let own = Usual { with: seen_before(keys, history, days, day), ..nothing };
             let Some(group) = history.group().filter(|_| own.probability() < keys.p_below) else { continue };
             let View::Usual(population) = look(group, value, day)? else { continue };
             if population.days < HISTORY_DAYS_MIN || population.probability() >= keys.p_below {
@@ -97,7 +98,7 @@ pub(super) fn explain(
 ) -> Result<Vec<Moment>> {
     let asked: Vec<(i64, &str)> = match at {
         Some((time, value)) => vec![(time.div_euclid(DAY), value)],
-        None => history.values.iter().filter_map(|(value, days)| Some((days.last()?.0, value.as_str()))).collect(),
+        None => history.values.iter().filter_map(|(value, days)| Some((days.last()?, value))).collect(),
     };
     let mut moments = Vec::new();
     for (day, value) in asked {

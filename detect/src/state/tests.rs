@@ -20,7 +20,7 @@ fn plan(judgement: Judgement) -> Plan {
         }
     }
     let columns = (1..=judgement.columns().len()).collect();
-    Plan { judgement, entity: vec![("who".into(), 0)], columns, words }
+    Plan { judgement, entity: vec![("{\"who\":".into(), 0)], of_principal: false, columns, words }
 }
 
 fn sighting(time: i64, id: &str, columns: &[Value]) -> Sighting {

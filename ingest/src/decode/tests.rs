@@ -365,7 +365,7 @@ fn large_objects_come_in_pieces() {
     let mut rows = 0;
     let id = ObjectId { bucket: "b".into(), key: "k".into(), identity: "i".into() };
     decoder.object(id, stream, &mut |batch| rows += batch.rows.num_rows());
-    rows += decoder.flush().unwrap().rows.num_rows();
+    rows += decoder.flush().map_or(0, |batch| batch.rows.num_rows());
     assert_eq!(rows, 40_000);
 }
 

@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::aws::tests::aws;
-use crate::fake_aws::{FakeAws, Fault as Trouble, QueueOptions, Rule};
+use trailhound_testing::fake_aws::{FakeAws, Fault as Trouble, QueueOptions, Rule};
 
 const VISIBILITY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(10);

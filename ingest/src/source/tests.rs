@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::access::BEFORE_READS_MAX;
 use super::*;
 use crate::aws::tests::aws;
-use crate::fake_aws::{self, FakeAws, Fault, Rule};
 use crate::metrics::Metrics;
 use crate::notification::Announced;
 use crate::object::ObjectOutcome;
+use trailhound_testing::fake_aws::{self, FakeAws, Fault, Rule};
 
 const HELD_MAX: u64 = 1 << 20;
 

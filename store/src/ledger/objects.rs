@@ -13,16 +13,15 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row, Transaction};
 use trailhound_ingest::{ObjectId, ObjectOutcome};
 
-use super::{Ledger, storable};
+use super::{Kind, Ledger, storable};
 use crate::account::{ByObject, ObjectAccount};
 use crate::error::Result;
 
 /// A version of the table; `None` where an object brought no rows.
 pub(crate) type Version = Option<i64>;
 
-/// Parameters in one statement. SQLite looks the name of each up among all of them, so that the cost of a statement grows
-/// with their square; far fewer would be many statements.
-const PARAMETERS_A_STATEMENT: usize = 256;
+/// Parameters in one statement; both databases allow many more.
+const PARAMETERS_A_STATEMENT: usize = 2_048;
 /// Stands for "the object as a whole" where an ordinal is part of a key.
 const WHOLE: i64 = -1;
 
@@ -122,7 +121,7 @@ impl Ledger {
             let sql = format!(
                 "SELECT bucket, key, identity, outcome, reason, received, kept, parked, deliveries, table_version
                  FROM objects WHERE (bucket, key, identity) IN (VALUES {})",
-                tuples(ids.len(), 3)
+                self.tuples(ids.len(), 3)
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for id in ids {
@@ -142,11 +141,19 @@ impl Ledger {
         transaction: &mut Transaction<'static, Any>,
         repeated: &ByObject<u64>,
     ) -> Result<()> {
-        const MORE: &str =
-            "UPDATE objects SET deliveries = deliveries + $4 WHERE bucket = $1 AND key = $2 AND identity = $3";
-        for (id, times) in repeated {
-            let query = bind_id(sqlx::query(MORE), id).bind(*times as i64);
-            query.execute(&mut **transaction).await.map_err(|e| self.fail("count a delivery", e))?;
+        let repeated: Vec<_> = repeated.iter().collect();
+        for repeated in repeated.chunks(PARAMETERS_A_STATEMENT / 4) {
+            // Both databases name the columns of VALUES so.
+            let sql = format!(
+                "UPDATE objects SET deliveries = deliveries + more.column4 FROM (VALUES {}) AS more
+                 WHERE bucket = more.column1 AND key = more.column2 AND identity = more.column3",
+                self.tuples(repeated.len(), 4)
+            );
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (id, times) in repeated {
+                query = bind_id(query, id).bind(**times as i64);
+            }
+            query.execute(&mut **transaction).await.map_err(|e| self.fail("count deliveries", e))?;
         }
         Ok(())
     }
@@ -217,7 +224,7 @@ impl Ledger {
                     bytes = excluded.bytes, inflated_bytes = excluded.inflated_bytes, received = excluded.received,
                     kept = excluded.kept, duplicate = excluded.duplicate, skipped = excluded.skipped,
                     parked = excluded.parked, table_version = COALESCE(excluded.table_version, objects.table_version)",
-                tuples(accounts.len(), 16)
+                self.tuples(accounts.len(), 16)
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for a in accounts {
@@ -256,7 +263,7 @@ impl Ledger {
             let sql = format!(
                 "INSERT INTO parked (bucket, key, identity, ordinal, reason, detail, records, first_seen) VALUES {}
                  ON CONFLICT (bucket, key, identity, ordinal, reason) DO UPDATE SET records = parked.records + excluded.records",
-                tuples(rows.len(), 8)
+                self.tuples(rows.len(), 8)
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (id, ordinal, reason, detail, records) in rows {
@@ -284,7 +291,7 @@ impl Ledger {
             let sql = format!(
                 "INSERT INTO skipped_records (bucket, key, identity, reason, records) VALUES {}
                  ON CONFLICT (bucket, key, identity, reason) DO UPDATE SET records = excluded.records",
-                tuples(rows.len(), 5)
+                self.tuples(rows.len(), 5)
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (id, reason, records) in rows {
@@ -353,6 +360,20 @@ impl Ledger {
         Ok(totals)
     }
 
+    /// Places for parameters, row by row: `($1, $2), ($3, $4), …`
+    fn tuples(&self, rows: usize, columns: usize) -> String {
+        let place = |number: usize| match self.kind {
+            // To SQLite a number is a name, which it looks up among all of the statement's.
+            Kind::Sqlite { .. } => "?".into(),
+            Kind::Postgres => format!("${number}"),
+        };
+        let tuple = |row: usize| {
+            let places: Vec<_> = (1..=columns).map(|column| place(row * columns + column)).collect();
+            format!("({})", places.join(", "))
+        };
+        (0..rows).map(tuple).collect::<Vec<_>>().join(", ")
+    }
+
     async fn by_reason(&self, sql: &'static str) -> Result<BTreeMap<String, u64>> {
         let fail = |e| self.fail("sum up", e);
         let rows = sqlx::query(sql).fetch_all(self.pool()).await.map_err(fail)?;
@@ -383,15 +404,6 @@ fn parked_rows(account: &ObjectAccount) -> Vec<ParkedRow<'_>> {
         }
     }
     rows
-}
-
-/// `($1, $2), ($3, $4), …`
-fn tuples(rows: usize, columns: usize) -> String {
-    let tuple = |row: usize| {
-        let places: Vec<_> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-        format!("({})", places.join(", "))
-    };
-    (0..rows).map(tuple).collect::<Vec<_>>().join(", ")
 }
 
 type AnyQuery<'q> = Query<'q, Any, sqlx::any::AnyArguments>;

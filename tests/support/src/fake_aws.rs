@@ -4,12 +4,6 @@
 //! timeouts for real, knows which messages remain, and counts every call. It checks no signature, but it reads from it
 //! who calls and for which region, so that roles and redirects can be tested. It runs on a thread and a runtime of its
 //! own, so that tests of any kind can hold it; dropping it ends it.
-//!
-//! It stands below `tests/all/`, where cargo makes no test binary of it, and is included from here by the crates whose
-//! tests need it.
-
-// Every includer needs another part of it.
-#![allow(dead_code)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener};
@@ -21,13 +15,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
-#[path = "fake_aws/faults.rs"]
 mod faults;
-#[path = "fake_aws/metadata.rs"]
 pub mod metadata;
-#[path = "fake_aws/s3.rs"]
 mod s3;
-#[path = "fake_aws/sqs.rs"]
 mod sqs;
 
 pub use faults::{Fault, Rule};
