@@ -32,7 +32,8 @@ const RULES_MIB: usize = 24;
 const GROWTH_MAX: f64 = 1.11;
 const GROWTH_MAX_EARLY: f64 = 1.35;
 const EARLY_MINUTES: usize = 30;
-/// A burst may take so many: half of what a process gets where nobody raised the limit, and of a small task's memory.
+/// A burst may take half of the handles that a process gets where nobody raised the limit, and three quarters of the
+/// memory of a task of 1 GiB.
 const HANDLES_MAX: u64 = 512;
 const RESIDENT_MIB_MAX: u64 = 768;
 

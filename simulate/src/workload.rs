@@ -1,6 +1,7 @@
 //! Machines: instances, functions, tasks, pods, pipelines, scanners and programs with long-term keys. In: a workload and an hour; out: its
 //! records. Keys of temporary sessions follow from the workload, the member and the time, so that the record in which a service assumed
-//! the role and the calls made with that key agree without anything being remembered.
+//! the role and the calls made with that key agree without anything being remembered. The length is that of the list of
+//! kinds of machines.
 
 use crate::{
     atlas::{Atlas, CITIES, NetworkKind},

@@ -16,12 +16,11 @@ impl Days {
     /// Counts an event. Gives the bytes by which the list grew.
     pub fn add(&mut self, day: i64) -> usize {
         let day = narrow(day);
-        match self.0.last_mut() {
-            Some((last, events)) if *last == day => {
-                *events = events.saturating_add(1);
-                return 0;
-            }
-            _ => {}
+        if let Some((last, events)) = self.0.last_mut()
+            && *last == day
+        {
+            *events = events.saturating_add(1);
+            return 0;
         }
         match self.0.binary_search_by_key(&day, |(d, _)| *d) {
             Ok(at) => {
