@@ -1,15 +1,16 @@
 //! Builders of single columns that cost nothing for rows without a value.
 //!
-//! Most of the columns of most records are null. A builder here is told the row with the value and catches up on the
-//! nulls before it, so that an absent field is not even visited.
+//! Most of the columns of most records are null. A builder here holds the values alone and the rows that they belong to,
+//! so that an absent field is not even visited; the nulls come between them when the batch is made.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListBuilder,
-    StringViewBuilder, TimestampMicrosecondBuilder, new_null_array,
+    Array, ArrayRef, BooleanBufferBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder,
+    ListBuilder, StringViewBuilder, TimestampMicrosecondBuilder, UInt32Array, new_null_array,
 };
-use arrow::buffer::Buffer;
+use arrow::buffer::NullBuffer;
+use arrow::compute::take;
 use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::schema::list_item;
@@ -17,113 +18,129 @@ use crate::schema::list_item;
 /// Text blocks of this size are shared by the values of a column.
 const TEXT_BLOCK_BYTES: u32 = 256 * 1024;
 
-macro_rules! padded {
+macro_rules! column {
     ($(#[$doc:meta])* $name:ident, $builder:ty, $value:ty, $kind:expr, $new:expr) => {
         $(#[$doc])*
+        #[derive(Default)]
         pub struct $name {
             /// There once a row of the batch has a value.
             builder: Option<$builder>,
-            rows: usize,
-            /// Rows of the batch before, which this one will be about as long as.
+            /// The rows of the values, rising.
+            rows: Vec<u32>,
+            /// Values of the batch before; this one will have about as many.
             expected: usize,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { builder: None, rows: 0, expected: 0 }
-            }
         }
 
         impl $name {
             /// Sets the value of `row`. Rows come in rising order; a second value for one row is ignored.
             #[inline]
             pub fn set(&mut self, row: usize, value: $value) {
-                if self.rows > row {
-                    return;
+                if let Some(builder) = self.at(row) {
+                    builder.append_value(value);
                 }
-                self.padded(row).append_value(value);
-                self.rows += 1;
             }
 
-            /// The builder, filled with nulls up to this row.
+            /// The builder, for the value of `row`; none where that has one.
             #[inline]
-            fn padded(&mut self, rows: usize) -> &mut $builder {
-                let expected = self.expected;
-                let builder = self.builder.get_or_insert_with(|| $new(expected));
-                while self.rows < rows {
-                    builder.append_null();
-                    self.rows += 1;
+            fn at(&mut self, row: usize) -> Option<&mut $builder> {
+                let row = row as u32;
+                if self.rows.last().is_some_and(|&last| last >= row) {
+                    return None;
                 }
-                builder
+                self.rows.push(row);
+                let expected = self.expected;
+                Some(self.builder.get_or_insert_with(|| $new(expected)))
             }
 
+            /// The column of a batch of so many rows.
             pub fn finish(&mut self, rows: usize) -> ArrayRef {
-                self.expected = rows;
-                if self.builder.is_none() {
-                    return new_null_array(&$kind, rows);
-                }
-                let column = self.padded(rows).finish();
-                self.builder = None;
-                self.rows = 0;
-                Arc::new(column)
+                self.expected = self.rows.len();
+                let column = match self.builder.take() {
+                    None => new_null_array(&$kind, rows),
+                    Some(mut builder) => spread(Arc::new(builder.finish()), self.rows.iter().copied().enumerate().map(|(place, row)| (row, place as u32)), rows),
+                };
+                self.rows.clear();
+                column
             }
         }
     };
 }
 
-padded!(/** Text, as string views. */ Text, StringViewBuilder, &str, DataType::Utf8View,
-    |rows| StringViewBuilder::with_capacity(rows).with_fixed_block_size(TEXT_BLOCK_BYTES));
-padded!(/** True or false. */ Flag, BooleanBuilder, bool, DataType::Boolean, BooleanBuilder::with_capacity);
-padded!(/** 32-bit integers. */ Int, Int32Builder, i32, DataType::Int32, Int32Builder::with_capacity);
-padded!(/** 64-bit integers. */ Long, Int64Builder, i64, DataType::Int64, Int64Builder::with_capacity);
-padded!(/** 64-bit floating point. */ Float, Float64Builder, f64, DataType::Float64, Float64Builder::with_capacity);
-padded!(/** Microseconds UTC. */ Time, TimestampMicrosecondBuilder, i64,
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-    |rows| TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"));
-padded!(/** Days since the epoch. */ Date, Date32Builder, i32, DataType::Date32, Date32Builder::with_capacity);
-
-/// Text is stored apart after so many equal rows. A batch of many small objects shall not consist of blocks.
-const REPEATED_MIN: usize = 8;
-/// Text up to this length lies in the view itself.
-const IN_VIEW_BYTES_MAX: usize = 12;
-
-/// The text of the row before, where a column's text is mostly that, such as the object's key.
-#[derive(Default)]
-pub struct Repeat {
-    last: String,
-    /// How often `last` was set in a row, and where it is stored for all that follow.
-    times: usize,
-    block: Option<u32>,
+/// Values at their rows: pairs of a row and the place of its value. Nulls stand between them.
+fn spread(values: ArrayRef, at: impl ExactSizeIterator<Item = (u32, u32)>, rows: usize) -> ArrayRef {
+    if values.len() == rows {
+        return values;
+    }
+    let mut places = vec![0; rows];
+    let nulls = if at.len() == rows {
+        at.for_each(|(row, place)| places[row as usize] = place);
+        None
+    } else {
+        let mut set = BooleanBufferBuilder::new(rows);
+        set.append_n(rows, false);
+        for (row, place) in at {
+            places[row as usize] = place;
+            set.set_bit(row as usize, true);
+        }
+        Some(NullBuffer::new(set.finish()))
+    };
+    take(&values, &UInt32Array::new(places.into(), nulls), None).expect("every place is one of a value")
 }
 
-impl Repeat {
-    /// Forgets everything: blocks go with their batch.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
+column!(/** True or false. */ Flag, BooleanBuilder, bool, DataType::Boolean, BooleanBuilder::with_capacity);
+column!(/** 32-bit integers. */ Int, Int32Builder, i32, DataType::Int32, Int32Builder::with_capacity);
+column!(/** 64-bit integers. */ Long, Int64Builder, i64, DataType::Int64, Int64Builder::with_capacity);
+column!(/** 64-bit floating point. */ Float, Float64Builder, f64, DataType::Float64, Float64Builder::with_capacity);
+column!(/** Microseconds UTC. */ Time, TimestampMicrosecondBuilder, i64,
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    |rows| TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"));
+column!(/** Days since the epoch. */ Date, Date32Builder, i32, DataType::Date32, Date32Builder::with_capacity);
+
+/// Text, as string views. Neighbours are often equal (an object's records have one key, an identity's calls one user
+/// agent), so text that is that of the value before is held once.
+#[derive(Default)]
+pub struct Text {
+    /// There once a row of the batch has a value.
+    builder: Option<StringViewBuilder>,
+    /// The rows of the values, rising, and where each one's value stands among those held.
+    at: Vec<(u32, u32)>,
+    /// Values held of the batch before; this one will have about as many.
+    expected: usize,
 }
 
 impl Text {
-    /// As [`Text::set`], for text that is often that of the row before: once that shows, it is stored once.
+    /// Sets the value of `row`. Rows come in rising order; a second value for one row is ignored.
     #[inline]
-    pub fn set_repeated(&mut self, row: usize, value: &str, repeat: &mut Repeat) {
-        if self.rows > row {
-            return;
-        }
-        if value != repeat.last {
-            repeat.last.clear();
-            repeat.last.push_str(value);
-            repeat.times = 0;
-            repeat.block = None;
-        }
-        repeat.times += 1;
-        if repeat.times == REPEATED_MIN && value.len() > IN_VIEW_BYTES_MAX {
-            repeat.block = Some(self.padded(row).append_block(Buffer::from(value.as_bytes())));
-        }
-        let Some(block) = repeat.block else { return self.set(row, value) };
-        let length = value.len() as u32;
-        self.padded(row).try_append_view(block, 0, length).expect("the block is this very text");
-        self.rows += 1;
+    pub fn set(&mut self, row: usize, value: &str) {
+        let row = row as u32;
+        let place = match self.at.last() {
+            None => {
+                let builder = StringViewBuilder::with_capacity(self.expected).with_fixed_block_size(TEXT_BLOCK_BYTES);
+                self.builder.insert(builder).append_value(value);
+                0
+            }
+            Some(&(last, _)) if last >= row => return,
+            Some(&(_, place)) => {
+                let builder = self.builder.as_mut().expect("there is a value");
+                if builder.get_value(place as usize) == value.as_bytes() {
+                    place
+                } else {
+                    builder.append_value(value);
+                    place + 1
+                }
+            }
+        };
+        self.at.push((row, place));
+    }
+
+    /// The column of a batch of so many rows.
+    pub fn finish(&mut self, rows: usize) -> ArrayRef {
+        let Some(mut builder) = self.builder.take() else {
+            return new_null_array(&DataType::Utf8View, rows);
+        };
+        let values = builder.finish();
+        self.expected = values.len();
+        spread(Arc::new(values), self.at.drain(..), rows)
     }
 }
 

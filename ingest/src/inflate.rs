@@ -9,6 +9,8 @@ use flate2::read::MultiGzDecoder;
 use crate::limits::Limits;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// How a member of gzip data begins: with the one method of compression that there is.
+const MEMBER_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// Bytes asked of a stream at once.
 const PIECE_BYTES: usize = 4 << 20;
 
@@ -235,19 +237,27 @@ fn inflate_whole(bytes: &[u8], buffer: &mut Vec<u8>, max: usize) -> bool {
     let Some(tail) = bytes.last_chunk::<4>() else { return false };
     // The last four bytes tell the size of the last member; deflate makes nothing more than 1,032 times smaller.
     let size = u32::from_le_bytes(*tail) as usize;
-    if size > max || size > bytes.len().saturating_mul(1032) || may_have_members(bytes) {
+    if size > max || size > bytes.len().saturating_mul(1032) {
         return false;
     }
     // What an earlier object left in the buffer is overwritten: only where it grows must it be filled first.
     buffer.truncate(size);
     buffer.resize(size, 0);
-    DECOMPRESSOR.with_borrow_mut(|d| d.gzip_decompress(bytes, buffer)) == Ok(size)
+    DECOMPRESSOR.with_borrow_mut(|d| d.gzip_decompress(bytes, buffer)) == Ok(size) && is_all(bytes, buffer)
 }
 
-/// Whether a second member may begin somewhere: its first three bytes are `1f 8b 08`. Members that come one behind
-/// the other must all be read, and the quick way stops after the first.
-fn may_have_members(bytes: &[u8]) -> bool {
-    bytes.get(3..).is_some_and(|rest| memchr::memmem::find(rest, &[0x1f, 0x8b, 0x08]).is_some())
+/// Whether `text`, which the first member holds, is all that there is: the quick way stops after one member. Another
+/// one begins with `1f 8b 08`, which compressed data of megabytes has by chance too, but then not behind a trailer: the
+/// checksum and size of a member's text.
+fn is_all(bytes: &[u8], text: &[u8]) -> bool {
+    let mut begins = memchr::memmem::find_iter(bytes, &MEMBER_MAGIC).filter(|&at| at > 0).peekable();
+    if begins.peek().is_none() {
+        return true;
+    }
+    let mut trailer = [0; 8];
+    trailer[..4].copy_from_slice(&libdeflater::crc32(text).to_le_bytes());
+    trailer[4..].copy_from_slice(&(text.len() as u32).to_le_bytes());
+    bytes.ends_with(&trailer) && !begins.any(|at| bytes[..at].ends_with(&trailer))
 }
 
 #[cfg(test)]
@@ -291,6 +301,19 @@ mod tests {
         bytes.extend(gz(b"two "));
         bytes.extend(gz(b"one "));
         assert_eq!(read(&bytes, &Limits::default()), (b"one two one ".to_vec(), None));
+        let twice = [gz(b"one "), gz(b"one ")].concat();
+        assert_eq!(read(&twice, &Limits::default()), (b"one one ".to_vec(), None));
+    }
+
+    #[test]
+    fn a_member_that_seems_to_begin_within_data_is_none() {
+        // Stored as they are, so that a member's first bytes stand within another's data.
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(&gz(b"within")).unwrap();
+        let bytes = encoder.finish().unwrap();
+        let mut buffer = Vec::new();
+        assert!(inflate_whole(&bytes, &mut buffer, 1 << 20), "read at once");
+        assert_eq!(buffer, gz(b"within"));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 
 use crate::agent;
-use crate::column::Repeat;
 use crate::facts::Facts;
 use crate::geo::{Geo, Place};
 use crate::identity::principal;
@@ -75,8 +74,6 @@ pub struct Rows {
     json_bytes: usize,
     ingest_time: i64,
     geo: Arc<Geo>,
-    buckets: Repeat,
-    keys: Repeat,
     sources: Facts<Source>,
     agents: Facts<Agent>,
 }
@@ -89,8 +86,6 @@ impl Rows {
             json_bytes: 0,
             ingest_time,
             geo,
-            buckets: Repeat::default(),
-            keys: Repeat::default(),
             sources: Facts::default(),
             agents: Facts::default(),
         }
@@ -117,8 +112,6 @@ impl Rows {
     /// The rows so far, as a batch; the builder is empty afterwards.
     pub fn finish(&mut self) -> RecordBatch {
         let columns = self.columns.finish(self.rows);
-        self.buckets.reset();
-        self.keys.reset();
         self.rows = 0;
         self.json_bytes = 0;
         RecordBatch::try_new(schema(), columns).expect("columns and schema come from one definition")
@@ -204,8 +197,8 @@ impl Rows {
         }
         c.derive_version.set(row, DERIVE_VERSION);
         c.record_hash.set(row, hash.cast_signed());
-        c.src_bucket.set_repeated(row, place.bucket, &mut self.buckets);
-        c.src_key.set_repeated(row, place.key, &mut self.keys);
+        c.src_bucket.set(row, place.bucket);
+        c.src_key.set(row, place.key);
         c.src_ordinal.set(row, place.ordinal);
         c.ingest_time.set(row, self.ingest_time);
     }
