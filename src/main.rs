@@ -31,9 +31,12 @@ use clap::Parser;
 
 use args::{Args, Command};
 
+/// The C library's own came to hold four times what a service used after half an hour, and never gave it back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Exit codes: 0 done, 1 `--fail-on` reached or failed cases, 2 an error, 64 wrong usage.
 fn main() -> ExitCode {
-    limit_arenas();
     // Two TLS providers are in the dependency graph; the process must say which one counts.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let args = match Args::try_parse() {
@@ -59,22 +62,6 @@ fn main() -> ExitCode {
             eprintln!("error: {}", terminal::clean_lines(&format!("{error:#}")));
             ExitCode::from(2)
         }
-    }
-}
-
-/// glibc's allocator gives nearly every thread an arena of its own and seldom gives memory back from one: a service whose
-/// work moves between threads came to hold three times what it used, a scan half as much again. How many arenas there may
-/// be is read when a process starts, so the program starts itself once more, as the same process, unless somebody has
-/// chosen already.
-fn limit_arenas() {
-    const ARENAS: &str = "MALLOC_ARENA_MAX";
-    if std::env::var_os(ARENAS).is_some() {
-        return;
-    }
-    if let Ok(program) = std::env::current_exe() {
-        use std::os::unix::process::CommandExt;
-        // It returns only if it failed; then everything runs all the same, with more memory.
-        let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(ARENAS, "2").exec();
     }
 }
 

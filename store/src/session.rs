@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::DFParserBuilder;
@@ -37,7 +37,7 @@ impl Store {
             config = config.with_target_partitions(self.options.query_partitions);
         }
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.options.query_bytes_max)))
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.options.query_bytes_max)))
             .build_arc()
             .map_err(StoreError::query)?;
         let session = SessionContext::new_with_config_rt(config, runtime);
