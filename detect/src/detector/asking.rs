@@ -1,7 +1,7 @@
 //! Rules of kind `query` at work: which slots have to be asked about, and when.
 //!
 //! *What* is found depends on the events alone. *When* a slot is asked about is a matter of cost: never with a commit; by
-//! [`Detector::ask`], and then a slot that goes on gaining events a few times while it lasts; at once by
+//! [`Detector::ask`], and then a query that is slow seldom, so that asking takes a small share of the time; at once by
 //! [`Detector::catch_up`] and [`Detector::finish`].
 //! Until then the rule's cursor stays behind, so that nothing is forgotten by a restart.
 
@@ -18,7 +18,9 @@ use crate::judgement::Query;
 use crate::ledger::Changes;
 use crate::query;
 
-/// How often, at most, a query is asked while one of its slots lasts.
+/// A query rests so many times as long as a slot took, so that asking about one goes on for a hundredth of the time at most.
+const RESTS: u32 = 100;
+/// But never for more than this part of a slot.
 const RUNS_A_SLOT: u32 = 24;
 /// Slots that are asked about in one turn, so that the next commit does not wait for long.
 const SLOTS_A_TURN: usize = 4;
@@ -31,12 +33,21 @@ pub(super) struct Due {
     /// Slots that it is being asked about, for what came up to a version of the table.
     waiting: BTreeSet<i64>,
     version: i64,
-    ran: Option<Instant>,
+    /// How long it has been asked about so many of them.
+    takes: (Duration, u32),
+    ran: Option<Run>,
+}
+
+/// When a query had been asked about all that it was due to, and how long a slot took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    ended: Instant,
+    took: Duration,
 }
 
 impl Due {
-    pub fn new(touched: Option<BTreeSet<i64>>, ran: Option<Instant>) -> Self {
-        Due { touched, waiting: BTreeSet::new(), version: -1, ran }
+    pub fn new(touched: Option<BTreeSet<i64>>, ran: Option<Run>) -> Self {
+        Due { touched, waiting: BTreeSet::new(), version: -1, takes: (Duration::ZERO, 0), ran }
     }
 
     fn is_done(&self) -> bool {
@@ -45,14 +56,15 @@ impl Due {
 
     /// Whether it has been asked too recently to be asked about what came since.
     fn rests(&self, query: Query) -> bool {
-        let pause = Duration::from_micros(query.every.micros().unsigned_abs()) / RUNS_A_SLOT;
-        self.waiting.is_empty() && self.ran.is_some_and(|ran| ran.elapsed() < pause)
+        let longest = Duration::from_micros(query.every.micros().unsigned_abs()) / RUNS_A_SLOT;
+        let rests = |ran: Run| ran.ended.elapsed() < longest.min(ran.took * RESTS);
+        self.waiting.is_empty() && self.ran.is_some_and(rests)
     }
 }
 
 impl Position {
     /// When rules of kind `query` were asked last, by their version.
-    pub fn asked(&self) -> HashMap<String, Instant> {
+    pub fn asked(&self) -> HashMap<String, Run> {
         let asked = self.due.iter().filter_map(|(place, due)| Some((self.set.at(*place).version.clone(), due.ran?)));
         asked.collect()
     }
@@ -103,6 +115,7 @@ impl Detector {
     ) -> Result<Changes> {
         let rule = at.set.at(place).clone();
         let Some(query) = rule.asks() else { return Ok(Changes::default()) };
+        let began = Instant::now();
         let session = store.session().await?;
         let mut changes = Changes::default();
         if due.waiting.is_empty() {
@@ -115,6 +128,7 @@ impl Detector {
         }
         for slot in due.waiting.iter().copied().take(most).collect::<Vec<_>>() {
             due.waiting.remove(&slot);
+            due.takes.1 += 1;
             match query::ask(&session, &rule, slot).await {
                 Ok(found) => {
                     let stored = self.ledger.of_slot(&rule.id, at.generations[place], slot).await?;
@@ -135,8 +149,10 @@ impl Detector {
                 }
             }
         }
+        due.takes.0 += began.elapsed();
         if due.waiting.is_empty() {
-            due.ran = Some(Instant::now());
+            let (time, slots) = std::mem::take(&mut due.takes);
+            due.ran = Some(Run { ended: Instant::now(), took: time / slots.max(1) });
             let version = due.version;
             self.save(at, version, Outcome { cursors: Cursors::Of(rule.id.clone()), ..Outcome::default() }).await?;
         }
