@@ -117,7 +117,7 @@ async fn other_crates_keep_tables_in_the_ledger() {
     for commit in [false, true] {
         let mut transaction = ledger.begin().await.unwrap();
         for n in 0..5_000i64 {
-            sqlx::query("INSERT INTO findings VALUES ($1, $2, $3, $4, $5, $6)")
+            sqlx::query("INSERT INTO findings (id, count, score, open, time, note) VALUES ($1, $2, $3, $4, $5, $6)")
                 .bind(format!("f{n}"))
                 .bind(n)
                 .bind(0.5)
