@@ -1,4 +1,4 @@
-//! The command line. Documentation lives on the definition of each flag.
+//! The command line. Documentation lives on the definition of each flag; a long file, since all commands and flags stand here.
 
 use std::path::PathBuf;
 

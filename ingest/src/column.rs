@@ -57,7 +57,10 @@ macro_rules! column {
                 self.expected = self.rows.len();
                 let column = match self.builder.take() {
                     None => new_null_array(&$kind, rows),
-                    Some(mut builder) => spread(Arc::new(builder.finish()), self.rows.iter().copied().enumerate().map(|(place, row)| (row, place as u32)), rows),
+                    Some(mut builder) => {
+                        let at = self.rows.iter().enumerate().map(|(place, &row)| (row, place as u32));
+                        spread(Arc::new(builder.finish()), at, rows)
+                    }
                 };
                 self.rows.clear();
                 column
