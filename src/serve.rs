@@ -211,7 +211,7 @@ impl Running {
             token,
         });
         let clock_skew = Arc::new(ClockSkew::default());
-        let room = config.queues.iter().map(|queue| queue.polls * 10).sum::<usize>().max(10);
+        let room = config.queues.iter().map(|queue| queue.polls * 20).sum::<usize>().max(10);
         let (arriving, arrived) = mpsc::channel(room);
         let messages = Messages {
             fetcher: Arc::clone(&fetcher),

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use trailhound_testing::fake_aws::FakeAws;
 
 /// As the service under load: see [`super::serve`].
-const POLLS: usize = 16;
+const POLLS: usize = 32;
 const FETCHES: usize = 128;
 
 /// Empties the queue, with each object got once; gives the seconds that it took.

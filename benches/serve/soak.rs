@@ -17,7 +17,7 @@ use trailhound_ingest::source::{Body, Folder, Listed};
 use trailhound_simulate::{Options, generate};
 use trailhound_testing::fake_aws::{FakeAws, QueueOptions};
 
-use super::{ANSWER_AFTER, FLUSH, announce, cpu_seconds, receive, root_key, serve, wait, webhook};
+use super::{ANSWER_AFTER, announce, cpu_seconds, receive, root_key, serve, wait, webhook};
 
 const EVENTS_A_SECOND: u64 = 2_000;
 const QUEUE: &str = "soak";
@@ -68,8 +68,8 @@ pub fn soak(work: &Path, minutes: u64) {
     let url = aws.queue(QUEUE, QueueOptions { copies: 2, reorder: true, ..QueueOptions::default() });
     aws.set_latency(ANSWER_AFTER);
 
-    let (outage, titles) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::<String>::new())));
-    let (failing, heard) = (Arc::clone(&outage), Arc::clone(&titles));
+    let (outage, heard_of) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::<String>::new())));
+    let (failing, heard) = (Arc::clone(&outage), Arc::clone(&heard_of));
     let receiver = receive(move |body| {
         let taken = !failing.load(Ordering::Relaxed);
         if taken {
@@ -82,7 +82,7 @@ pub fn soak(work: &Path, minutes: u64) {
     // Limits that are reached within minutes: what is steady then is steady for months.
     let limits = format!("memory_mib = {RULES_MIB}\n");
     let more = format!("{}[rules]\nfolders = [\"{}\"]\n{limits}", webhook(&receiver), rules.display());
-    let service = serve(work, QUEUE, &aws, &url, FLUSH, &more);
+    let service = serve(work, QUEUE, &aws, &url, &more);
     let store = work.join(format!("{QUEUE}-store"));
 
     let ended = Arc::new(AtomicBool::new(false));
@@ -117,6 +117,8 @@ pub fn soak(work: &Path, minutes: u64) {
             let second = at.as_secs() % 60;
             outage.store(OUTAGE.contains(&second), Ordering::Relaxed);
             if second == RELOAD_AT && probed.is_none() {
+                let told = of_reload(&heard_of, reloads);
+                assert!(reloads == 0 || told == Told::New, "the finding after reload {reloads}: {told:?}");
                 reloads += 1;
                 write_rule(&rules, reloads);
                 probed = Some(reloads);
@@ -128,8 +130,6 @@ pub fn soak(work: &Path, minutes: u64) {
                 feed.probe(&aws, reload);
             }
         }
-        let told = titles.lock().expect("no holder panics").iter().any(|body| body.contains(&title(reloads)));
-        assert!(told, "the finding after reload {reloads} does not carry the new title");
         println!(
             "soak     {:>3} min  {:>4} to {:>4} MiB  {:>3} to {:>3} handles  ledger {:>6.1} MiB  {:>5} files of the table  {:>6} messages wait  {:>5.1} s of CPU",
             minute + 1,
@@ -147,6 +147,7 @@ pub fn soak(work: &Path, minutes: u64) {
     }
     feed.announce(&aws, f64::INFINITY);
     wait("the queue is empty", || aws.remaining(QUEUE) == 0);
+    wait("the last reload shows in a finding", || of_reload(&heard_of, reloads) == Told::New);
     ended.store(true, Ordering::Relaxed);
     asking.join().expect("every question has an answer");
     service.stop();
@@ -231,7 +232,7 @@ impl Feed {
 
     /// What the rule that is changed every minute looks for, in an account of its own each time.
     fn probe(&mut self, aws: &FakeAws, reload: u64) {
-        let account = format!("{:012}", 999_000_000_000 + reload);
+        let account = probed_account(reload);
         let mut record = root_key(&account, &format!("soak-{reload}"), "2025-03-09T12:51:00Z");
         record["eventName"] = "SoakProbe".into();
         let key = format!(
@@ -244,6 +245,27 @@ impl Feed {
 
 fn title(reload: u64) -> String {
     format!("Probed after reload {reload}.")
+}
+
+/// What the receiver was told of the event that follows a reload.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Nothing,
+    New,
+    Otherwise(String),
+}
+
+fn of_reload(heard_of: &Mutex<Vec<String>>, reload: u64) -> Told {
+    let heard_of = heard_of.lock().expect("no holder panics");
+    match heard_of.iter().find(|body| body.contains(&probed_account(reload))) {
+        None => Told::Nothing,
+        Some(body) if body.contains(&title(reload)) => Told::New,
+        Some(body) => Told::Otherwise(body.clone()),
+    }
+}
+
+fn probed_account(reload: u64) -> String {
+    format!("{:012}", 999_000_000_000 + reload)
 }
 
 fn write_rule(rules: &Path, reload: u64) {

@@ -309,7 +309,7 @@ impl Queue {
     /// Receives messages into a channel until `cancel` or until the channel's other end is gone; several polls at
     /// once, each only while the channel has room for what it may bring. What was received and could not be handed on
     /// is handed back. Fails only where the configuration is wrong. The channel should have room for
-    /// [`QueueConfig::polls`] × 10.
+    /// [`QueueConfig::polls`] × 20: what a poll has brought waits while it brings more.
     pub async fn receive(&self, into: Sender<Message>, cancel: CancellationToken) -> Result<(), QueueError> {
         let stop = cancel.child_token();
         let mut polls = JoinSet::new();

@@ -152,10 +152,15 @@ impl Fetcher {
         running.spawn(Box::pin(async move {
             fetcher.metrics.objects_in_flight.inc();
             fetcher.metrics.bytes_in_flight.add(held as i64);
-            fetcher.bring(announced, ticket, bytes, &cancel).await;
+            let work = fetcher.bring(announced, ticket, bytes, &cancel).await;
+            // What is fetched waits for the keeper within the limit of bytes, and others are fetched meanwhile.
+            drop(slot);
+            if let Some(work) = work {
+                // Nobody keeps any more: the ticket is dropped with the work, and the message comes again.
+                let _ = fetcher.work.send(work).await;
+            }
             fetcher.metrics.bytes_in_flight.sub(held as i64);
             fetcher.metrics.objects_in_flight.dec();
-            drop(slot);
         }));
     }
 
@@ -167,39 +172,36 @@ impl Fetcher {
         }
     }
 
+    /// The object, or the account of one that cannot be had; nothing when it comes again.
     async fn bring(
         &self,
         announced: Announced,
         ticket: Ticket,
         permit: OwnedSemaphorePermit,
         cancel: &CancellationToken,
-    ) {
+    ) -> Option<Work> {
         loop {
             let error = match self.clients.fetch(&announced, self.limits.whole_bytes_max as u64).await {
                 Ok(fetched) => {
                     self.halt.lift(&place(&announced));
-                    let work = Work::Object { job: Job { fetched, permit }, ticket };
-                    // Nobody keeps any more: the ticket is dropped with the work, and the message comes again.
-                    let _ = self.work.send(work).await;
-                    return;
+                    return Some(Work::Object { job: Job { fetched, permit }, ticket });
                 }
                 Err(error) => error,
             };
             match error.outcome() {
                 FetchOutcome::Retry => {
                     tracing::warn!("left for the next delivery: {error}");
-                    return;
+                    return None;
                 }
                 FetchOutcome::Park => {
                     tracing::warn!("parked: {error}");
                     let batch = Batch::without_rows(error.report());
-                    let _ = self.work.send(Work::Parked { batch, ticket }).await;
-                    return;
+                    return Some(Work::Parked { batch, ticket });
                 }
                 FetchOutcome::Stop => {
                     self.halt.set(&place(&announced), error.to_string());
                     tokio::select! {
-                        () = cancel.cancelled() => return,
+                        () = cancel.cancelled() => return None,
                         () = tokio::time::sleep(HALTED_RETRY) => {}
                     }
                 }
