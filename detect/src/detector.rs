@@ -65,8 +65,8 @@ struct Position {
     generations: Vec<i64>,
     version: i64,
     memory: Memory,
-    /// Rules with memory (by place) and entities (by hash) that have current findings.
-    found: HashSet<(usize, u128)>,
+    /// Rules with memory (by place) and entities (by hash) that have findings, and the latest time at which one ends.
+    found: HashMap<(usize, u128), i64>,
     /// Findings that stand as they are, whatever is judged anew.
     standing: Standing,
     /// By the place of a rule of kind `query`.
@@ -265,9 +265,9 @@ impl Detector {
         let rules: Vec<_> = set.rules().cloned().collect();
         let cursors = self.ledger.align(&rules, derivation).await?;
         let generations: Vec<i64> = cursors.iter().map(|c| c.generation).collect();
-        let mut found = HashSet::new();
-        for (rule, entity) in self.ledger.remembered_entities().await? {
-            found.extend(rules.iter().position(|r| r.id == rule).map(|place| (place, entity_key(&entity))));
+        let mut found = HashMap::new();
+        for (rule, entity, last) in self.ledger.remembered_entities().await? {
+            found.extend(rules.iter().position(|r| r.id == rule).map(|place| ((place, entity_key(&entity)), last)));
         }
         let begin =
             rules.iter().zip(&cursors).filter(|(_, c)| c.applied_to < 0).map(|(rule, _)| rule.id.clone()).collect();
@@ -388,12 +388,13 @@ impl Detector {
     /// needs. What was fresh is not any more.
     async fn judge(&self, store: &Store, at: &mut Position, fresh: &mut Fresh<'_>) -> Result<Revision> {
         let found = &at.found;
-        let verdicts = at.memory.judge(&at.set, |rule, entity| found.contains(&(rule, entity)))?;
+        let ends_since = |rule, entity, from| found.get(&(rule, entity)).is_some_and(|last| *last >= from);
+        let verdicts = at.memory.judge(&at.set, ends_since)?;
         fresh.sort();
         let mut revision = Revision::default();
         for mut verdict in verdicts {
             let rule = at.set.at(verdict.rule);
-            let known = at.found.contains(&(verdict.rule, verdict.key.1));
+            let known = ends_since(verdict.rule, verdict.key.1, verdict.from);
             let generation = at.generations[verdict.rule];
             let mut stored = match known {
                 true => self.ledger.of_entity(&rule.id, generation, &verdict.entity, verdict.from).await?,
@@ -454,8 +455,9 @@ impl Detector {
         let (set, generations) = (at.set.clone(), &at.generations);
         let Outcome { mut found, revision, cursors } = outcome;
         found.retain(|id, _| !at.standing.has(id));
-        let remembered: Vec<(usize, u128)> =
-            revision.write.iter().map(|(place, finding)| (*place, entity_key(&finding.entity_text()))).collect();
+        let ends =
+            |(place, finding): &(usize, Finding)| ((*place, entity_key(&finding.entity_text())), finding.last_time);
+        let remembered: Vec<((usize, u128), i64)> = revision.write.iter().map(ends).collect();
         let mut transaction = self.ledger.begin().await?;
         let of = |place: usize, finding| (finding, set.at(place).clone(), generations[place]);
         let mut told = self.follower.as_ref().map(|_| Vec::new());
@@ -474,7 +476,10 @@ impl Detector {
         crash::point("detect.ledger_open");
         self.ledger.commit(transaction).await?;
         crash::point("detect.saved");
-        at.found.extend(remembered);
+        for (whose, end) in remembered {
+            let last = at.found.entry(whose).or_insert(end);
+            *last = end.max(*last);
+        }
         self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
         self.told(&counts);
         Ok(changes)

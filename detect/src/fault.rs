@@ -11,6 +11,8 @@ pub(crate) enum Fault {
     DuplicateCounted,
     /// Days are taken in the order in which they came, so that what was forgotten is not.
     DecayOrder,
+    /// What lies far back of an entity does not come back for a late event.
+    OlderForgotten,
 }
 
 /// Never, in the program.
@@ -31,7 +33,8 @@ mod seeded {
     thread_local!(static SEEDED: Cell<Option<Fault>> = const { Cell::new(None) });
 
     impl Fault {
-        pub const ALL: &[Fault] = &[Fault::WindowEdge, Fault::LateEvent, Fault::DuplicateCounted, Fault::DecayOrder];
+        /// Those that show however much memory there is.
+        pub const ALWAYS: &[Fault] = &[Fault::WindowEdge, Fault::LateEvent, Fault::DuplicateCounted, Fault::DecayOrder];
     }
 
     /// The engine is wrong on this thread as long as this lives.

@@ -323,16 +323,18 @@ impl FindingsLedger {
         rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
     }
 
-    /// The rules (by id) and entities that have current findings of a rule with memory.
-    pub(crate) async fn remembered_entities(&self) -> Result<HashSet<(String, String)>> {
+    /// The rules (by id) and entities that have current findings of a rule with memory, and when the last of them ends.
+    pub(crate) async fn remembered_entities(&self) -> Result<Vec<(String, String, i64)>> {
         let fail = self.fail("read entities with findings");
-        let rows =
-            sqlx::query("SELECT DISTINCT rule, entity FROM findings WHERE state = 'current' AND kind <> 'match'")
-                .fetch_all(self.ledger.pool())
-                .await
-                .map_err(&fail)?;
+        let rows = sqlx::query(
+            "SELECT rule, entity, MAX(last_time) FROM findings WHERE state = 'current' AND kind <> 'match'
+             GROUP BY rule, entity",
+        )
+        .fetch_all(self.ledger.pool())
+        .await
+        .map_err(&fail)?;
         rows.iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .collect::<std::result::Result<_, _>>()
             .map_err(&fail)
     }

@@ -9,6 +9,9 @@
 //! event ─► state of its entity ──shifts──► Population of its group ──what was asked has changed──► those who asked
 //! finding of an attack ─► Attacks of the principal ──withhold──► states of the same principal that learn (and shifts)
 //! ```
+//! An entity's state may be in two parts: what lies so far back that no event of these days needs it is in the file, and
+//! comes back for an event that is late ([`Slot::needs_older`]). So what an event costs does not grow with the months.
+//!
 //! [`Memory::judge`] goes this way once: what judges no baseline first, then attacks, then groups, then what learns. No
 //! kind that learns makes an attack, so nothing is circular. A long file, since all of this is one piece of bookkeeping over
 //! the same slots: who is dirty, who is cold, who hears of whom.
@@ -29,7 +32,7 @@ use crate::evidence::Evidence;
 use crate::fault::{self, Fault};
 use crate::rule::{PRINCIPAL, Rule};
 use crate::ruleset::RuleSet;
-use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Scratch, Shift, State, View};
+use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Scratch, Shift, Split, State, View};
 use cold::Cold;
 
 /// Memory for what is hot, unless said otherwise.
@@ -40,6 +43,12 @@ const SLOT_BYTES: usize = 160;
 const LISTED_MAX: usize = 500_000;
 /// So much more than allowed may be hot before it is put right.
 const SLACK_BYTES: usize = 1 << 20;
+/// How late an event may be without what lies far back coming back for it, µs.
+const LATE: i64 = 2 * DAY;
+/// Entities that take less stay whole.
+const SHED_BYTES_MIN: usize = 512;
+/// An entity that was needed whole so often stays whole.
+const WHOLE_AGAIN_MAX: u8 = 3;
 /// Cold entities that are listed at a time.
 const COLD_LISTED_MAX: usize = 50_000;
 
@@ -66,11 +75,44 @@ struct Slot {
     used: u64,
     /// The earliest time of the events that it gained since it was last judged.
     dirty: Option<i64>,
+    /// What lies before this time is in the file.
+    older_until: Option<i64>,
+    /// How often that had to come back.
+    whole_again: u8,
 }
 
 impl Slot {
     fn new(entity: String, state: State) -> Self {
-        Slot { bytes: SLOT_BYTES + entity.len(), entity, state, used: 0, dirty: None }
+        Slot {
+            bytes: SLOT_BYTES + entity.len(),
+            entity,
+            state,
+            used: 0,
+            dirty: None,
+            older_until: None,
+            whole_again: 0,
+        }
+    }
+
+    /// Whether adding an event at a time, or judging from there on, takes what is in the file.
+    fn needs_older(&self, plan: &Plan, time: i64) -> bool {
+        self.older_until.is_some_and(|until| plan.reach().is_none_or(|reach| time <= until.saturating_add(reach)))
+    }
+
+    /// Takes out what lies so far back that no event of these days needs it.
+    fn shed(&mut self, plan: &Plan) -> Option<Split<State>> {
+        if self.bytes < SHED_BYTES_MIN || self.whole_again >= WHOLE_AGAIN_MAX {
+            return None;
+        }
+        let (reach, latest) = (plan.reach()?, self.state.latest(plan)?);
+        let before = latest.checked_sub(LATE)?.checked_sub(reach)?;
+        if self.dirty.is_some_and(|from| from <= before.saturating_add(reach)) {
+            return None;
+        }
+        let split = self.state.split(plan, before)?;
+        self.older_until = Some(split.until);
+        self.bytes = self.bytes.saturating_sub(split.bytes);
+        Some(split)
     }
 
     /// It is to be judged, from a time on; whether it was not before.
@@ -98,8 +140,8 @@ struct Court<'c> {
     set: &'c RuleSet,
     /// Of rules in the set, by hash.
     places: &'c HashMap<u64, usize>,
-    /// Whether there are findings of a rule and an entity.
-    found: &'c dyn Fn(usize, u128) -> bool,
+    /// Whether there are findings of a rule and an entity that end at a time or later.
+    found: &'c dyn Fn(usize, u128, i64) -> bool,
     verdicts: Vec<Verdict>,
 }
 
@@ -148,6 +190,8 @@ pub(crate) struct Memory {
     /// The newest version of the table that each rule's version has seen.
     seen: HashMap<u64, i64>,
     cold: Option<Cold>,
+    /// Of the rules of which something is remembered.
+    plans: HashMap<u64, Plan>,
     /// The entity of the event at hand, and what its facts point to.
     entity: String,
     scratch: Scratch,
@@ -175,10 +219,12 @@ impl Memory {
         let known: BTreeSet<u64> = set.rules().map(|r| rule_key(r)).collect();
         let attackers = set.rules().enumerate().filter(|(place, _)| set.attacks(*place)).map(|(_, r)| rule_key(r));
         let attackers: BTreeSet<u64> = attackers.collect();
+        let plans = set.rules().filter_map(|r| Some((rule_key(r), r.plan.clone()?))).collect();
         if attackers != self.attackers {
-            *self = Memory { attackers, ..Memory::new(self.bytes_max) };
+            *self = Memory { attackers, plans, ..Memory::new(self.bytes_max) };
             return Ok(());
         }
+        self.plans = plans;
         self.slots.retain(|(rule, _), _| known.contains(rule) || *rule == ATTACKS);
         self.dirty.retain(|(rule, _)| known.contains(rule));
         self.shifted.retain(|(rule, _), _| known.contains(rule));
@@ -268,7 +314,10 @@ impl Memory {
             state.withhold(plan, &spans);
             Slot::new(entity.to_owned(), state)
         };
-        let slot = self.slot(key, begin)?;
+        let mut slot = self.slot(key, begin)?;
+        if slot.needs_older(plan, event.time) {
+            slot = self.make_whole(key)?;
+        }
         let mut added = slot.state.add(plan, event);
         if fault::is(Fault::DuplicateCounted) && event.id.ends_with('7') {
             added.bytes += slot.state.add(plan, event).bytes;
@@ -341,9 +390,9 @@ impl Memory {
     }
 
     /// Judges every entity of which something changed since this was last asked. Gives what is claimed, and that nothing is
-    /// where `found` says that there are findings of that rule (by its place) and entity; in an order that depends on
-    /// nothing else.
-    pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128) -> bool) -> Result<Vec<Verdict>> {
+    /// where `found` says that there are findings of that rule (by its place) and entity from that time on; in an order
+    /// that depends on nothing else.
+    pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128, i64) -> bool) -> Result<Vec<Verdict>> {
         let places: HashMap<u64, usize> = set.rules().enumerate().map(|(place, r)| (rule_key(r), place)).collect();
         let mut court = Court { set, places: &places, found: &found, verdicts: Vec::new() };
         self.judge_some(&mut court, |plan| !plan.learns())?;
@@ -392,8 +441,11 @@ impl Memory {
         for &key in keys {
             let Some(&rule) = court.places.get(&key.0) else { continue };
             let Some(plan) = court.set.at(rule).plan.as_ref() else { continue };
-            let slot = self.slot(key, || unreachable!("what is dirty was added"))?;
+            let mut slot = self.slot(key, || unreachable!("what is dirty was added"))?;
             let Some(from) = slot.dirty.take() else { continue };
+            if slot.needs_older(plan, from) {
+                slot = self.make_whole(key)?;
+            }
             let (from, claims) = if plan.asks_groups() {
                 // Taken out, so that groups can be asked meanwhile.
                 let slot = self.slots.remove(&key).expect("it was just needed");
@@ -406,13 +458,14 @@ impl Memory {
             };
             let claimed = !claims.is_empty();
             let attacks = court.set.attacks(rule) && (claimed || self.accusers.contains(&key));
-            if claimed || attacks || (court.found)(rule, key.1) {
+            let told = claimed || (court.found)(rule, key.1, from);
+            if told || attacks {
                 let entity = self.slots[&key].entity.clone();
                 let verdict = Verdict { key, rule, entity, from, claims };
                 if attacks {
                     self.attacked_by(court.set, &verdict)?;
                 }
-                if claimed || (court.found)(rule, key.1) {
+                if told {
                     court.verdicts.push(verdict);
                 }
             }
@@ -492,6 +545,7 @@ impl Memory {
         if self.bytes <= self.bytes_max {
             return Ok(());
         }
+        self.shed()?;
         let mut by_age: Vec<(u64, Key)> = self.slots.iter().map(|(key, slot)| (slot.used, *key)).collect();
         by_age.sort_unstable();
         let mut leaving = Vec::new();
@@ -505,10 +559,48 @@ impl Memory {
             leaving.push((key, slot));
         }
         leaving.sort_unstable_by_key(|(key, _)| *key);
-        if self.cold.is_none() {
-            self.cold = Some(Cold::create()?);
+        self.file()?.put(&leaving)
+    }
+
+    /// Moves what lies far back out of memory.
+    fn shed(&mut self) -> Result<()> {
+        let mut leaving = Vec::new();
+        for (key, slot) in &mut self.slots {
+            if let Some(older) = self.plans.get(&key.0).and_then(|plan| slot.shed(plan)) {
+                self.bytes = self.bytes.saturating_sub(older.bytes);
+                leaving.push((*key, older));
+            }
         }
-        self.cold.as_mut().expect("it was just made").put(&leaving)
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        leaving.sort_unstable_by_key(|(key, _)| *key);
+        self.file()?.put_older(&leaving)
+    }
+
+    /// Brings back what lies far back of a hot slot.
+    fn make_whole(&mut self, key: Key) -> Result<&mut Slot> {
+        let mut parts = self.file()?.take_older(key)?;
+        if fault::is(Fault::OlderForgotten) {
+            parts.clear();
+        }
+        let slot = self.slots.get_mut(&key).expect("it is hot");
+        for part in parts {
+            slot.bytes += part.bytes;
+            self.bytes += part.bytes;
+            slot.state.join(part.older);
+        }
+        slot.older_until = None;
+        slot.whole_again = slot.whole_again.saturating_add(1);
+        Ok(slot)
+    }
+
+    fn file(&mut self) -> Result<&mut Cold> {
+        let file = match self.cold.take() {
+            Some(file) => file,
+            None => Cold::create()?,
+        };
+        Ok(self.cold.insert(file))
     }
 
     /// Whether there is a slot, hot or cold.

@@ -155,7 +155,7 @@ async fn the_same_events_make_the_same_findings_however_they_come() {
         let mut backwards = by_time(&world, 32);
         backwards.reverse();
         let ways = [
-            Way::new("one object at a time", by_time(&world, 30), 1),
+            Way { memory: 3_000, ..Way::new("one object at a time, hardly any memory", by_time(&world, 30), 1) },
             Way { restart_every: 4, ..Way::new("backwards", backwards, 5) },
             Way { memory: 3_000, ..Way::new("shuffled, hardly any memory", shuffled(&world, 1, 24, dice), 6) },
             Way { fail_every: 2, ..Way::new("three times each", shuffled(&world, 3, 30, dice), 5) },
@@ -180,7 +180,7 @@ async fn the_same_events_make_the_same_findings_however_they_come() {
 #[tokio::test]
 async fn what_is_wrong_in_the_engine_is_noticed() {
     let shipped = Shipped::read();
-    let mut unnoticed = Fault::ALL.to_vec();
+    let mut unnoticed = Fault::ALWAYS.to_vec();
     for seed in seeds(2..=7) {
         if unnoticed.is_empty() {
             break;

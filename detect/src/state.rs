@@ -131,6 +131,22 @@ pub(crate) struct Claim {
     pub note: String,
 }
 
+/// What was taken out of a state.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Split<T> {
+    pub older: T,
+    /// All of it, and nothing that was left, lies before this time.
+    pub until: i64,
+    /// Bytes that it takes, roughly.
+    pub bytes: usize,
+}
+
+impl<T> Split<T> {
+    fn map<U>(self, into: impl FnOnce(T) -> U) -> Split<U> {
+        Split { older: into(self.older), until: self.until, bytes: self.bytes }
+    }
+}
+
 /// A kind with its keys and the places of the columns that they name.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -268,6 +284,18 @@ impl Plan {
         }
     }
 
+    /// How far behind an event that which is kept of the time before can matter to it or to what is judged again for it;
+    /// none where all of it can.
+    pub fn reach(&self) -> Option<i64> {
+        match &self.judgement {
+            Judgement::Threshold { .. } | Judgement::Sequence(_) => Some(self.looks_back().saturating_mul(2)),
+            Judgement::Spike(keys) => Some(self.looks_back().saturating_add(keys.bucket.micros())),
+            // The event before is kept, however long ago it was.
+            Judgement::Travel(_) => Some(0),
+            Judgement::Match { .. } | Judgement::Query(_) | Judgement::FirstSeen(_) | Judgement::Rare(_) => None,
+        }
+    }
+
     /// What is known of an entity before its first event.
     pub fn begin(&self) -> State {
         match self.judgement {
@@ -351,6 +379,44 @@ impl State {
                 Vec::new()
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// The time of the latest event, or of the latest stretch in which events are counted together; none where it is not
+    /// known.
+    pub fn latest(&self, plan: &Plan) -> Option<i64> {
+        match (self, &plan.judgement) {
+            (State::Threshold(s), Judgement::Threshold { window, .. }) => s.latest(*window),
+            (State::Sequence(s), _) => s.latest(),
+            (State::Spike(s), Judgement::Spike(keys)) => s.latest(keys),
+            (State::Travel(s), _) => s.latest(),
+            _ => None,
+        }
+    }
+
+    /// Takes out what lies before a time, where it can be taken out. What is left judges events at the time that is given
+    /// back, and so much later as the plan [reaches](Plan::reach), as the whole would.
+    pub fn split(&mut self, plan: &Plan, before: i64) -> Option<Split<State>> {
+        let split = match (self, &plan.judgement) {
+            (State::Threshold(s), Judgement::Threshold { window, having }) => {
+                s.split(*window, having, before).map(State::Threshold)
+            }
+            (State::Sequence(s), _) => s.split(before).map(State::Sequence),
+            (State::Spike(s), Judgement::Spike(keys)) => s.split(keys, before).map(State::Spike),
+            (State::Travel(s), _) => s.split(before).map(State::Travel),
+            _ => return None,
+        };
+        (split.bytes > 0).then_some(split)
+    }
+
+    /// Puts back what was taken out.
+    pub fn join(&mut self, older: State) {
+        match (self, older) {
+            (State::Threshold(s), State::Threshold(older)) => s.join(older),
+            (State::Sequence(s), State::Sequence(older)) => s.join(older),
+            (State::Spike(s), State::Spike(older)) => s.join(older),
+            (State::Travel(s), State::Travel(older)) => s.join(older),
+            _ => unreachable!("what is split is of one kind"),
         }
     }
 
@@ -488,6 +554,11 @@ impl Tally {
                 }
             },
         }
+    }
+
+    /// What it takes beside itself.
+    fn bytes(&self) -> usize {
+        8 * self.values.len()
     }
 
     fn number(&self) -> u64 {

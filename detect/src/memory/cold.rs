@@ -6,9 +6,12 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
 
 use super::{Key, Slot};
 use crate::error::{DetectError, Result};
+use crate::state::{Split, State};
 
 /// A byte that says whether it is dirty, and the slot behind it.
 const COLD: TableDefinition<&[u8], &[u8]> = TableDefinition::new("cold");
+/// What lies far back of a slot: its key and, behind it, until when; rising.
+const OLDER: TableDefinition<&[u8], &[u8]> = TableDefinition::new("older");
 /// Bytes of the file that are held in memory.
 const CACHE_BYTES: usize = 16 << 20;
 /// Words of the filter that knows which keys were never put: 4 MB.
@@ -99,6 +102,49 @@ impl Cold {
         Ok(())
     }
 
+    /// What lies far back of slots.
+    pub fn put_older(&self, parts: &[(Key, Split<State>)]) -> Result<()> {
+        let write = || -> std::result::Result<(), String> {
+            let mut transaction = self.file.begin_write().map_err(|e| e.to_string())?;
+            transaction.set_durability(Durability::None).map_err(|e| e.to_string())?;
+            {
+                let mut table = transaction.open_table(OLDER).map_err(|e| e.to_string())?;
+                let mut bytes = Vec::new();
+                for (key, part) in parts {
+                    bytes.clear();
+                    rmp_serde::encode::write(&mut bytes, part).map_err(|e| e.to_string())?;
+                    table
+                        .insert(older_bytes_of(*key, part.until).as_slice(), bytes.as_slice())
+                        .map_err(|e| e.to_string())?;
+                }
+            }
+            transaction.commit().map_err(|e| e.to_string())
+        };
+        write().map_err(|detail| self.fail("write", detail))
+    }
+
+    /// Takes out all that lies far back of a slot.
+    pub fn take_older(&self, key: Key) -> Result<Vec<Split<State>>> {
+        let take = || -> std::result::Result<Vec<Split<State>>, String> {
+            let mut transaction = self.file.begin_write().map_err(|e| e.to_string())?;
+            transaction.set_durability(Durability::None).map_err(|e| e.to_string())?;
+            let mut parts = Vec::new();
+            {
+                let mut table = transaction.open_table(OLDER).map_err(|e| e.to_string())?;
+                let (from, to) = (older_bytes_of(key, i64::MIN), older_bytes_of(key, i64::MAX));
+                for entry in
+                    table.extract_from_if(from.as_slice()..=to.as_slice(), |_, _| true).map_err(|e| e.to_string())?
+                {
+                    let (_, part) = entry.map_err(|e| e.to_string())?;
+                    parts.push(rmp_serde::from_slice(part.value()).map_err(|e| e.to_string())?);
+                }
+            }
+            transaction.commit().map_err(|e| e.to_string())?;
+            Ok(parts)
+        };
+        take().map_err(|detail| self.fail("read", detail))
+    }
+
     /// Forgets a rule.
     pub fn forget(&self, rule: u64) -> Result<()> {
         let write = || -> std::result::Result<(), String> {
@@ -106,6 +152,9 @@ impl Cold {
             {
                 let mut table = transaction.open_table(COLD).map_err(|e| e.to_string())?;
                 let (from, to) = (bytes_of((rule, 0)), bytes_of((rule, u128::MAX)));
+                table.retain_in(from.as_slice()..=to.as_slice(), |_, _| false).map_err(|e| e.to_string())?;
+                let mut table = transaction.open_table(OLDER).map_err(|e| e.to_string())?;
+                let (from, to) = (older_bytes_of((rule, 0), i64::MIN), older_bytes_of((rule, u128::MAX), i64::MAX));
                 table.retain_in(from.as_slice()..=to.as_slice(), |_, _| false).map_err(|e| e.to_string())?;
             }
             transaction.commit().map_err(|e| e.to_string())
@@ -129,6 +178,14 @@ fn bytes_of((rule, entity): Key) -> [u8; 24] {
     let mut bytes = [0; 24];
     bytes[..8].copy_from_slice(&rule.to_be_bytes());
     bytes[8..].copy_from_slice(&entity.to_be_bytes());
+    bytes
+}
+
+/// In the order of keys, then of times.
+fn older_bytes_of(key: Key, until: i64) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..24].copy_from_slice(&bytes_of(key));
+    bytes[24..].copy_from_slice(&(until as u64 ^ 1 << 63).to_be_bytes());
     bytes
 }
 

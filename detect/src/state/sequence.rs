@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Check, Claim, Moment, Which};
+use super::{Check, Claim, Moment, Split, Which};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::window::Window;
@@ -28,8 +28,37 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     pub fn add(&mut self, step: u8, same: u64, time: i64, id: &str) -> usize {
-        self.events.entry((step, same)).or_default().insert((time, id.to_owned()));
-        80 + id.len()
+        let at = (time, id.to_owned());
+        let bytes = bytes_of(&at);
+        self.events.entry((step, same)).or_default().insert(at);
+        bytes
+    }
+
+    /// The time of the latest event.
+    pub fn latest(&self) -> Option<i64> {
+        self.events.values().filter_map(|events| Some(events.last()?.0)).max()
+    }
+
+    /// Takes out the events before a time.
+    pub fn split(&mut self, before: i64) -> Split<Self> {
+        let mut older = Self::default();
+        let mut bytes = 0;
+        self.events.retain(|kind, events| {
+            let newer = events.split_off(&(before, String::new()));
+            let left = std::mem::replace(events, newer);
+            if !left.is_empty() {
+                bytes += left.iter().map(bytes_of).sum::<usize>();
+                older.events.insert(*kind, left);
+            }
+            !events.is_empty()
+        });
+        Split { older, until: before, bytes }
+    }
+
+    pub fn join(&mut self, older: Self) {
+        for (kind, mut events) in older.events {
+            self.events.entry(kind).or_default().append(&mut events);
+        }
     }
 
     pub fn judge(&self, keys: &judgement::Sequence, words: &[String], from: i64) -> (i64, Vec<Claim>) {
@@ -160,6 +189,10 @@ impl Sequence {
         let about = format!("the steps around `{word}` at {} (event {}), {seen_until}", rfc3339(at.0), at.1);
         Moment::new(about, at.0, checks)
     }
+}
+
+fn bytes_of(at: &At) -> usize {
+    80 + at.1.len()
 }
 
 fn place(words: &[String], word: &str) -> u8 {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::attacks::{Span, Units};
-use super::{Check, Claim, DAY, Measured, Moment, Tally, Which, days_told};
+use super::{Check, Claim, DAY, Measured, Moment, Split, Tally, Which, days_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::ln_tail;
@@ -39,6 +39,9 @@ struct Bucket {
     tally: Tally,
 }
 
+/// What a bucket takes beside what its tally counts.
+const BUCKET_BYTES: usize = 72;
+
 /// Buckets of an entity that are looked at to explain it: those with the most in them.
 const EXPLAINED_MAX: usize = 50;
 
@@ -55,7 +58,29 @@ impl Spike {
         let bucket = self.buckets.entry(time.div_euclid(keys.bucket.micros())).or_default();
         bucket.events += 1;
         let grown = bucket.tally.add(part);
-        grown + (self.buckets.len() - before) * 72
+        grown + (self.buckets.len() - before) * BUCKET_BYTES
+    }
+
+    /// The time of the latest bucket.
+    pub fn latest(&self, keys: &judgement::Spike) -> Option<i64> {
+        Some(self.buckets.last_key_value()?.0 * keys.bucket.micros())
+    }
+
+    /// Takes out the buckets before a time, but for the last of them, which says that there is history as far back.
+    pub fn split(&mut self, keys: &judgement::Spike, before: i64) -> Split<Self> {
+        let width = keys.bucket.micros();
+        let Some(last) = self.buckets.range(..before.div_euclid(width)).next_back().map(|(place, _)| *place) else {
+            return Split { older: Self::default(), until: before, bytes: 0 };
+        };
+        let newer = self.buckets.split_off(&last);
+        let buckets = std::mem::replace(&mut self.buckets, newer);
+        let bytes = buckets.values().map(|bucket| BUCKET_BYTES + bucket.tally.bytes()).sum();
+        Split { older: Self { buckets, withheld: Units::default() }, until: last * width, bytes }
+    }
+
+    /// When it was under attack, the newer part knows.
+    pub fn join(&mut self, mut older: Self) {
+        self.buckets.append(&mut older.buckets);
     }
 
     /// Sets when the entity was under attack.

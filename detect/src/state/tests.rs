@@ -69,6 +69,16 @@ fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
     };
     let claims = sorted(claims);
     assert_eq!(sorted(by_step), claims);
+    // What lies back may be taken out: behind its reach the same is judged, and everything is once it is back.
+    for sighting in sightings {
+        let mut newer = state.clone();
+        let Some(Split { older, until, bytes }) = newer.split(plan, sighting.event_time) else { continue };
+        assert!(until <= sighting.event_time && bytes > 0);
+        let from = until + plan.reach().expect("what is split has a reach") + 1;
+        assert_eq!(newer.judge(plan, from, alone).unwrap(), state.judge(plan, from, alone).unwrap());
+        newer.join(older);
+        assert_eq!(sorted(newer.judge(plan, i64::MIN / 4, alone).unwrap().1), claims);
+    }
     claims
 }
 

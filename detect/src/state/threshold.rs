@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Check, Claim, Measured, Moment, Tally, Which};
+use super::{Check, Claim, Measured, Moment, Split, Tally, Which};
 use crate::fault::{self, Fault};
 use crate::finding::time as rfc3339;
 use crate::judgement::Having;
@@ -28,13 +28,20 @@ struct Block {
     tallies: Vec<Tally>,
 }
 
+impl Block {
+    fn bytes(&self) -> usize {
+        48 + 56 * self.tallies.len() + self.tallies.iter().map(Tally::bytes).sum::<usize>()
+    }
+}
+
 impl Threshold {
     pub fn add(&mut self, window: Window, having: &[Having], time: i64, parts: &[Measured]) -> usize {
         let time = if fault::is(Fault::WindowEdge) { time - 1 } else { time };
         let mut grown = 0;
         let block = self.blocks.entry(time.div_euclid(half(window))).or_insert_with(|| {
-            grown += 48 + 56 * having.len();
-            Block { events: 0, tallies: vec![Tally::default(); having.len()] }
+            let block = Block { events: 0, tallies: vec![Tally::default(); having.len()] };
+            grown += block.bytes();
+            block
         });
         block.events += 1;
         grown + block.tallies.iter_mut().zip(parts).map(|(tally, part)| tally.add(*part)).sum::<usize>()
@@ -61,6 +68,27 @@ impl Threshold {
         }
         claims.extend(run.map(|r| self.claim(r, window, having)));
         (first.saturating_mul(half), claims)
+    }
+
+    /// The time of the latest block.
+    pub fn latest(&self, window: Window) -> Option<i64> {
+        Some(self.blocks.last_key_value()?.0 * half(window))
+    }
+
+    /// Takes out the blocks before a time, or before an earlier one, where no run of windows over the bounds lies across.
+    pub fn split(&mut self, window: Window, having: &[Having], before: i64) -> Split<Self> {
+        let mut first = before.div_euclid(half(window));
+        while self.numbers(first - 1, having).is_some() {
+            first -= 1;
+        }
+        let newer = self.blocks.split_off(&first);
+        let blocks = std::mem::replace(&mut self.blocks, newer);
+        let bytes = blocks.values().map(Block::bytes).sum();
+        Split { older: Self { blocks }, until: first * half(window), bytes }
+    }
+
+    pub fn join(&mut self, mut older: Self) {
+        self.blocks.append(&mut older.blocks);
     }
 
     /// The windows from a place on that hold any event, rising.

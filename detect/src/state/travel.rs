@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Check, Claim, Moment, Which};
+use super::{Check, Claim, Moment, Split, Which};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::distance_km;
@@ -23,7 +23,27 @@ pub(crate) struct Travel {
 impl Travel {
     pub fn add(&mut self, time: i64, id: &str, place: (f64, f64)) -> usize {
         self.places.insert((time, id.to_owned()), place);
-        96 + id.len()
+        bytes_of(id)
+    }
+
+    /// The time of the latest event.
+    pub fn latest(&self) -> Option<i64> {
+        Some(self.places.last_key_value()?.0.0)
+    }
+
+    /// Takes out the events before a time, but for the last of them, from which the way to the next one begins.
+    pub fn split(&mut self, before: i64) -> Split<Self> {
+        let Some(last) = self.places.range(..(before, String::new())).next_back().map(|(at, _)| at.clone()) else {
+            return Split { older: Self::default(), until: before, bytes: 0 };
+        };
+        let newer = self.places.split_off(&last);
+        let places = std::mem::replace(&mut self.places, newer);
+        let bytes = places.keys().map(|(_, id)| bytes_of(id)).sum();
+        Split { older: Self { places }, until: last.0, bytes }
+    }
+
+    pub fn join(&mut self, mut older: Self) {
+        self.places.append(&mut older.places);
     }
 
     pub fn judge(&self, keys: &judgement::Travel, from: i64) -> (i64, Vec<Claim>) {
@@ -65,6 +85,10 @@ impl Travel {
         };
         pairs.filter(|(from, to)| asked(from.0) || asked(to.0)).map(moment).collect()
     }
+}
+
+fn bytes_of(id: &str) -> usize {
+    96 + id.len()
 }
 
 /// From one event to the next.

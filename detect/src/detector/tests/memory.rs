@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::reference::{self, DAY, Expected, Findings, HOUR, MINUTE, Row, SECOND};
 use super::*;
+use crate::fault::{self, Fault};
 
 /// A rule whose findings are no attacks, unless the test says otherwise.
 pub(super) fn rule_of(name: &str, kind: &str, keys: &[&str], select: &str) -> File {
@@ -230,11 +231,7 @@ async fn neither_order_nor_commits_nor_restarts_nor_memory_change_anything() {
     backwards.reverse();
     let mut shuffled = rows.clone();
     dice.shuffle(&mut shuffled);
-    // The last two days first, the outage of two days before them last.
-    let (mut late, early): (Vec<Row>, Vec<Row>) =
-        straight.iter().cloned().partition(|r| (20_010 * DAY..20_012 * DAY).contains(&r.time));
-    late.reverse();
-    let outage: Vec<Row> = early.into_iter().chain(late).collect();
+    let outage = outage(&straight);
     // One record dated 2099, which nobody else has to do with.
     let mut future = straight.clone();
     future.insert(0, Row { id: "2099".into(), time: 47_500 * DAY, who: "zoe".into(), ..rows[0].clone() });
@@ -243,6 +240,7 @@ async fn neither_order_nor_commits_nor_restarts_nor_memory_change_anything() {
         ("backwards", &backwards, 12, PLENTY, 0),
         ("shuffled", &shuffled, 20, PLENTY, 3),
         ("tiny-memory", &shuffled, 10, 2_000, 4),
+        ("tiny-memory-straight", &straight, 12, 2_000, 0),
         ("outage", &outage, 9, PLENTY, 2),
         ("future", &future, 7, PLENTY, 0),
     ] {
@@ -250,6 +248,32 @@ async fn neither_order_nor_commits_nor_restarts_nor_memory_change_anything() {
         compare(&got, &wanted, name);
         assert_eq!(other, bytes, "{name}: the findings differ in a byte");
     }
+}
+
+/// Two days that come last, when what lies before them has left memory.
+fn outage(straight: &[Row]) -> Vec<Row> {
+    let (mut late, early): (Vec<Row>, Vec<Row>) =
+        straight.iter().cloned().partition(|r| (20_010 * DAY..20_012 * DAY).contains(&r.time));
+    late.reverse();
+    early.into_iter().chain(late).collect()
+}
+
+#[tokio::test]
+async fn what_has_left_memory_comes_back_for_late_events() {
+    let mut noticed = 0;
+    for seed in 1..=4 {
+        let mut rows = weeks(seed);
+        rows.sort_by_key(|r| r.time);
+        let wanted = expected(&rows);
+        let commits = cut(&outage(&rows), 12);
+        let (got, _) = run(&format!("comes-back-{seed}"), &commits, 2_000, 0).await;
+        compare(&got, &wanted, &format!("seed {seed}"));
+        // Were it forgotten, that would show: so it was needed.
+        let _seeded = fault::seed(Fault::OlderForgotten);
+        let (wrong, _) = run(&format!("is-forgotten-{seed}"), &commits, 2_000, 0).await;
+        noticed += usize::from(wrong != got);
+    }
+    assert!(noticed > 0, "nothing that had left memory was needed");
 }
 
 #[tokio::test]
