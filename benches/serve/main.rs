@@ -199,7 +199,7 @@ fn serve(work: &Path, name: &str, aws: &FakeAws, queue: &str, more: &str) -> Ser
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port();
     let text = format!(
         "[store]\nlocation = \"{}\"\n{FLUSH}\n\
-         dedup_mib = 48\nquery_mib = 256\nupkeep_minutes = 1\nretention_days = 3650\n[[queue]]\nurl = \"{queue}\"\npolls = 32\n\
+         dedup_mib = 16\nquery_mib = 256\nupkeep_minutes = 1\nretention_days = 3650\n[[queue]]\nurl = \"{queue}\"\npolls = 32\n\
          [intake]\nfetches = 128\n[http]\nbind = \"127.0.0.1:{port}\"\n[alerts]\nhistory_hours = 800000\nper_minute_max = 100000\n{more}",
         work.join(format!("{name}-store")).display()
     );

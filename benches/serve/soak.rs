@@ -79,7 +79,8 @@ pub fn soak(work: &Path, minutes: u64) {
     });
     let rules = work.join("rules");
     write_rule(&rules, 0);
-    // Limits that are reached within minutes: what is steady then is steady for months.
+    // Limits that are reached within minutes (event ids' at the latest, after some twenty): what is steady then is steady
+    // for months.
     let limits = format!("memory_mib = {RULES_MIB}\n");
     let more = format!("{}[rules]\nfolders = [\"{}\"]\n{limits}", webhook(&receiver), rules.display());
     let service = serve(work, QUEUE, &aws, &url, &more);
