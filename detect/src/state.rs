@@ -284,8 +284,8 @@ impl Plan {
         }
     }
 
-    /// How far behind an event that which is kept of the time before can matter to it or to what is judged again for it;
-    /// none where all of it can.
+    /// How much later than what was [taken out](State::split) an event must be for that not to matter to it, nor to what is
+    /// judged again for it; none where nothing can be taken out.
     pub fn reach(&self) -> Option<i64> {
         match &self.judgement {
             Judgement::Threshold { .. } | Judgement::Sequence(_) => Some(self.looks_back().saturating_mul(2)),
