@@ -148,11 +148,11 @@ impl Fetcher {
         while let Some(ended) = running.try_join_next() {
             ended.expect("fetching does not panic");
         }
-        // A call of the SDK is a future of many kilobytes, which a task would be moved with several times.
-        running.spawn(Box::pin(async move {
+        running.spawn(async move {
             fetcher.metrics.objects_in_flight.inc();
             fetcher.metrics.bytes_in_flight.add(held as i64);
-            let work = fetcher.bring(announced, ticket, bytes, &cancel).await;
+            // A call of the SDK is a future of many kilobytes: it is not moved with the task, and gone before that waits.
+            let work = Box::pin(fetcher.bring(announced, ticket, bytes, &cancel)).await;
             // What is fetched waits for the keeper within the limit of bytes, and others are fetched meanwhile.
             drop(slot);
             if let Some(work) = work {
@@ -161,7 +161,7 @@ impl Fetcher {
             }
             fetcher.metrics.bytes_in_flight.sub(held as i64);
             fetcher.metrics.objects_in_flight.dec();
-        }));
+        });
     }
 
     /// Waits for the fetches that have begun.
