@@ -10,6 +10,9 @@
 //! Two states are shared by entities: a [`Population`] (what a group knows together) and [`Attacks`] (when a principal was
 //! under attack). An entity's state tells a population its share as [`Shift`]s, and is told of attacks by
 //! [`State::withhold`]; [`Memory`](crate::memory::Memory) carries both and finds out who must be judged again.
+//!
+//! A long file, since each thing that is asked of a state is told here for every kind, side by side; what a kind does is in a
+//! file of its own.
 
 mod attacks;
 mod days;
