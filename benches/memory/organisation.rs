@@ -1,13 +1,13 @@
 //! A simulated organisation as rows of `events`, and as many of it as one likes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringViewArray, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringViewArray, UInt32Array};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use trailhound_ingest::schema::schema;
@@ -39,6 +39,8 @@ pub struct Organisation {
     begin: i64,
     days: usize,
     principals: usize,
+    /// Which rows are attacks'.
+    attacks: Vec<bool>,
     objects: Vec<Vec<u8>>,
 }
 
@@ -72,8 +74,9 @@ impl Organisation {
         order.sort_by_key(|row| times[*row as usize]);
         let rows = take_record_batch(&rows, &UInt32Array::from(order))?;
         let begin = options.start * 1_000_000;
+        let attacks = attacks(&rows, &std::fs::read_to_string(logs.join("labels.ndjson"))?)?;
         let mut organisation =
-            Self { times: self::times(&rows)?, rows, begin, days: days as usize, principals: 0, objects };
+            Self { times: self::times(&rows)?, rows, begin, days: days as usize, principals: 0, attacks, objects };
         let names: BTreeSet<String> = organisation.people()?.into_iter().map(|(_, name)| name).collect();
         organisation.principals = names.len();
         Ok(organisation)
@@ -96,7 +99,8 @@ impl Organisation {
         Ok(rows.map(|row| (row as u32, keys.value(row).to_owned())).collect())
     }
 
-    /// The events of a day of so many such organisations.
+    /// The events of a day of so many such organisations, of which one is attacked: else one in forty principals would be
+    /// every other day, and what is measured would be the writing of findings.
     pub fn day(&self, day: usize, copies: usize) -> anyhow::Result<RecordBatch> {
         self.between(self.begin + day as i64 * DAY, DAY, copies)
     }
@@ -109,8 +113,11 @@ impl Organisation {
         let at = |time: i64| self.times.partition_point(|t| *t < time);
         let Range { start, end } = at(from)..at(from + length);
         let rows = self.rows.slice(start, end - start);
-        let all: Vec<RecordBatch> =
-            (0..copies).map(|copy| ended(&rows, |_| format!("-{copy}"))).collect::<Result<_, _>>()?;
+        let quiet = BooleanArray::from_iter(self.attacks[start..end].iter().map(|attack| Some(!attack)));
+        let quiet = filter_record_batch(&rows, &quiet)?;
+        let all: Vec<RecordBatch> = (0..copies)
+            .map(|copy| ended(if copy == 0 { &rows } else { &quiet }, |_| format!("-{copy}")))
+            .collect::<Result<_, _>>()?;
         Ok(concat_batches(&schema(), &all)?)
     }
 
@@ -146,6 +153,18 @@ impl Organisation {
 
 fn text(rows: &RecordBatch, name: &str) -> anyhow::Result<StringViewArray> {
     Ok(rows.column_by_name(name).with_context(|| format!("no column {name}"))?.as_string_view().clone())
+}
+
+/// Which rows the labels of attacks name.
+fn attacks(rows: &RecordBatch, labels: &str) -> anyhow::Result<Vec<bool>> {
+    let mut named: HashSet<String> = HashSet::new();
+    for label in labels.lines() {
+        let label: serde_json::Value = serde_json::from_str(label)?;
+        let events = label["event_ids"].as_array().context("a label without events")?;
+        named.extend(events.iter().filter_map(|id| id.as_str()).map(str::to_owned));
+    }
+    let ids = text(rows, "event_id")?;
+    Ok((0..ids.len()).map(|row| named.contains(ids.value(row))).collect())
 }
 
 fn times(rows: &RecordBatch) -> anyhow::Result<Vec<i64>> {

@@ -23,7 +23,7 @@ use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, FindingsLedger};
-use crate::memory::{Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
+use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
 use crate::revise::Revision;
 use crate::ruleset::RuleSet;
@@ -66,7 +66,7 @@ struct Position {
     version: i64,
     memory: Memory,
     /// Rules with memory (by place) and entities (by hash) that have findings, and the latest time at which one ends.
-    found: HashMap<(usize, u128), i64>,
+    found: HashMap<(usize, u128), i64, ByHash>,
     /// Findings that stand as they are, whatever is judged anew.
     standing: Standing,
     /// By the place of a rule of kind `query`.
@@ -108,19 +108,20 @@ struct Stand {
 struct Fresh<'c> {
     batches: &'c [RecordBatch],
     rows: HashMap<usize, Vec<(u64, u32, u32)>>,
+    /// Rules whose rows lie in order.
+    sorted: BTreeSet<usize>,
     /// Whose events came, where the rows are in the table only and it matters.
-    keys: HashSet<Key>,
+    keys: HashSet<Key, ByHash>,
 }
 
 impl Fresh<'_> {
-    /// Puts the rows of an entity side by side.
-    fn sort(&mut self) {
-        self.rows.values_mut().for_each(|rows| rows.sort_unstable());
-    }
-
-    /// The rows of an entity, in their order; after [`Fresh::sort`].
-    fn of(&self, rule: usize, key: Key) -> &[(u64, u32, u32)] {
-        let rows = self.rows.get(&rule).map_or(&[][..], Vec::as_slice);
+    /// The rows of an entity, in their order.
+    fn of(&mut self, rule: usize, key: Key) -> &[(u64, u32, u32)] {
+        let rows = self.rows.get_mut(&rule).map_or(&mut [][..], Vec::as_mut_slice);
+        // Few rules are asked about; the first question puts the rows of an entity side by side.
+        if self.sorted.insert(rule) {
+            rows.sort_unstable();
+        }
         let whose = key.1 as u64;
         let start = rows.partition_point(|(of, ..)| *of < whose);
         &rows[start..start + rows[start..].partition_point(|(of, ..)| *of == whose)]
@@ -265,7 +266,7 @@ impl Detector {
         let rules: Vec<_> = set.rules().cloned().collect();
         let cursors = self.ledger.align(&rules, derivation).await?;
         let generations: Vec<i64> = cursors.iter().map(|c| c.generation).collect();
-        let mut found = HashMap::new();
+        let mut found = HashMap::default();
         for (rule, entity, last) in self.ledger.remembered_entities().await? {
             found.extend(rules.iter().position(|r| r.id == rule).map(|place| ((place, entity_key(&entity)), last)));
         }
@@ -390,7 +391,6 @@ impl Detector {
         let found = &at.found;
         let ends_since = |rule, entity, from| found.get(&(rule, entity)).is_some_and(|last| *last >= from);
         let verdicts = at.memory.judge(&at.set, ends_since)?;
-        fresh.sort();
         let mut revision = Revision::default();
         for mut verdict in verdicts {
             let rule = at.set.at(verdict.rule);
@@ -415,16 +415,17 @@ impl Detector {
         recall::read(store, &at.set, &mut revision).await?;
         revision.read_again(&at.set);
         fresh.rows.clear();
+        fresh.sorted.clear();
         Ok(revision)
     }
 
     /// What a finding needs to know of an entity's new events.
-    fn new_sightings(&self, set: &RuleSet, verdict: &Verdict, fresh: &Fresh<'_>) -> Result<Vec<Sighting>> {
+    fn new_sightings(&self, set: &RuleSet, verdict: &Verdict, fresh: &mut Fresh<'_>) -> Result<Vec<Sighting>> {
         let mut sightings = Vec::new();
-        let of_entity = fresh.of(verdict.rule, verdict.key);
-        for group in of_entity.chunk_by(|a, b| a.1 == b.1) {
+        let batches = fresh.batches;
+        for group in fresh.of(verdict.rule, verdict.key).chunk_by(|a, b| a.1 == b.1) {
             let rows = group.iter().map(|(.., row)| *row).collect();
-            let batch = &fresh.batches[group[0].1 as usize];
+            let batch = &batches[group[0].1 as usize];
             let seen = set.sightings(batch, verdict.rule, rows).map_err(DetectError::recall)?;
             self.note_failures(seen.failures);
             sightings.extend(seen.sightings);

@@ -17,14 +17,14 @@
 //! the same slots: who is dirty, who is cold, who hears of whom.
 
 mod cold;
+mod hot;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 use crate::error::Result;
 use crate::evaluate::{Remembered, Sighting};
@@ -34,6 +34,8 @@ use crate::rule::{PRINCIPAL, Rule};
 use crate::ruleset::RuleSet;
 use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Scratch, Shift, Split, State, View};
 use cold::Cold;
+pub(crate) use hot::ByHash;
+use hot::Hot;
 
 /// Memory for what is hot, unless said otherwise.
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
@@ -52,6 +54,8 @@ const WHOLE_AGAIN_MAX: u8 = 3;
 /// Cold entities that are listed at a time.
 const COLD_LISTED_MAX: usize = 50_000;
 
+/// Tells groups from entities.
+const GROUP_SEED: u64 = 1;
 /// In place of a rule, for what is known of attacks on a principal.
 const ATTACKS: u64 = 0;
 
@@ -135,42 +139,22 @@ pub(crate) struct Verdict {
     pub claims: Vec<Claim>,
 }
 
+/// Rules' places in a set, by hash.
+type Places = HashMap<u64, usize, ByHash>;
+
 /// What judging needs to know, and what comes of it.
 struct Court<'c> {
     set: &'c RuleSet,
-    /// Of rules in the set, by hash.
-    places: &'c HashMap<u64, usize>,
+    places: &'c Places,
     /// Whether there are findings of a rule and an entity that end at a time or later.
     found: &'c dyn Fn(usize, u128, i64) -> bool,
     verdicts: Vec<Verdict>,
 }
 
-/// Keys are hashes already.
-#[derive(Debug, Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.write_u64(xxh3_64(bytes));
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 ^= n;
-    }
-
-    fn write_u128(&mut self, n: u128) {
-        self.0 ^= n as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 /// The memory of a rule set.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    slots: HashMap<Key, Slot, BuildHasherDefault<KeyHasher>>,
+    slots: Hot,
     bytes: usize,
     bytes_max: usize,
     clock: u64,
@@ -181,17 +165,17 @@ pub(crate) struct Memory {
     /// Groups whose numbers changed, with the first day.
     shifted: BTreeMap<Key, i64>,
     /// Principals on whom attacks are known, and those of them of whom something changed, from which time on.
-    attacked: HashSet<u128>,
+    attacked: HashSet<u128, ByHash>,
     struck: BTreeMap<u128, i64>,
     /// The rules whose findings are attacks.
     attackers: BTreeSet<u64>,
     /// The entities of such rules that ever claimed one.
-    accusers: HashSet<Key>,
+    accusers: HashSet<Key, ByHash>,
     /// The newest version of the table that each rule's version has seen.
-    seen: HashMap<u64, i64>,
+    seen: HashMap<u64, i64, ByHash>,
     cold: Option<Cold>,
     /// Of the rules of which something is remembered.
-    plans: HashMap<u64, Plan>,
+    plans: HashMap<u64, Plan, ByHash>,
     /// The entity of the event at hand, and what its facts point to.
     entity: String,
     scratch: Scratch,
@@ -225,10 +209,10 @@ impl Memory {
             return Ok(());
         }
         self.plans = plans;
-        self.slots.retain(|(rule, _), _| known.contains(rule) || *rule == ATTACKS);
+        self.slots.retain(|rule| known.contains(&rule) || rule == ATTACKS);
         self.dirty.retain(|(rule, _)| known.contains(rule));
         self.shifted.retain(|(rule, _), _| known.contains(rule));
-        self.bytes = self.slots.values().map(|s| s.bytes).sum();
+        self.bytes = self.slots.iter().map(|(_, slot)| slot.bytes).sum();
         let gone: Vec<u64> = self.seen.keys().copied().filter(|rule| !known.contains(rule)).collect();
         for rule in gone {
             self.seen.remove(&rule);
@@ -383,7 +367,7 @@ impl Memory {
 
     /// Counts bytes by which a hot slot grew.
     fn grow(&mut self, key: Key, bytes: usize) {
-        if let Some(slot) = self.slots.get_mut(&key) {
+        if let Some(slot) = self.slots.get_mut(key) {
             slot.bytes += bytes;
             self.bytes += bytes;
         }
@@ -393,7 +377,7 @@ impl Memory {
     /// where `found` says that there are findings of that rule (by its place) and entity from that time on; in an order
     /// that depends on nothing else.
     pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128, i64) -> bool) -> Result<Vec<Verdict>> {
-        let places: HashMap<u64, usize> = set.rules().enumerate().map(|(place, r)| (rule_key(r), place)).collect();
+        let places: Places = set.rules().enumerate().map(|(place, r)| (rule_key(r), place)).collect();
         let mut court = Court { set, places: &places, found: &found, verdicts: Vec::new() };
         self.judge_some(&mut court, |plan| !plan.learns())?;
         self.withhold(set)?;
@@ -417,7 +401,7 @@ impl Memory {
         let mut listed = std::mem::take(&mut self.dirty);
         let unlisted = std::mem::take(&mut self.unlisted);
         if unlisted {
-            listed = self.slots.iter().filter(|(_, slot)| slot.dirty.is_some()).map(|(key, _)| *key).collect();
+            listed = self.slots.iter().filter(|(_, slot)| slot.dirty.is_some()).map(|(key, _)| key).collect();
         }
         let (mut now, later): (Vec<Key>, Vec<Key>) = listed.into_iter().partition(is_now);
         self.dirty = later;
@@ -448,10 +432,10 @@ impl Memory {
             }
             let (from, claims) = if plan.asks_groups() {
                 // Taken out, so that groups can be asked meanwhile.
-                let slot = self.slots.remove(&key).expect("it was just needed");
+                let state = std::mem::replace(&mut slot.state, plan.begin());
                 let mut look = |group: &str, value: &str, day: i64| self.ask(key, plan, group, value, day);
-                let judged = slot.state.judge(plan, from, &mut look);
-                self.slots.insert(key, slot);
+                let judged = state.judge(plan, from, &mut look);
+                self.slots.get_mut(key).expect("it was just needed").state = state;
                 judged?
             } else {
                 slot.state.judge(plan, from, &mut |_, _, _| unreachable!("it asks no group"))?
@@ -460,7 +444,7 @@ impl Memory {
             let attacks = court.set.attacks(rule) && (claimed || self.accusers.contains(&key));
             let told = claimed || (court.found)(rule, key.1, from);
             if told || attacks {
-                let entity = self.slots[&key].entity.clone();
+                let entity = self.slots.get(key).expect("it was just judged").entity.clone();
                 let verdict = Verdict { key, rule, entity, from, claims };
                 if attacks {
                     self.attacked_by(court.set, &verdict)?;
@@ -508,7 +492,7 @@ impl Memory {
     }
 
     /// Finds those who asked a group for a number that is another now.
-    fn ask_again(&mut self, set: &RuleSet, places: &HashMap<u64, usize>) -> Result<()> {
+    fn ask_again(&mut self, set: &RuleSet, places: &Places) -> Result<()> {
         for (key, day) in std::mem::take(&mut self.shifted) {
             let Some(plan) = places.get(&key.0).and_then(|place| set.at(*place).plan.as_ref()) else { continue };
             let again = match &mut self.slot(key, begin_population)?.state {
@@ -546,7 +530,7 @@ impl Memory {
             return Ok(());
         }
         self.shed()?;
-        let mut by_age: Vec<(u64, Key)> = self.slots.iter().map(|(key, slot)| (slot.used, *key)).collect();
+        let mut by_age: Vec<(u64, Key)> = self.slots.iter().map(|(key, slot)| (slot.used, key)).collect();
         by_age.sort_unstable();
         let mut leaving = Vec::new();
         for (_, key) in by_age {
@@ -554,7 +538,7 @@ impl Memory {
             if self.bytes <= self.bytes_max / 4 * 3 {
                 break;
             }
-            let slot = self.slots.remove(&key).expect("its key was just listed");
+            let slot = self.slots.remove(key).expect("its key was just listed");
             self.bytes -= slot.bytes;
             leaving.push((key, slot));
         }
@@ -565,10 +549,10 @@ impl Memory {
     /// Moves what lies far back out of memory.
     fn shed(&mut self) -> Result<()> {
         let mut leaving = Vec::new();
-        for (key, slot) in &mut self.slots {
+        for (key, slot) in self.slots.iter_mut() {
             if let Some(older) = self.plans.get(&key.0).and_then(|plan| slot.shed(plan)) {
                 self.bytes = self.bytes.saturating_sub(older.bytes);
-                leaving.push((*key, older));
+                leaving.push((key, older));
             }
         }
         if leaving.is_empty() {
@@ -584,7 +568,7 @@ impl Memory {
         if fault::is(Fault::OlderForgotten) {
             parts.clear();
         }
-        let slot = self.slots.get_mut(&key).expect("it is hot");
+        let slot = self.slots.get_mut(key).expect("it is hot");
         for part in parts {
             slot.bytes += part.bytes;
             self.bytes += part.bytes;
@@ -605,7 +589,7 @@ impl Memory {
 
     /// Whether there is a slot, hot or cold.
     fn knows(&self, key: Key) -> Result<bool> {
-        if self.slots.contains_key(&key) {
+        if self.slots.get(key).is_some() {
             return Ok(true);
         }
         Ok(self.cold.as_ref().map(|cold| cold.get(key)).transpose()?.flatten().is_some())
@@ -637,9 +621,9 @@ pub(crate) fn principal_key(principal: &Value) -> u128 {
     entity_key(&serde_json::to_string(&entity).expect("JSON values are written as JSON"))
 }
 
-/// A group of a rule by hash. Entities are JSON objects, so that no group is one.
+/// A group of a rule by hash: another one than an entity of the same name would have.
 fn group_key(group: &str) -> u128 {
-    xxh3_128(format!("group {group}").as_bytes())
+    xxh3_128_with_seed(group.as_bytes(), GROUP_SEED)
 }
 
 /// A rule's text is its version: another text begins with nothing.

@@ -28,6 +28,9 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        session_name, source_network,
        event_source, event_name,
        CAST(floor(date_part('hour', event_time) / 6) AS BIGINT) AS part_of_day,
-       coalesce(session_name, principal_key) AS person
+       coalesce(session_name, CASE user_identity_type
+         WHEN 'SAMLUser' THEN user_identity_user_name
+         WHEN 'IdentityCenterUser' THEN json_text(additional_event_data, 'UserName')
+         ELSE principal_key END) AS person
 FROM events
 WHERE principal_class = 'human_sso'

@@ -1,40 +1,63 @@
-//! What is cold: slots by key, in a temporary file that goes with the process.
+//! What is cold: slots by key, in a temporary log-structured tree that goes with the process.
+//!
+//! Slots leave in sorted lots, by hash: a tree that is changed in place would rewrite a page for nearly every one of them.
+//! Here a lot becomes a file as it is, and files are merged in the background.
 
 use std::path::PathBuf;
 
-use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Slice};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{Key, Slot};
 use crate::error::{DetectError, Result};
 use crate::state::{Split, State};
 
-/// A byte that says whether it is dirty, and the slot behind it.
-const COLD: TableDefinition<&[u8], &[u8]> = TableDefinition::new("cold");
-/// What lies far back of a slot: its key and, behind it, until when; rising.
-const OLDER: TableDefinition<&[u8], &[u8]> = TableDefinition::new("older");
-/// Bytes of the file that are held in memory.
-const CACHE_BYTES: usize = 16 << 20;
+/// Bytes of the files that are held in memory.
+const CACHE_BYTES: u64 = 16 << 20;
+/// Bytes of removals that wait in memory.
+const REMOVALS_BYTES: u64 = 4 << 20;
 /// Words of the filter that knows which keys were never put: 4 MB.
 const FILTER_WORDS: usize = 1 << 19;
 
-/// Slots in a temporary file.
-#[derive(Debug)]
+/// Slots in temporary files.
 pub(super) struct Cold {
-    file: Database,
-    /// Deleted with it.
-    _folder: tempfile::TempDir,
-    path: PathBuf,
+    /// A byte that says whether it is dirty, and the slot behind it.
+    slots: Keyspace,
+    /// What lies far back of a slot: its key and, behind it, until when; rising.
+    older: Keyspace,
     /// One bit for each key that was put, two keys may share one: most keys that are asked for are new.
     filter: Vec<u64>,
+    path: PathBuf,
+    _database: Database,
+    /// Deleted with it.
+    _folder: tempfile::TempDir,
+}
+
+impl std::fmt::Debug for Cold {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Cold").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Cold {
     pub fn create() -> Result<Self> {
         let fail = |detail: String| DetectError::Memory { operation: "make", path: std::env::temp_dir(), detail };
         let folder = tempfile::Builder::new().prefix("trailhound-").tempdir().map_err(|e| fail(e.to_string()))?;
-        let path = folder.path().join("memory.redb");
-        let file = Database::builder().set_cache_size(CACHE_BYTES).create(&path).map_err(|e| fail(e.to_string()))?;
-        Ok(Cold { file, _folder: folder, path, filter: vec![0; FILTER_WORDS] })
+        let path = folder.path().join("memory");
+        let open = || -> fjall::Result<_> {
+            // It need not outlive the process, so nobody waits for the disk.
+            let database = Database::builder(&path)
+                .cache_size(CACHE_BYTES)
+                .manual_journal_persist(true)
+                .worker_threads(1)
+                .open()?;
+            let options =
+                || KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(REMOVALS_BYTES);
+            Ok((database.keyspace("slots", options)?, database.keyspace("older", options)?, database))
+        };
+        let (slots, older, database) = open().map_err(|e| fail(e.to_string()))?;
+        Ok(Cold { slots, older, filter: vec![0; FILTER_WORDS], path, _database: database, _folder: folder })
     }
 
     pub fn get(&self, key: Key) -> Result<Option<Slot>> {
@@ -42,59 +65,31 @@ impl Cold {
         if self.filter[word] & bit == 0 {
             return Ok(None);
         }
-        let read = || -> std::result::Result<Option<Slot>, String> {
-            let transaction = self.file.begin_read().map_err(|e| e.to_string())?;
-            let table = match transaction.open_table(COLD) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                Err(e) => return Err(e.to_string()),
-            };
-            let found = table.get(bytes_of(key).as_slice()).map_err(|e| e.to_string())?;
-            found.map(|bytes| rmp_serde::from_slice(&bytes.value()[1..]).map_err(|e| e.to_string())).transpose()
-        };
-        read().map_err(|detail| self.fail("read", detail))
+        let found = self.done("read", self.slots.get(bytes_of(key)))?;
+        found.map(|bytes| self.decoded(&bytes[1..])).transpose()
     }
 
     /// Keys of dirty slots behind `after`, at most so many; and the last key that was looked at, if there may be more.
     pub fn dirty(&self, after: Option<Key>, max: usize) -> Result<(Vec<Key>, Option<Key>)> {
-        let read = || -> std::result::Result<(Vec<Key>, Option<Key>), String> {
-            let transaction = self.file.begin_read().map_err(|e| e.to_string())?;
-            let table = transaction.open_table(COLD).map_err(|e| e.to_string())?;
-            let from = after.map(bytes_of).unwrap_or_default();
-            let mut keys = Vec::new();
-            for entry in table.range(from.as_slice()..).map_err(|e| e.to_string())? {
-                let (key, slot) = entry.map_err(|e| e.to_string())?;
-                let key = key_of(key.value());
-                if slot.value()[0] != 0 && after != Some(key) {
-                    keys.push(key);
-                }
-                if keys.len() == max {
-                    return Ok((keys, Some(key)));
-                }
+        let from = after.map(bytes_of).unwrap_or_default();
+        let mut keys = Vec::new();
+        for entry in self.slots.range(from..) {
+            let (key, slot) = self.done("read", entry.into_inner())?;
+            let key = key_of(&key);
+            if slot[0] != 0 && after != Some(key) {
+                keys.push(key);
             }
-            Ok((keys, None))
-        };
-        read().map_err(|detail| self.fail("read", detail))
+            if keys.len() == max {
+                return Ok((keys, Some(key)));
+            }
+        }
+        Ok((keys, None))
     }
 
+    /// Slots, rising by key.
     pub fn put(&mut self, slots: &[(Key, Slot)]) -> Result<()> {
-        let write = || -> std::result::Result<(), String> {
-            let mut transaction = self.file.begin_write().map_err(|e| e.to_string())?;
-            // It need not outlive the process, so nobody waits for the disk.
-            transaction.set_durability(Durability::None).map_err(|e| e.to_string())?;
-            {
-                let mut table = transaction.open_table(COLD).map_err(|e| e.to_string())?;
-                let mut bytes = Vec::new();
-                for (key, slot) in slots {
-                    bytes.clear();
-                    bytes.push(u8::from(slot.dirty.is_some()));
-                    rmp_serde::encode::write(&mut bytes, slot).map_err(|e| e.to_string())?;
-                    table.insert(bytes_of(*key).as_slice(), bytes.as_slice()).map_err(|e| e.to_string())?;
-                }
-            }
-            transaction.commit().map_err(|e| e.to_string())
-        };
-        write().map_err(|detail| self.fail("write", detail))?;
+        let rows = slots.iter().map(|(key, slot)| (bytes_of(*key), u8::from(slot.dirty.is_some()), slot));
+        self.write(&self.slots, rows)?;
         for (key, _) in slots {
             let (word, bit) = place_of(*key);
             self.filter[word] |= bit;
@@ -102,64 +97,53 @@ impl Cold {
         Ok(())
     }
 
-    /// What lies far back of slots.
+    /// What lies far back of slots, rising by key.
     pub fn put_older(&self, parts: &[(Key, Split<State>)]) -> Result<()> {
-        let write = || -> std::result::Result<(), String> {
-            let mut transaction = self.file.begin_write().map_err(|e| e.to_string())?;
-            transaction.set_durability(Durability::None).map_err(|e| e.to_string())?;
-            {
-                let mut table = transaction.open_table(OLDER).map_err(|e| e.to_string())?;
-                let mut bytes = Vec::new();
-                for (key, part) in parts {
-                    bytes.clear();
-                    rmp_serde::encode::write(&mut bytes, part).map_err(|e| e.to_string())?;
-                    table
-                        .insert(older_bytes_of(*key, part.until).as_slice(), bytes.as_slice())
-                        .map_err(|e| e.to_string())?;
-                }
-            }
-            transaction.commit().map_err(|e| e.to_string())
-        };
-        write().map_err(|detail| self.fail("write", detail))
+        self.write(&self.older, parts.iter().map(|(key, part)| (older_bytes_of(*key, part.until), 0, part)))
     }
 
     /// Takes out all that lies far back of a slot.
     pub fn take_older(&self, key: Key) -> Result<Vec<Split<State>>> {
-        let take = || -> std::result::Result<Vec<Split<State>>, String> {
-            let mut transaction = self.file.begin_write().map_err(|e| e.to_string())?;
-            transaction.set_durability(Durability::None).map_err(|e| e.to_string())?;
-            let mut parts = Vec::new();
-            {
-                let mut table = transaction.open_table(OLDER).map_err(|e| e.to_string())?;
-                let (from, to) = (older_bytes_of(key, i64::MIN), older_bytes_of(key, i64::MAX));
-                for entry in
-                    table.extract_from_if(from.as_slice()..=to.as_slice(), |_, _| true).map_err(|e| e.to_string())?
-                {
-                    let (_, part) = entry.map_err(|e| e.to_string())?;
-                    parts.push(rmp_serde::from_slice(part.value()).map_err(|e| e.to_string())?);
-                }
-            }
-            transaction.commit().map_err(|e| e.to_string())?;
-            Ok(parts)
-        };
-        take().map_err(|detail| self.fail("read", detail))
+        let mut parts = Vec::new();
+        for entry in self.older.range(older_bytes_of(key, i64::MIN)..=older_bytes_of(key, i64::MAX)) {
+            let (key, part) = self.done("read", entry.into_inner())?;
+            parts.push(self.decoded(&part[1..])?);
+            self.done("write", self.older.remove(key))?;
+        }
+        Ok(parts)
     }
 
     /// Forgets a rule.
     pub fn forget(&self, rule: u64) -> Result<()> {
-        let write = || -> std::result::Result<(), String> {
-            let transaction = self.file.begin_write().map_err(|e| e.to_string())?;
-            {
-                let mut table = transaction.open_table(COLD).map_err(|e| e.to_string())?;
-                let (from, to) = (bytes_of((rule, 0)), bytes_of((rule, u128::MAX)));
-                table.retain_in(from.as_slice()..=to.as_slice(), |_, _| false).map_err(|e| e.to_string())?;
-                let mut table = transaction.open_table(OLDER).map_err(|e| e.to_string())?;
-                let (from, to) = (older_bytes_of((rule, 0), i64::MIN), older_bytes_of((rule, u128::MAX), i64::MAX));
-                table.retain_in(from.as_slice()..=to.as_slice(), |_, _| false).map_err(|e| e.to_string())?;
-            }
-            transaction.commit().map_err(|e| e.to_string())
-        };
-        write().map_err(|detail| self.fail("write", detail))
+        for entry in self.slots.range(bytes_of((rule, 0))..=bytes_of((rule, u128::MAX))) {
+            self.done("write", entry.key().and_then(|key| self.slots.remove(key)))?;
+        }
+        let (from, to) = (older_bytes_of((rule, 0), i64::MIN), older_bytes_of((rule, u128::MAX), i64::MAX));
+        for entry in self.older.range(from..=to) {
+            self.done("write", entry.key().and_then(|key| self.older.remove(key)))?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows that rise by key: a byte, and what is behind it.
+    fn write<K: AsRef<[u8]>>(&self, to: &Keyspace, rows: impl Iterator<Item = (K, u8, impl Serialize)>) -> Result<()> {
+        let mut lot = self.done("write", to.start_ingestion())?;
+        let mut bytes = Vec::new();
+        for (key, first, row) in rows {
+            bytes.clear();
+            bytes.push(first);
+            rmp_serde::encode::write(&mut bytes, &row).map_err(|e| self.fail("write", e.to_string()))?;
+            self.done("write", lot.write(Slice::from(key.as_ref()), Slice::from(bytes.as_slice())))?;
+        }
+        self.done("write", lot.finish())
+    }
+
+    fn decoded<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        rmp_serde::from_slice(bytes).map_err(|e| self.fail("read", e.to_string()))
+    }
+
+    fn done<T>(&self, operation: &'static str, result: fjall::Result<T>) -> Result<T> {
+        result.map_err(|e| self.fail(operation, e.to_string()))
     }
 
     fn fail(&self, operation: &'static str, detail: String) -> DetectError {

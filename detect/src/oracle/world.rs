@@ -199,7 +199,7 @@ fn moved(time: i64, other: i64, dice: &mut Dice) -> i64 {
     }
 }
 
-/// The text with every account's number changed in the same way, so that cases do not meet.
+/// The text with every account's number and everybody's address changed in the same way, so that cases do not meet.
 fn settled(text: &str, number: usize) -> String {
     let mut numbers: BTreeMap<String, String> = BTreeMap::new();
     let mut out = String::with_capacity(text.len());
@@ -218,5 +218,6 @@ fn settled(text: &str, number: usize) -> String {
         }
         rest = &rest[start + len..];
     }
-    out + rest
+    // People have one name in all accounts.
+    (out + rest).replace("@example.", &format!("@case-{number}.example."))
 }

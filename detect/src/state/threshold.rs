@@ -34,6 +34,24 @@ impl Block {
     }
 }
 
+/// A window's blocks.
+struct Held<'b> {
+    one: &'b Block,
+    other: Option<&'b Block>,
+}
+
+impl Held<'_> {
+    /// What it holds, by a bound's place.
+    fn number(&self, bound: usize) -> u64 {
+        let one = &self.one.tallies[bound];
+        self.other.map_or_else(|| one.number(), |other| one.number_with(&other.tallies[bound]))
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        (0..self.one.tallies.len()).map(|bound| self.number(bound)).collect()
+    }
+}
+
 impl Threshold {
     pub fn add(&mut self, window: Window, having: &[Having], time: i64, parts: &[Measured]) -> usize {
         let time = if fault::is(Fault::WindowEdge) { time - 1 } else { time };
@@ -103,18 +121,15 @@ impl Threshold {
 
     /// What a window holds, by bound, if it is over all of them.
     fn numbers(&self, place: i64, having: &[Having]) -> Option<Vec<u64>> {
-        let numbers = self.counts(place)?;
-        having.iter().zip(&numbers).all(|(h, n)| *n >= h.at_least).then_some(numbers)
+        let window = self.window(place)?;
+        // Mostly it is not, and then nothing is made.
+        having.iter().enumerate().all(|(bound, h)| window.number(bound) >= h.at_least).then(|| window.numbers())
     }
 
-    /// What a window holds, by bound, if it holds anything.
-    fn counts(&self, place: i64) -> Option<Vec<u64>> {
-        let (a, b) = (self.blocks.get(&place), self.blocks.get(&(place + 1)));
-        match (a, b) {
-            (None, None) => None,
-            (Some(one), None) | (None, Some(one)) => Some(one.tallies.iter().map(Tally::number).collect()),
-            (Some(a), Some(b)) => Some(a.tallies.iter().zip(&b.tallies).map(|(a, b)| a.number_with(b)).collect()),
-        }
+    /// What a window holds, if it holds anything.
+    fn window(&self, place: i64) -> Option<Held<'_>> {
+        let mut blocks = self.blocks.range(place..=place + 1).map(|(_, block)| block);
+        Some(Held { one: blocks.next()?, other: blocks.next() })
     }
 
     /// The windows that a time lies in, or all that hold anything, against the bounds.
@@ -125,7 +140,7 @@ impl Threshold {
             None => self.windows_from(i64::MIN + 1).collect(),
         };
         let moment = |place: i64| {
-            let counts = self.counts(place)?;
+            let counts = self.window(place)?.numbers();
             let checks = having
                 .iter()
                 .zip(&counts)

@@ -1,0 +1,75 @@
+//! What is hot: slots by rule, then by entity.
+//!
+//! A batch goes through memory rule by rule, and so does judging: what is touched together lies together, where one table of
+//! all rules' slots would be a miss in every cache for each event.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Key, Slot};
+
+/// For keys that are hashes already.
+pub(crate) type ByHash = BuildHasherDefault<KeyHasher>;
+
+#[derive(Debug, Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.write_u64(xxh3_64(bytes));
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.0 ^= n as u64;
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 ^= n;
+    }
+
+    fn write_u128(&mut self, n: u128) {
+        self.0 ^= n as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Slots by key.
+#[derive(Debug, Default)]
+pub(super) struct Hot(HashMap<u64, HashMap<u128, Slot, ByHash>, ByHash>);
+
+impl Hot {
+    pub fn get(&self, (rule, entity): Key) -> Option<&Slot> {
+        self.0.get(&rule)?.get(&entity)
+    }
+
+    pub fn get_mut(&mut self, (rule, entity): Key) -> Option<&mut Slot> {
+        self.0.get_mut(&rule)?.get_mut(&entity)
+    }
+
+    pub fn entry(&mut self, (rule, entity): Key) -> Entry<'_, u128, Slot> {
+        self.0.entry(rule).or_default().entry(entity)
+    }
+
+    pub fn remove(&mut self, (rule, entity): Key) -> Option<Slot> {
+        self.0.get_mut(&rule)?.remove(&entity)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &Slot)> {
+        self.0.iter().flat_map(|(rule, slots)| slots.iter().map(|(entity, slot)| ((*rule, *entity), slot)))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Slot)> {
+        self.0.iter_mut().flat_map(|(rule, slots)| slots.iter_mut().map(|(entity, slot)| ((*rule, *entity), slot)))
+    }
+
+    /// Keeps the rules for which `keep` says so.
+    pub fn retain(&mut self, keep: impl Fn(u64) -> bool) {
+        self.0.retain(|rule, _| keep(*rule));
+    }
+}
