@@ -54,6 +54,8 @@ pub struct Message {
     pub first_time: Option<String>,
     pub last_time: Option<String>,
     pub principals: Vec<String>,
+    /// Who it was in the end, where the records say: people behind keys and roles.
+    pub people: Vec<String>,
     pub sources: Vec<String>,
     pub accounts: Vec<Account>,
     pub regions: Vec<String>,
@@ -141,6 +143,7 @@ impl Message {
             first_time: row.first_time.map(time),
             last_time: row.last_time.map(time),
             principals: Vec::new(),
+            people: Vec::new(),
             sources: Vec::new(),
             accounts: Vec::new(),
             regions: Vec::new(),
@@ -163,6 +166,7 @@ impl Message {
         let all = || found.iter().map(|(finding, _)| finding);
         self.findings = found.iter().map(|(finding, new)| Line::of(finding, *new)).collect();
         self.principals = several(all().filter_map(|f| f.principal.clone()));
+        self.people = several(all().filter_map(|f| f.person.clone()));
         self.regions = several(all().filter_map(|f| f.region.clone()));
         self.sources = several(all().filter_map(source));
         self.accounts = several(all().filter_map(|f| f.account_id.clone()).map(|id| {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringViewArray, UInt32Array};
-use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringViewArray, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use trailhound_ingest::schema::schema;
@@ -18,6 +18,9 @@ use trailhound_testing::reference::Gunzip;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
+/// Of one organisation, half of them by people and workloads: some fifty for each of these, a third of what `simulate` takes for
+/// a person's day unless told otherwise.
+const EVENTS_A_DAY: u64 = 4_000;
 /// What tells one organisation from the next: names, numbers and keys end in the copy's number.
 const TOLD_APART: &[&str] = &[
     "event_id",
@@ -53,7 +56,7 @@ impl Organisation {
             service_share: 0.5,
             second_trail_share: 0.0,
             period_minutes: 720,
-            ..Options::new(&logs).seed(5).accounts(3).days(days).events(400 * u64::from(days)).people(40)
+            ..Options::new(&logs).seed(5).accounts(3).days(days).events(EVENTS_A_DAY * u64::from(days)).people(40)
         };
         generate(&options, &|_| ())?;
         let source = Folder::open(&logs.display().to_string())?;
@@ -99,22 +102,23 @@ impl Organisation {
         Ok(rows.map(|row| (row as u32, keys.value(row).to_owned())).collect())
     }
 
-    /// The events of a day of so many such organisations, of which one is attacked: else one in forty principals would be
+    /// The events of a day (of so many, one) of so many such organisations, of which one is attacked: else one in forty principals would be
     /// every other day, and what is measured would be the writing of findings.
-    pub fn day(&self, day: usize, copies: usize) -> anyhow::Result<RecordBatch> {
-        self.between(self.begin + day as i64 * DAY, DAY, copies)
+    pub fn day(&self, day: usize, copies: usize, one_in: usize) -> anyhow::Result<RecordBatch> {
+        self.between(self.begin + day as i64 * DAY, DAY, copies, one_in)
     }
 
     pub fn hour(&self, day: usize, hour: i64, copies: usize) -> anyhow::Result<RecordBatch> {
-        self.between(self.begin + day as i64 * DAY + hour * HOUR, HOUR, copies)
+        self.between(self.begin + day as i64 * DAY + hour * HOUR, HOUR, copies, 1)
     }
 
-    fn between(&self, from: i64, length: i64, copies: usize) -> anyhow::Result<RecordBatch> {
+    fn between(&self, from: i64, length: i64, copies: usize, one_in: usize) -> anyhow::Result<RecordBatch> {
         let at = |time: i64| self.times.partition_point(|t| *t < time);
         let Range { start, end } = at(from)..at(from + length);
-        let rows = self.rows.slice(start, end - start);
-        let quiet = BooleanArray::from_iter(self.attacks[start..end].iter().map(|attack| Some(!attack)));
-        let quiet = filter_record_batch(&rows, &quiet)?;
+        let all: Vec<u32> = (start as u32..end as u32).step_by(one_in).collect();
+        let quiet: Vec<u32> = all.iter().copied().filter(|row| !self.attacks[*row as usize]).collect();
+        let rows = take_record_batch(&self.rows, &UInt32Array::from(all))?;
+        let quiet = take_record_batch(&self.rows, &UInt32Array::from(quiet))?;
         let all: Vec<RecordBatch> = (0..copies)
             .map(|copy| ended(if copy == 0 { &rows } else { &quiet }, |_| format!("-{copy}")))
             .collect::<Result<_, _>>()?;

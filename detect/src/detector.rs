@@ -23,6 +23,7 @@ use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, FindingsLedger};
+use crate::lineage::{self, Ways};
 use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
 use crate::revise::Revision;
@@ -243,13 +244,15 @@ impl Detector {
             if at.memory.is_crowded() {
                 let revision = self.judge(store, at, &mut fresh).await?;
                 let version = at.version;
-                changes += self.save(at, version, Outcome { revision, ..Outcome::default() }).await?;
+                changes += self.save(store, at, version, Outcome { revision, ..Outcome::default() }).await?;
             }
             touch(&set, &mut at.due, batch, |_| true);
         }
         let revision = self.judge(store, at, &mut fresh).await?;
         let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
-        changes += self.save(at, commit.version, outcome).await?;
+        changes += self.save(store, at, commit.version, outcome).await?;
+        let issued = commit.batches.iter().flat_map(lineage::issued).collect();
+        changes += self.amend(store, at, commit.version, &issued).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
         Ok(changes)
@@ -306,7 +309,7 @@ impl Detector {
             let revision = self.judge(store, &mut at, &mut fresh).await?;
             let version = at.version;
             let outcome = Outcome { found: Folded::new(), revision, cursors: Cursors::From(-1) };
-            changes += self.save(&mut at, version, outcome).await?;
+            changes += self.save(store, &mut at, version, outcome).await?;
             if asks {
                 changes += self.ask_due(store, &mut at, None).await?;
             }
@@ -336,6 +339,8 @@ impl Detector {
         let mut found = Folded::new();
         let mut news: HashMap<(i64, i64), bool> = HashMap::new();
         let mut moved = false;
+        // What no rule has seen yet may tell of findings that are there already.
+        let told_until = stands.iter().map(|stand| stand.had).filter(|had| *had >= 0).min().unwrap_or(i64::MAX);
         while let Some(change) = stream.try_next().await? {
             let version = change.version;
             let before = |stand: Option<i64>| member(stand).is_some_and(|seen| seen < version);
@@ -366,6 +371,9 @@ impl Detector {
                 })?;
             }
             at.memory.settle()?;
+            if version > told_until {
+                changes += self.amend(store, at, version, &lineage::issued(&change.rows)).await?;
+            }
             touch(&set, &mut at.due, &change.rows, |rule| before(stands[rule].asks));
             // A rule that begins may find more in its first version than is good to have in memory: all that was
             // compacted. As long as its cursor has not moved, a part that was written is no harm.
@@ -378,7 +386,7 @@ impl Detector {
                     (true, true) => Cursors::From(-1),
                 };
                 let outcome = Outcome { found: std::mem::take(&mut found), cursors, ..Outcome::default() };
-                changes += self.save(at, version, outcome).await?;
+                changes += self.save(store, at, version, outcome).await?;
                 moved |= change.last;
             }
         }
@@ -452,10 +460,12 @@ impl Detector {
     }
 
     /// Findings and cursors, in one transaction.
-    async fn save(&self, at: &mut Position, version: i64, outcome: Outcome) -> Result<Changes> {
+    async fn save(&self, store: &Store, at: &mut Position, version: i64, outcome: Outcome) -> Result<Changes> {
         let (set, generations) = (at.set.clone(), &at.generations);
-        let Outcome { mut found, revision, cursors } = outcome;
+        let Outcome { mut found, mut revision, cursors } = outcome;
         found.retain(|id, _| !at.standing.has(id));
+        let ways = Ways::of(store, found.values().chain(&revision.write).map(|(_, finding)| finding)).await?;
+        found.values_mut().chain(&mut revision.write).for_each(|(_, finding)| ways.write(finding));
         let ends =
             |(place, finding): &(usize, Finding)| ((*place, entity_key(&finding.entity_text())), finding.last_time);
         let remembered: Vec<((usize, u128), i64)> = revision.write.iter().map(ends).collect();
@@ -482,6 +492,31 @@ impl Detector {
             *last = end.max(*last);
         }
         self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
+        self.told(&counts);
+        Ok(changes)
+    }
+
+    /// Says anew who stands behind findings, where keys on their ways have been seen given out.
+    async fn amend(&self, store: &Store, at: &Position, version: i64, issued: &BTreeSet<String>) -> Result<Changes> {
+        let mut leading = self.ledger.leading_over(issued).await?;
+        leading.retain(|(finding, _)| !at.standing.has(&finding.id));
+        let ways = Ways::of(store, leading.iter().map(|(finding, _)| finding)).await?;
+        let mut changed = Vec::new();
+        for (mut finding, generation) in leading {
+            let before = finding.lineage.clone();
+            ways.write(&mut finding);
+            if finding.lineage != before {
+                changed.push((finding, generation));
+            }
+        }
+        if changed.is_empty() {
+            return Ok(Changes::default());
+        }
+        let mut transaction = self.ledger.begin().await?;
+        let mut told = self.follower.as_ref().map(|_| Vec::new());
+        let changes = self.ledger.amend(&mut transaction, version, changed, told.as_mut()).await?;
+        let counts = self.tell(&mut transaction, told.unwrap_or_default()).await?;
+        self.ledger.commit(transaction).await?;
         self.told(&counts);
         Ok(changes)
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::compiled::{Answer, Compiled, Events, Ordered, Rows, place_of};
 use crate::evidence::{Column, RowOf};
+use crate::lineage::Hop;
 use crate::ruleset::{ENGINE_COLUMNS, Entry, RuleSet};
 use crate::state::Plan;
 
@@ -27,6 +28,8 @@ pub struct Sighting {
     pub account_id: Option<String>,
     pub region: Option<String>,
     pub principal: Option<String>,
+    /// Who acted, and with which key; nobody, where that is not one event's.
+    pub actor: Option<Hop>,
     /// Where the event was read: `bucket/key#ordinal`.
     pub object: String,
     /// The values of the SELECT's columns beside `event_id`, in their order.
@@ -431,6 +434,12 @@ struct Engine {
     account_id: StringViewArray,
     region: StringViewArray,
     principal: StringViewArray,
+    principal_name: StringViewArray,
+    class: StringViewArray,
+    session_name: StringViewArray,
+    identity_account: StringViewArray,
+    access_key: StringViewArray,
+    source_identity: StringViewArray,
     bucket: StringViewArray,
     key: StringViewArray,
     ordinal: Int32Array,
@@ -445,6 +454,12 @@ impl Engine {
             account_id: text("account_id")?,
             region: text("aws_region")?,
             principal: text("principal_key")?,
+            principal_name: text("principal_name")?,
+            class: text("principal_class")?,
+            session_name: text("session_name")?,
+            identity_account: text("user_identity_account_id")?,
+            access_key: text("user_identity_access_key_id")?,
+            source_identity: text("session_source_identity")?,
             bucket: text("src_bucket")?,
             key: text("src_key")?,
             ordinal: rows.column(place_of("src_ordinal"))?.as_primitive::<Int32Type>().clone(),
@@ -453,6 +468,17 @@ impl Engine {
 
     fn sighting(&self, rule: usize, row: usize, evidence: Vec<Value>) -> Sighting {
         let text = |a: &StringViewArray| a.is_valid(row).then(|| a.value(row).to_owned());
+        let named = |a: &StringViewArray| text(a).filter(|name| !name.is_empty());
+        let actor = Hop {
+            principal: named(&self.principal),
+            principal_name: named(&self.principal_name),
+            class: named(&self.class),
+            session_name: named(&self.session_name),
+            account_id: named(&self.identity_account),
+            access_key_id: named(&self.access_key),
+            source_identity: named(&self.source_identity),
+            issue: None,
+        };
         Sighting {
             rule,
             event_id: self.event_id.value(row).to_owned(),
@@ -460,6 +486,7 @@ impl Engine {
             account_id: text(&self.account_id),
             region: text(&self.region),
             principal: text(&self.principal),
+            actor: Some(actor),
             object: format!("{}/{}#{}", self.bucket.value(row), self.key.value(row), self.ordinal.value(row)),
             evidence,
         }

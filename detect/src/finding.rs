@@ -15,6 +15,7 @@ use trailhound_store::storable;
 
 use crate::evaluate::Sighting;
 use crate::judgement::Judgement;
+use crate::lineage::Way;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::severity::{Kind, Severity, Status};
@@ -45,6 +46,9 @@ pub struct Finding {
     pub account_id: Option<String>,
     pub region: Option<String>,
     pub principal: Option<String>,
+    /// Who it was in the end, as far as the records say: a directory's name, a user's with its account, root's. Null if there are
+    /// several, nobody, or a workload.
+    pub person: Option<String>,
     pub entity: BTreeMap<String, Value>,
     pub count: u64,
     /// The first events by time, then id; at most [`EVENTS_MAX`].
@@ -58,6 +62,8 @@ pub struct Finding {
     pub evidence: BTreeMap<String, Value>,
     /// Evidence and fields that differ between the events.
     pub varies: BTreeSet<String>,
+    /// Who acted, with who gave them their key, and so on back; at most [`ACTORS_MAX`](crate::lineage::ACTORS_MAX).
+    pub lineage: Vec<Way>,
     /// The times of `event_ids`, so that more events can be folded in.
     #[serde(skip)]
     pub event_times: Vec<i64>,
@@ -79,9 +85,10 @@ impl Finding {
     pub(crate) fn begin(rule: &Rule, what: &Value, sighting: Sighting) -> Finding {
         let names = rule.select.columns.iter().map(|(name, _)| name.clone());
         let evidence: BTreeMap<String, Value> = names.zip(sighting.evidence).collect();
+        let lineage = sighting.actor.map(|actor| vec![vec![actor]]).unwrap_or_default();
         let entity: BTreeMap<String, Value> =
             rule.header.entity.iter().map(|c| (c.clone(), evidence.get(c).cloned().unwrap_or(Value::Null))).collect();
-        Finding {
+        let mut finding = Finding {
             id: id(rule, &entity, what),
             rule: rule.id.clone(),
             title: String::new(),
@@ -92,6 +99,7 @@ impl Finding {
             account_id: sighting.account_id.as_deref().map(storable),
             region: sighting.region.as_deref().map(storable),
             principal: sighting.principal.as_deref().map(storable),
+            person: None,
             entity,
             count: 1,
             event_ids: vec![sighting.event_id],
@@ -102,8 +110,11 @@ impl Finding {
             rule_version: rule.version.clone(),
             evidence,
             varies: BTreeSet::new(),
+            lineage,
             event_times: vec![sighting.event_time],
-        }
+        };
+        finding.name_person();
+        finding
     }
 
     /// The entity as the ledger writes it.
@@ -118,6 +129,7 @@ impl Finding {
         self.last_time = self.last_time.max(other.last_time);
         self.count += other.count;
         self.varies.extend(other.varies);
+        self.fold_lineage(other.lineage);
         for (name, value) in &mut self.evidence {
             if other.evidence.get(name) != Some(value) {
                 self.varies.insert(name.clone());

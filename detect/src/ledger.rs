@@ -9,7 +9,7 @@
 
 mod row;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -42,8 +42,16 @@ const TABLES: &[&str] = &[
     "CREATE TABLE rule_cursors (
         rule TEXT PRIMARY KEY, rule_version TEXT NOT NULL, generation BIGINT NOT NULL, applied_to BIGINT NOT NULL)",
     "CREATE INDEX findings_by_entity ON findings (rule, entity, last_time)",
+    "ALTER TABLE findings ADD COLUMN person TEXT",
+    "ALTER TABLE findings ADD COLUMN lineage TEXT NOT NULL DEFAULT '[]'",
+    // Temporary keys on the ways from findings back to people.
+    "CREATE TABLE finding_keys (
+        access_key_id TEXT NOT NULL, finding_id TEXT NOT NULL, PRIMARY KEY (access_key_id, finding_id))",
+    "CREATE INDEX finding_keys_by_finding ON finding_keys (finding_id)",
 ];
 
+/// Keys in one statement.
+const KEYS_MAX: usize = 500;
 /// Findings that are handed to a follower at once before they are retracted.
 pub(crate) const ORPHANS_MAX: i64 = 500;
 
@@ -370,6 +378,48 @@ impl FindingsLedger {
         noted.execute(&mut **transaction).await.map_err(&fail)?;
         let done = sqlx::query(row::RETRACT).bind(kept_from).execute(&mut **transaction).await.map_err(&fail)?;
         Ok(done.rows_affected())
+    }
+
+    /// The current findings with one of these keys on their ways back, with their generations.
+    pub(crate) async fn leading_over(&self, keys: &BTreeSet<String>) -> Result<Vec<(Finding, i64)>> {
+        let fail = self.fail("read findings by keys");
+        let mut found: BTreeMap<String, (Finding, i64)> = BTreeMap::new();
+        let keys: Vec<&String> = keys.iter().collect();
+        for keys in keys.chunks(KEYS_MAX) {
+            let places: Vec<String> = (1..=keys.len()).map(|place| format!("${place}")).collect();
+            let sql = format!("{} ({}))", row::SELECT_LEADING_OVER, places.join(", "));
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+            for key in keys {
+                query = query.bind((*key).clone());
+            }
+            for row in query.fetch_all(self.ledger.pool()).await.map_err(&fail)? {
+                let stored = row::stored(&row)?;
+                found.insert(stored.finding.id.clone(), (stored.finding, stored.generation));
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Writes findings of which nothing changed but what is known of who stands behind them.
+    pub(crate) async fn amend(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        version: i64,
+        findings: Vec<(Finding, i64)>,
+        mut told: Option<&mut Vec<Change>>,
+    ) -> Result<Changes> {
+        let fail = self.fail("write findings");
+        let mut changes = Changes::default();
+        for (finding, generation) in findings {
+            row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
+            let kind = ChangeKind::Amended;
+            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
+            changes.amended += 1;
+            if let Some(told) = told.as_deref_mut() {
+                told.push(Change { kind, finding, rule: None });
+            }
+        }
+        Ok(changes)
     }
 
     /// Every finding that is not retracted, by first time, then id.

@@ -29,6 +29,7 @@ pub mod follow;
 pub mod header;
 pub mod judgement;
 pub mod ledger;
+pub mod lineage;
 mod memory;
 mod mutate;
 pub mod names;

@@ -254,6 +254,7 @@ fn findings(
             account_id,
             region,
             principal,
+            actor: None,
             object: String::new(),
             evidence,
         };

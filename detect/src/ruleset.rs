@@ -25,8 +25,23 @@ use crate::rule::Rule;
 use crate::select::Planner;
 
 /// The columns that the engine reads of every event that matches, beside what the SELECT names.
-pub(crate) const ENGINE_COLUMNS: [&str; 8] =
-    ["event_id", "event_time", "account_id", "aws_region", "principal_key", "src_bucket", "src_key", "src_ordinal"];
+pub(crate) const ENGINE_COLUMNS: [&str; 15] = [
+    "event_id",
+    "event_time",
+    "account_id",
+    "aws_region",
+    "principal_key",
+    "principal_name",
+    "principal_class",
+    "session_name",
+    "user_identity_account_id",
+    "user_identity_access_key_id",
+    "session_source_identity",
+    "response_access_key_id",
+    "src_bucket",
+    "src_key",
+    "src_ordinal",
+];
 
 /// A rule of a set with its projection compiled.
 #[derive(Debug)]

@@ -44,6 +44,7 @@ pub fn batch(rows: &[Value]) -> RecordBatch {
 fn made_up(name: &str, kind: &DataType, row: usize) -> Value {
     match (name, kind) {
         ("outcome", _) => json!("success"),
+        ("principal_class", _) => json!("unknown"),
         (_, DataType::Utf8View) => json!(format!("{name}-{row}")),
         (_, DataType::Boolean) => json!(false),
         _ => json!(0),

@@ -5,7 +5,7 @@
 -- kind = "first_seen"
 -- entity = ["account_id"]
 -- value = ["principal_key"]
--- learn = "30d"
+-- learn = "60d"
 -- min_events = 200
 -- forget = "60d"
 -- max_new_rate = 0.02
@@ -13,7 +13,8 @@
 -- cis = ["1.4.0/1.12"]
 -- why = """
 -- A forgotten user with a working key or password is what an intruder looks for: nobody will miss it. Refused \
--- calls and failed sign-ins of it count."""
+-- calls and failed sign-ins of it count. Said only where the account was watched for two months, since before that \
+-- nobody can know."""
 -- false_positives = [
 --   "a job that runs once a quarter",
 --   "a new user on its first day: it should rather be a role or a person of the directory",

@@ -1,5 +1,7 @@
 //! One finding on a page: what, who, from where, why it matters, its events, what to do.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use datafusion::common::ScalarValue;
 use datafusion::prelude::{Expr, SessionContext, col, lit};
@@ -32,6 +34,7 @@ pub async fn show(asked: &Asked, finding: &Finding, retracted: bool) -> anyhow::
     facts(&mut report, finding);
     report.section("Why");
     report.paragraph(&finding.explanation);
+    lineage(&mut report, finding);
     evidence(&mut report, finding);
     events(&mut report, &session, finding).await?;
     if let Some(rule) = &rule {
@@ -92,6 +95,9 @@ fn facts(report: &mut Report, finding: &Finding) {
     report.field("time", &format!("{}{until}", time(finding.first_time)));
     report.field("events", &finding.count.to_string());
     report.field("who", &varies("principal", &finding.principal));
+    if let Some(person) = &finding.person {
+        report.field("person", person);
+    }
     for (name, value) in &finding.entity {
         if finding.principal.as_deref() != value.as_str() {
             report.field(name, &plain(value));
@@ -109,6 +115,26 @@ fn facts(report: &mut Report, finding: &Finding) {
             "ATT&CK",
             &format!("{technique}  https://attack.mitre.org/techniques/{}/", technique.replace('.', "/")),
         );
+    }
+}
+
+/// The ways back from the keys that were used to who gave them out.
+fn lineage(report: &mut Report, finding: &Finding) {
+    let rows: Vec<Vec<String>> = finding
+        .lineage
+        .iter()
+        .flat_map(|way| {
+            way.windows(2).filter_map(|pair| {
+                let issue = pair[1].issue.as_ref()?;
+                Some(vec![pair[0].access_key_id.clone()?, pair[0].told(), issue.told(), pair[1].told()])
+            })
+        })
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    if !rows.is_empty() {
+        report.section("Who gave out the keys");
+        report.grid(&[Head::fixed("key"), Head::text("used by"), Head::text("given out"), Head::text("to")], &rows);
     }
 }
 
@@ -181,8 +207,8 @@ fn references(report: &mut Report, rule: &Rule) {
 /// Commands to go on with. Values from logs stand in them quoted for SQL and for the shell.
 fn go_on(report: &mut Report, finding: &Finding) {
     report.section("Go on");
-    if let Some(principal) = &finding.principal {
-        report.line(&format!("trailhound investigate {}", shell(principal)));
+    for who in [&finding.principal, &finding.person].into_iter().flatten() {
+        report.line(&format!("trailhound investigate {}", shell(who)));
     }
     if let Some(address) = finding.evidence.get("source_ip_address").and_then(Value::as_str) {
         report.line(&format!("trailhound investigate {}", shell(address)));

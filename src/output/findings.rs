@@ -144,6 +144,7 @@ mod tests {
             account_id: None,
             region: None,
             principal: None,
+            person: None,
             entity: Default::default(),
             count: 1,
             event_ids: vec!["e".into()],
@@ -154,6 +155,7 @@ mod tests {
             rule_version: "v".into(),
             evidence: Default::default(),
             varies: Default::default(),
+            lineage: Vec::new(),
             event_times: vec![1_772_409_600_000_000],
         }
     }

@@ -1,6 +1,7 @@
 //! Which findings belong together, purely.
 //!
-//! Two findings are linked when they share a principal or an entity and no more than the gap lies between their times.
+//! Two findings are linked when they share a principal, a person or an entity and no more than the gap lies between their times:
+//! so what somebody does with a key, then in a role, then in a role of another account is one incident.
 //! Incidents are the connected parts of that graph: a function of the current findings alone, whatever their order. A
 //! finding that comes late may link two parts; one that is retracted may leave two.
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use trailhound_detect::Finding;
 
-/// What a finding is grouped by: a hash of its principal, and one of its entity. Without either it stands alone.
+/// What a finding is grouped by: hashes of its principal, its person and its entity. Without any it stands alone.
 ///
 /// A principal's ARN says its account; any other name (`root`, a user's name) counts within its account only.
 pub(crate) fn keys(finding: &Finding) -> Vec<String> {
@@ -18,6 +19,9 @@ pub(crate) fn keys(finding: &Finding) -> Vec<String> {
     let mut keys = Vec::new();
     if let Some(principal) = &finding.principal {
         keys.push(principal_key(principal, account));
+    }
+    if let Some(person) = &finding.person {
+        keys.push(hash(&["person", person]));
     }
     let values: Vec<(&String, &Value)> = finding.entity.iter().filter(|(_, value)| !value.is_null()).collect();
     match values.as_slice() {

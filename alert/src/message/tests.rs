@@ -16,6 +16,7 @@ pub(crate) fn finding(id: &str, principal: &str, time: i64) -> Finding {
         account_id: Some("111122223333".into()),
         region: Some("eu-west-1".into()),
         principal: Some(principal.into()),
+        person: None,
         entity: BTreeMap::from([("principal_key".into(), json!(principal))]),
         count: 1,
         event_ids: vec![format!("event-{id}")],
@@ -30,6 +31,7 @@ pub(crate) fn finding(id: &str, principal: &str, time: i64) -> Finding {
             ("request_user_name".into(), json!("o'neil")),
         ]),
         varies: BTreeSet::new(),
+        lineage: Vec::new(),
         event_times: vec![time],
     }
 }

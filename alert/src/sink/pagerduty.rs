@@ -100,6 +100,7 @@ fn details(message: &Message) -> Value {
         "incident": message.id,
         "when": message.when(),
         "who": all(&message.principals),
+        "person": all(&message.people),
         "from": all(&message.sources),
         "account": all(&message.account_names()),
         "region": all(&message.regions),

@@ -138,7 +138,7 @@ impl Detector {
                         outcome.revision.withdraw.clear();
                     }
                     if !outcome.revision.write.is_empty() || !outcome.revision.withdraw.is_empty() {
-                        changes += self.save(at, at.version, outcome).await?;
+                        changes += self.save(store, at, at.version, outcome).await?;
                     }
                 }
                 Err(error) => {
@@ -154,7 +154,8 @@ impl Detector {
             let (time, slots) = std::mem::take(&mut due.takes);
             due.ran = Some(Run { ended: Instant::now(), took: time / slots.max(1) });
             let version = due.version;
-            self.save(at, version, Outcome { cursors: Cursors::Of(rule.id.clone()), ..Outcome::default() }).await?;
+            self.save(store, at, version, Outcome { cursors: Cursors::Of(rule.id.clone()), ..Outcome::default() })
+                .await?;
         }
         Ok(changes)
     }

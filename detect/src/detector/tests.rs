@@ -7,6 +7,7 @@ use crate::rule::{File, load};
 use crate::testing::{batch, planner, rule_file};
 
 mod kinds;
+mod lineage;
 mod memory;
 mod reference;
 mod retention;

@@ -4,15 +4,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{Row, Transaction};
+use trailhound_store::storable;
 
 use super::ColumnKind::{self, Number, Text, Time};
 use crate::error::DetectError;
 use crate::finding::Finding;
+use crate::lineage;
 
 macro_rules! columns {
     () => {
         "id, rule, rule_version, generation, state, status, title, severity, kind, first_time, last_time, account_id,
-         region, principal, entity, count, event_ids, event_times, objects, explanation, attack, evidence, varies"
+         region, principal, entity, count, event_ids, event_times, objects, explanation, attack, evidence, varies,
+         person, lineage"
     };
 }
 
@@ -28,20 +31,28 @@ pub(super) const SELECT_OF_SLOT: &str = concat!(
     columns!(),
     " FROM findings WHERE rule = $1 AND generation = $2 AND first_time = $3 AND state = 'current' ORDER BY id"
 );
+/// An opening bracket, the keys and two closing ones have to follow.
+pub(super) const SELECT_LEADING_OVER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM findings WHERE state = 'current' AND id IN (SELECT finding_id FROM finding_keys WHERE access_key_id IN"
+);
 pub(super) const SELECT_CURRENT: &str =
     concat!("SELECT ", columns!(), " FROM findings WHERE state = 'current' ORDER BY first_time, id");
 
 const UPSERT: &str = concat!(
     "INSERT INTO findings (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, 'current', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+    ") VALUES ($1, $2, $3, $4, 'current', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+     $23, $24)
      ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version, generation = excluded.generation,
      state = excluded.state, status = excluded.status, title = excluded.title, severity = excluded.severity,
      kind = excluded.kind, first_time = excluded.first_time, last_time = excluded.last_time,
      account_id = excluded.account_id, region = excluded.region, principal = excluded.principal,
      entity = excluded.entity, count = excluded.count, event_ids = excluded.event_ids,
      event_times = excluded.event_times, objects = excluded.objects, explanation = excluded.explanation,
-     attack = excluded.attack, evidence = excluded.evidence, varies = excluded.varies"
+     attack = excluded.attack, evidence = excluded.evidence, varies = excluded.varies, person = excluded.person,
+     lineage = excluded.lineage"
 );
 
 /// What begins before a time stands as it was.
@@ -69,7 +80,7 @@ pub(super) const RETRACT: &str = concat!("UPDATE findings AS f SET state = 'retr
 /// `findings` as SQL sees it.
 pub(super) const SQL_FINDINGS: &str =
     "SELECT id, state, rule, rule_version, title, severity, kind, status, first_time, last_time, account_id, region,
-     principal, entity, count, event_ids, explanation, attack, objects, evidence, varies FROM findings";
+     principal, entity, count, event_ids, explanation, attack, objects, evidence, varies, person, lineage FROM findings";
 pub(super) const FINDINGS_COLUMNS: &[(&str, ColumnKind)] = &[
     ("id", Text),
     ("state", Text),
@@ -92,6 +103,8 @@ pub(super) const FINDINGS_COLUMNS: &[(&str, ColumnKind)] = &[
     ("objects", Text),
     ("evidence", Text),
     ("varies", Text),
+    ("person", Text),
+    ("lineage", Text),
 ];
 /// `finding_history` as SQL sees it.
 pub(super) const SQL_HISTORY: &str =
@@ -141,6 +154,8 @@ pub(super) fn stored(row: &AnyRow) -> Result<Stored, DetectError> {
         rule_version: text("rule_version")?,
         evidence: json(&text("evidence")?).map_err(wrong)?,
         varies: json(&text("varies")?).map_err(wrong)?,
+        person: maybe("person")?,
+        lineage: json(&text("lineage")?).map_err(wrong)?,
         event_times: json(&text("event_times")?).map_err(wrong)?,
         id: id.clone(),
     };
@@ -176,8 +191,21 @@ pub(super) async fn upsert(
         .bind(to_json(&finding.attack))
         .bind(to_json(&finding.evidence))
         .bind(to_json(&finding.varies))
+        .bind(finding.person.clone())
+        .bind(to_json(&finding.lineage))
         .execute(&mut **transaction)
         .await?;
+    sqlx::query("DELETE FROM finding_keys WHERE finding_id = $1")
+        .bind(finding.id.clone())
+        .execute(&mut **transaction)
+        .await?;
+    for key in lineage::keys(&finding.lineage) {
+        sqlx::query("INSERT INTO finding_keys (access_key_id, finding_id) VALUES ($1, $2)")
+            .bind(storable(key))
+            .bind(finding.id.clone())
+            .execute(&mut **transaction)
+            .await?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,7 @@ fn sighting(time: i64, id: &str, columns: &[Value]) -> Sighting {
         account_id: None,
         region: None,
         principal: None,
+        actor: None,
         object: String::new(),
         evidence: std::iter::once(Value::from("ana")).chain(columns.iter().cloned()).collect(),
     }

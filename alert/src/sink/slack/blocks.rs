@@ -122,6 +122,7 @@ fn label(message: &Message) -> String {
 fn fields(message: &Message) -> Vec<Value> {
     let accounts = message.account_names();
     [
+        ("Person", &message.people),
         ("Who", &message.principals),
         ("From", &message.sources),
         ("Account", &accounts),

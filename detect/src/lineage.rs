@@ -1,0 +1,326 @@
+//! Who stands behind a credential: from who acted, through the calls that gave it its keys, to a person or a workload.
+//!
+//! ```text
+//! sighting ─► Hop (who acted, with which key) ─► the STS call that gave out that key ─► Hop (its caller) ─► … ─► person
+//! ```
+//! A way back is a function of the event's own record and of the records that gave out keys, whichever came first: the keys on a
+//! finding's ways lie in the ledger, and when a record comes that gives out one of them (late, or as the copy that the caller's
+//! account has of it) the finding is amended. Nothing of this is remembered: ways are asked for where there are findings.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use trailhound_store::{Store, storable};
+
+use crate::error::{DetectError, Result};
+use crate::finding::{Finding, time};
+use crate::state::DAY;
+
+/// Who acted in a finding's events, at most so many: the first by name.
+pub const ACTORS_MAX: usize = 20;
+/// Roles may be taken on one from another, within an hour each; nobody goes further.
+const HOPS_MAX: usize = 12;
+/// How long before its use a key may have been given out: 36 hours is the longest session, for each of the steps that
+/// last longer than an hour (a sign-in, a session, a role).
+const ISSUED_BEFORE: i64 = 5 * DAY;
+/// Keys in one statement.
+const KEYS_MAX: usize = 2_000;
+
+/// Somebody on the way back from an event to a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hop {
+    /// `principal_key`.
+    pub principal: Option<String>,
+    pub principal_name: Option<String>,
+    /// `principal_class`.
+    pub class: Option<String>,
+    pub session_name: Option<String>,
+    pub account_id: Option<String>,
+    /// What it called with.
+    pub access_key_id: Option<String>,
+    pub source_identity: Option<String>,
+    /// How it gave out the key of the hop before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub issue: Option<Issue>,
+}
+
+/// A call that gave out a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Issue {
+    /// µs since the epoch.
+    pub time: i64,
+    pub event_name: String,
+    pub event_id: String,
+    pub source_ip_address: Option<String>,
+}
+
+/// A way back: who acted first, whoever gave them their key behind.
+pub type Way = Vec<Hop>;
+
+impl Hop {
+    /// The key whose issue would lead on: a temporary one.
+    fn leads_to(&self) -> Option<&str> {
+        self.access_key_id.as_deref().filter(|key| key.starts_with("ASIA"))
+    }
+
+    /// Who this is, if it is somebody who has nobody behind them: a person, or a user as an account knows it.
+    fn person(&self) -> Option<String> {
+        let of_account = |name: &str| match &self.account_id {
+            Some(account) => format!("{name} of {account}"),
+            None => name.to_owned(),
+        };
+        let key = self.principal.as_deref()?;
+        match self.class.as_deref()? {
+            "root" => Some(of_account("root")),
+            // Their name is everybody's: the directory's, whatever role it is used in.
+            "human_sso" => self.session_name.clone().or_else(|| self.principal_name.clone()),
+            "human" if !key.starts_with("role:") => self.principal_name.clone(),
+            _ if key.starts_with("user:") => self.principal_name.as_deref().map(of_account),
+            _ => None,
+        }
+    }
+
+    /// In words: name, session and account.
+    pub fn told(&self) -> String {
+        let name = self.principal_name.as_deref().or(self.principal.as_deref()).unwrap_or("somebody");
+        let mut text = match &self.session_name {
+            Some(session) => format!("{name}/{session}"),
+            None => name.to_owned(),
+        };
+        if let Some(account) = &self.account_id {
+            text.push_str(&format!(" in {account}"));
+        }
+        text
+    }
+}
+
+/// The person at the end of a way: who the source identity names, since it cannot be changed on the way; else the last.
+pub fn person(way: &[Hop]) -> Option<String> {
+    let named = way.iter().rev().find_map(|hop| hop.source_identity.clone());
+    named.or_else(|| way.iter().rev().find_map(Hop::person))
+}
+
+/// A way as people read it, from its beginning: `ana in 1…1 —AssumeRole→ Deploy/ana in 2…2`.
+pub fn told(way: &[Hop]) -> String {
+    let mut text = String::new();
+    for (place, hop) in way.iter().enumerate().rev() {
+        text.push_str(&hop.told());
+        if place > 0 {
+            let how = hop.issue.as_ref().map_or("?", |issue| issue.event_name.as_str());
+            text.push_str(&format!(" \u{2014}{how}\u{2192} "));
+        }
+    }
+    text
+}
+
+/// The temporary keys on ways: a record that gives one of them out may change the way.
+pub(crate) fn keys(ways: &[Way]) -> BTreeSet<&str> {
+    ways.iter().flatten().filter_map(Hop::leads_to).collect()
+}
+
+/// The ways of some who acted.
+#[derive(Debug, Default)]
+pub(crate) struct Ways(BTreeMap<Hop, Way>);
+
+impl Ways {
+    /// Looks for the ways of everybody who acted in findings, among the records that gave out keys.
+    pub async fn of<'f>(store: &Store, findings: impl Iterator<Item = &'f Finding>) -> Result<Ways> {
+        let mut ways = BTreeMap::new();
+        let (mut first, mut last) = (i64::MAX, i64::MIN);
+        for finding in findings {
+            for hop in finding.lineage.iter().filter_map(|way| way.first()) {
+                if hop.leads_to().is_some() {
+                    (first, last) = (first.min(finding.first_time), last.max(finding.last_time));
+                }
+                ways.insert(hop.clone(), vec![hop.clone()]);
+            }
+        }
+        let mut ways = Ways(ways);
+        if first <= last {
+            ways.follow(store, first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY)).await?;
+        }
+        Ok(ways)
+    }
+
+    /// Goes back one step after the other, all ways at once.
+    async fn follow(&mut self, store: &Store, from: i64, to: i64) -> Result<()> {
+        let session = store.session().await?;
+        let mut known: HashMap<String, Option<Hop>> = HashMap::new();
+        for _ in 0..HOPS_MAX {
+            let ends = self.0.values().filter_map(|way| way.last()?.leads_to());
+            let asked: BTreeSet<String> = ends.filter(|key| !known.contains_key(*key)).map(str::to_owned).collect();
+            if !asked.is_empty() {
+                known.extend(issuers(&session, &asked, from, to).await?);
+            }
+            let mut moved = false;
+            for way in self.0.values_mut() {
+                let next = way.last().and_then(Hop::leads_to).and_then(|key| known.get(key)).cloned().flatten();
+                // No way comes twice by the same place, whatever records say.
+                if let Some(next) = next.filter(|next| way.len() < HOPS_MAX && !way.contains(next)) {
+                    way.push(next);
+                    moved = true;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a finding's ways in place of those that it has, and says who it was.
+    pub fn write(&self, finding: &mut Finding) {
+        for way in &mut finding.lineage {
+            if let Some(found) = way.first().and_then(|hop| self.0.get(hop)) {
+                way.clone_from(found);
+            }
+        }
+        finding.name_person();
+    }
+}
+
+/// Who gave out keys, by key; none for those whose issue is not there.
+async fn issuers(
+    session: &datafusion::prelude::SessionContext,
+    keys: &BTreeSet<String>,
+    from: i64,
+    to: i64,
+) -> Result<HashMap<String, Option<Hop>>> {
+    let mut found: HashMap<String, Option<Hop>> = keys.iter().map(|key| (key.clone(), None)).collect();
+    let keys: Vec<&String> = keys.iter().collect();
+    for keys in keys.chunks(KEYS_MAX) {
+        let list: Vec<String> = keys.iter().map(|key| format!("'{}'", key.replace('\'', "''"))).collect();
+        let sql = format!(
+            "SELECT {} FROM events WHERE event_date BETWEEN CAST({} AS INT)::DATE AND CAST({} AS INT)::DATE \
+             AND event_source = 'sts.amazonaws.com' AND outcome = 'success' AND response_access_key_id IN ({})",
+            ISSUE_COLUMNS.join(", "),
+            from.div_euclid(DAY),
+            to.div_euclid(DAY),
+            list.join(", "),
+        );
+        let mut rows = trailhound_store::query(session, &sql).await?;
+        while let Some(batch) = rows.try_next().await.map_err(DetectError::recall)? {
+            let read = Issues::of(&batch)?;
+            for row in 0..batch.num_rows() {
+                let Some((key, hop)) = read.row(row) else { continue };
+                let best = found.entry(key).or_default();
+                // Both accounts have a copy of a call across accounts; the caller's says more.
+                if best.as_ref().is_none_or(|best| weight(&hop) < weight(best)) {
+                    *best = Some(hop);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The less the better: who has a key leads on, and the earliest copy is the same one in every order.
+fn weight(hop: &Hop) -> (bool, bool, &Option<Issue>, &Hop) {
+    (hop.access_key_id.is_none(), hop.person().is_none(), &hop.issue, hop)
+}
+
+const ISSUE_COLUMNS: [&str; 12] = [
+    "response_access_key_id",
+    "principal_key",
+    "principal_name",
+    "principal_class",
+    "session_name",
+    "user_identity_account_id",
+    "user_identity_access_key_id",
+    "session_source_identity",
+    "event_name",
+    "event_id",
+    "source_ip_address",
+    "event_time",
+];
+
+struct Issues {
+    texts: Vec<StringViewArray>,
+    times: TimestampMicrosecondArray,
+}
+
+impl Issues {
+    fn of(batch: &RecordBatch) -> Result<Issues> {
+        let column = |name: &str| {
+            let missing = || DetectError::recall(datafusion::common::DataFusionError::Internal(format!("no {name}")));
+            batch.column_by_name(name).ok_or_else(missing)
+        };
+        let texts = ISSUE_COLUMNS[..ISSUE_COLUMNS.len() - 1]
+            .iter()
+            .map(|name| column(name).map(|array| array.as_string_view().clone()))
+            .collect::<Result<_>>()?;
+        Ok(Issues { texts, times: column("event_time")?.as_primitive::<TimestampMicrosecondType>().clone() })
+    }
+
+    fn row(&self, row: usize) -> Option<(String, Hop)> {
+        let text = |place: usize| {
+            let array = &self.texts[place];
+            array.is_valid(row).then(|| array.value(row)).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let hop = Hop {
+            principal: text(1),
+            principal_name: text(2),
+            class: text(3),
+            session_name: text(4),
+            account_id: text(5),
+            access_key_id: text(6),
+            source_identity: text(7),
+            issue: Some(Issue {
+                time: self.times.value(row),
+                event_name: text(8).unwrap_or_default(),
+                event_id: text(9).unwrap_or_default(),
+                source_ip_address: text(10),
+            }),
+        };
+        Some((text(0)?, hop))
+    }
+}
+
+/// The temporary keys that rows gave out.
+pub(crate) fn issued(rows: &RecordBatch) -> BTreeSet<String> {
+    let given = rows.column_by_name(ISSUE_COLUMNS[0]).expect("the engine reads it");
+    given.as_string_view().iter().flatten().filter(|key| key.starts_with("ASIA")).map(str::to_owned).collect()
+}
+
+impl Finding {
+    /// Who it was: the person at the end of all ways, if it is one and the same.
+    pub(crate) fn name_person(&mut self) {
+        let people: BTreeSet<Option<String>> = self.lineage.iter().map(|way| person(way)).collect();
+        self.person = match people.len() {
+            1 => people.into_iter().next().flatten().map(|person| storable(&person)),
+            _ => None,
+        };
+    }
+
+    /// Takes in who acted in other events of the same finding.
+    pub(crate) fn fold_lineage(&mut self, other: Vec<Way>) {
+        let mut ways: BTreeMap<Hop, Way> = BTreeMap::new();
+        for way in std::mem::take(&mut self.lineage).into_iter().chain(other) {
+            let Some(first) = way.first().cloned() else { continue };
+            let there = ways.entry(first).or_default();
+            // The one that knows more.
+            if way.len() > there.len() {
+                *there = way;
+            }
+        }
+        self.lineage = ways.into_values().take(ACTORS_MAX).collect();
+        self.name_person();
+    }
+
+    /// The ways back in words, each once; with the times at which keys were given out.
+    pub fn ways_told(&self) -> Vec<String> {
+        let told: BTreeSet<String> = self.lineage.iter().filter(|way| way.len() > 1).map(|way| told(way)).collect();
+        told.into_iter().collect()
+    }
+}
+
+impl Issue {
+    /// When and from where.
+    pub fn told(&self) -> String {
+        let from = self.source_ip_address.as_deref().map_or(String::new(), |address| format!(" from {address}"));
+        format!("{} at {}{from}", self.event_name, time(self.time))
+    }
+}
