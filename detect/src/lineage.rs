@@ -189,9 +189,9 @@ async fn issuers(
     from: i64,
     to: i64,
 ) -> Result<HashMap<String, Option<Hop>>> {
-    let mut found: HashMap<String, Option<Hop>> = keys.iter().map(|key| (key.clone(), None)).collect();
-    let keys: Vec<&String> = keys.iter().collect();
-    for keys in keys.chunks(KEYS_MAX) {
+    let mut best: HashMap<String, ((bool, bool, Option<Issue>), Hop)> = HashMap::new();
+    let listed: Vec<&String> = keys.iter().collect();
+    for keys in listed.chunks(KEYS_MAX) {
         let list: Vec<String> = keys.iter().map(|key| format!("'{}'", key.replace('\'', "''"))).collect();
         let sql = format!(
             "SELECT {} FROM events WHERE event_date BETWEEN CAST({} AS INT)::DATE AND CAST({} AS INT)::DATE \
@@ -205,24 +205,21 @@ async fn issuers(
         while let Some(batch) = rows.try_next().await.map_err(DetectError::recall)? {
             let read = Issues::of(&batch)?;
             for row in 0..batch.num_rows() {
-                let Some((key, hop)) = read.row(row) else { continue };
-                let best = found.entry(key).or_default();
-                // Both accounts have a copy of a call across accounts; the caller's says more.
-                if best.as_ref().is_none_or(|best| weight(&hop) < weight(best)) {
-                    *best = Some(hop);
+                let Some((key, other_account, hop)) = read.row(row) else { continue };
+                // Both accounts have a copy of a call across accounts; the caller's says more. The view `lineage` chooses
+                // the same one.
+                let weight = (hop.access_key_id.is_none(), other_account, hop.issue.clone());
+                let best = best.entry(key).or_insert_with(|| (weight.clone(), hop.clone()));
+                if weight < best.0 {
+                    *best = (weight, hop);
                 }
             }
         }
     }
-    Ok(found)
+    Ok(keys.iter().map(|key| (key.clone(), best.remove(key).map(|(_, hop)| hop))).collect())
 }
 
-/// The less the better: who has a key leads on, and the earliest copy is the same one in every order.
-fn weight(hop: &Hop) -> (bool, bool, &Option<Issue>, &Hop) {
-    (hop.access_key_id.is_none(), hop.person().is_none(), &hop.issue, hop)
-}
-
-const ISSUE_COLUMNS: [&str; 12] = [
+const ISSUE_COLUMNS: [&str; 13] = [
     "response_access_key_id",
     "principal_key",
     "principal_name",
@@ -234,6 +231,7 @@ const ISSUE_COLUMNS: [&str; 12] = [
     "event_name",
     "event_id",
     "source_ip_address",
+    "user_identity_type",
     "event_time",
 ];
 
@@ -255,7 +253,8 @@ impl Issues {
         Ok(Issues { texts, times: column("event_time")?.as_primitive::<TimestampMicrosecondType>().clone() })
     }
 
-    fn row(&self, row: usize) -> Option<(String, Hop)> {
+    /// The key that was given out, whether this is the other account's copy, and who gave it out.
+    fn row(&self, row: usize) -> Option<(String, bool, Hop)> {
         let text = |place: usize| {
             let array = &self.texts[place];
             array.is_valid(row).then(|| array.value(row)).filter(|text| !text.is_empty()).map(str::to_owned)
@@ -275,7 +274,7 @@ impl Issues {
                 source_ip_address: text(10),
             }),
         };
-        Some((text(0)?, hop))
+        Some((text(0)?, text(11).as_deref() == Some("AWSAccount"), hop))
     }
 }
 

@@ -29,5 +29,6 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        event_source, event_name, error_code, error_message
 FROM events
-WHERE NOT actor_is_service AND error_code IS NOT NULL
-  AND NOT regexp_like(error_code, '(?i)throttl|limitexceeded|slowdown|toomanyrequests')
+WHERE NOT actor_is_service
+  AND CASE WHEN error_code IS NOT NULL
+      THEN NOT regexp_like(error_code, '(?i)throttl|limitexceeded|slowdown|toomanyrequests') END

@@ -4,12 +4,12 @@
 -- status = "stable"
 -- kind = "match"
 -- fold = "1d"
--- entity = ["principal_key"]
+-- entity = ["principal_key", "session_began"]
 -- attack = ["T1078.004", "T1580"]
 -- cis = ["1.4.0/4.3"]
 -- why = """
--- Each page of the console makes dozens of reads, so a day of root's reads is one finding. It says that root was \
--- used at all."""
+-- Each page of the console makes dozens of reads, so the reads of a session are one finding (of each day, if it lasts \
+-- over midnight). It says that root was used at all."""
 -- false_positives = ["whoever signed in as root for a task that needs it"]
 -- runbook = """
 -- 1. Is there a sign-in to it:
@@ -21,7 +21,8 @@
 -- refs = ["IAM User Guide: Root user best practices for your AWS account"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
-       event_name, user_identity_access_key_id
+       event_name, user_identity_access_key_id, CAST(session_creation_date AS VARCHAR) AS session_began
 FROM events
 WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
+  AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE
   AND coalesce(read_only, regexp_like(event_name, '^(Describe|Get|Head|List|Lookup)'))

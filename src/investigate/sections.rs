@@ -82,6 +82,24 @@ SELECT request_role_arn AS role, count(*) AS times, count(*) FILTER (WHERE outco
 FROM asked WHERE starts_with(event_name, 'AssumeRole') AND request_role_arn IS NOT NULL
 GROUP BY request_role_arn ORDER BY times DESC, role";
 
+/// Who gave its keys out, and who gave theirs: from the last step back.
+const BEHIND: &str = "
+SELECT l.step AS step, l.issuer_name AS who, l.issuer_session AS session, l.issuer_account_id AS account, l.how AS how,
+       max(l.source_identity) AS source_identity, count(DISTINCT l.access_key_id) AS keys, min(l.issued_time) AS first,
+       max(l.issued_time) AS last, max(l.source_ip_address) AS address
+FROM lineage l
+WHERE l.access_key_id IN (SELECT user_identity_access_key_id FROM asked WHERE user_identity_access_key_id IS NOT NULL)
+GROUP BY l.step, l.issuer_name, l.issuer_session, l.issuer_account_id, l.how ORDER BY step, last DESC, who";
+
+/// What was done with the keys that its calls gave out, however many steps further.
+const AHEAD: &str = "
+SELECT l.step AS step, e.principal_name AS role, e.session_name AS session, e.user_identity_account_id AS account,
+       count(*) AS events, count(*) FILTER (WHERE e.read_only = false) AS writes,
+       count(*) FILTER (WHERE e.outcome = 'denied') AS denied, min(e.event_time) AS first, max(e.event_time) AS last
+FROM lineage l JOIN events e ON e.user_identity_access_key_id = l.access_key_id
+WHERE l.event_id IN (SELECT event_id FROM asked WHERE response_access_key_id IS NOT NULL)
+GROUP BY l.step, e.principal_name, e.session_name, e.user_identity_account_id ORDER BY step, last DESC, role, session";
+
 const SESSIONS: &str = "
 SELECT session_name AS session, count(*) AS events, count(DISTINCT source_ip_address) AS addresses, min(event_time) AS first, max(event_time) AS last
 FROM asked WHERE session_name IS NOT NULL GROUP BY session_name ORDER BY last DESC, session";
@@ -119,6 +137,8 @@ pub fn sections(who: &Who) -> Vec<Section> {
         section("Keys used", KEYS_USED, 8),
         section("Keys made", KEYS_MADE, 8),
         section("Roles assumed", ROLES, 8),
+        section("Who is behind its keys", BEHIND, 10),
+        section("What its keys led to", AHEAD, 12),
         section("Sessions", SESSIONS, 8),
         section("Others with the same key", SAME_KEY, 8),
     ]);

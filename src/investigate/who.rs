@@ -27,6 +27,8 @@ pub enum Who {
     Address(String),
     Key(String),
     Principal(String),
+    /// A user, or root, as findings name them: `ana of 111122223333`.
+    OfAccount(String, String),
 }
 
 impl Who {
@@ -39,7 +41,13 @@ impl Who {
         let is_key = word.len() >= 16
             && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
             && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if is_key { Who::Key(word.into()) } else { Who::Principal(word.into()) }
+        match word.rsplit_once(" of ") {
+            _ if is_key => Who::Key(word.into()),
+            Some((name, account)) if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) => {
+                Who::OfAccount(name.into(), account.into())
+            }
+            _ => Who::Principal(word.into()),
+        }
     }
 
     pub fn title(&self) -> String {
@@ -48,29 +56,31 @@ impl Who {
             Who::Key(key) if key.starts_with("AKIA") => format!("access key {key} (long-term)"),
             Who::Key(key) => format!("access key {key} (temporary)"),
             Who::Principal(name) => format!("principal {name}"),
+            Who::OfAccount(name, account) => format!("{name} of account {account}"),
         }
     }
 
-    fn columns(&self) -> &'static [&'static str] {
+    /// Columns and values, all of one of these lists.
+    fn any_of(&self) -> Vec<Vec<(&'static str, &str)>> {
         match self {
-            Who::Address(_) => &["source_ip"],
+            Who::Address(address) => vec![vec![("source_ip", address)]],
             // Also the event that made the key.
-            Who::Key(_) => &["user_identity_access_key_id", "response_access_key_id"],
-            Who::Principal(_) => PRINCIPAL_COLUMNS,
-        }
-    }
-
-    fn value(&self) -> &str {
-        match self {
-            Who::Address(value) | Who::Key(value) | Who::Principal(value) => value,
+            Who::Key(key) => vec![vec![("user_identity_access_key_id", key)], vec![("response_access_key_id", key)]],
+            Who::Principal(name) => PRINCIPAL_COLUMNS.iter().map(|column| vec![(*column, name.as_str())]).collect(),
+            Who::OfAccount(name, account) => {
+                vec![vec![("principal_name", name), ("user_identity_account_id", account), ("session_name", "")]]
+            }
         }
     }
 
     /// The events in question.
     pub fn filter(&self) -> Expr {
-        let value = || lit(ScalarValue::Utf8View(Some(self.value().to_owned())));
-        let any = self.columns().iter().map(|column| col(*column).eq(value())).reduce(Expr::or);
-        any.unwrap_or_else(|| lit(false))
+        let is = |(column, value): &(&str, &str)| match *value {
+            "" => col(*column).is_null(),
+            value => col(*column).eq(lit(ScalarValue::Utf8View(Some(value.to_owned())))),
+        };
+        let all = |columns: &Vec<(&str, &str)>| columns.iter().map(is).reduce(Expr::and);
+        self.any_of().iter().filter_map(all).reduce(Expr::or).unwrap_or_else(|| lit(false))
     }
 
     /// The counts in question, for what is counted by.
@@ -80,13 +90,18 @@ impl Who {
             Who::Address(_) => None,
             Who::Key(key) => Some(is("access_key_id", key)),
             Who::Principal(name) => Some(is("principal_key", name).or(is("principal_name", name))),
+            Who::OfAccount(name, account) => Some(is("principal_name", name).and(is("account_id", account))),
         }
     }
 
     /// The same as a statement to go on with, quoted for a shell.
     pub fn statement(&self) -> String {
-        let any: Vec<String> =
-            self.columns().iter().map(|column| format!("{column} = {}", sql_text(self.value()))).collect();
+        let is = |(column, value): &(&str, &str)| match *value {
+            "" => format!("{column} IS NULL"),
+            value => format!("{column} = {}", sql_text(value)),
+        };
+        let all = |columns: &Vec<(&str, &str)>| columns.iter().map(is).collect::<Vec<_>>().join(" AND ");
+        let any: Vec<String> = self.any_of().iter().map(all).collect();
         shell(&format!("SELECT * FROM events WHERE {} ORDER BY event_time", any.join(" OR ")))
     }
 }
@@ -123,6 +138,8 @@ mod tests {
             ("AKIAIOSFODNN7EXAMPLE", Who::Key("AKIAIOSFODNN7EXAMPLE".into())),
             ("AKIA", Who::Principal("AKIA".into())),
             ("root:123456789012", Who::Principal("root:123456789012".into())),
+            ("ana of 123456789012", Who::OfAccount("ana".into(), "123456789012".into())),
+            ("king of 1234", Who::Principal("king of 1234".into())),
             ("arn:aws:iam::123456789012:user/ann", Who::Principal("arn:aws:iam::123456789012:user/ann".into())),
         ] {
             assert_eq!(Who::parse(word), who);

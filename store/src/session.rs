@@ -22,6 +22,8 @@ const VIEWS: &[(&str, &str)] = &[
     ("denied", include_str!("views/denied.sql")),
     ("access_keys", include_str!("views/access_keys.sql")),
     ("principals", include_str!("views/principals.sql")),
+    ("sessions", include_str!("views/sessions.sql")),
+    ("lineage", include_str!("views/lineage.sql")),
     ("accounting_objects", include_str!("views/accounting_objects.sql")),
     ("accounting_records", include_str!("views/accounting_records.sql")),
 ];

@@ -96,9 +96,19 @@ fn every_table_and_view_answers() {
     let listed =
         store.sql("SELECT table_name FROM information_schema.tables WHERE table_schema <> 'information_schema'");
     let names: Vec<_> = listed.iter().map(|row| row["table_name"].as_str().unwrap()).collect();
-    for name in
-        ["events", "findings", "objects", "parked", "logins", "root_activity", "denied", "access_keys", "principals"]
-    {
+    for name in [
+        "events",
+        "findings",
+        "objects",
+        "parked",
+        "logins",
+        "root_activity",
+        "denied",
+        "access_keys",
+        "principals",
+        "sessions",
+        "lineage",
+    ] {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }
     for name in &names {

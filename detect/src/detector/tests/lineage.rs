@@ -40,7 +40,7 @@ fn records() -> Vec<Vec<Value>> {
             "copy",
             20,
             "AssumeRole",
-            json!({"principal_key": "account:111122223333", "principal_class": "unknown",
+            json!({"principal_key": "account:111122223333", "principal_class": "unknown", "user_identity_type": "AWSAccount",
                        "response_access_key_id": "ASIA0000000000000002"}),
         )],
         vec![event(
