@@ -82,13 +82,17 @@ SELECT request_role_arn AS role, count(*) AS times, count(*) FILTER (WHERE outco
 FROM asked WHERE starts_with(event_name, 'AssumeRole') AND request_role_arn IS NOT NULL
 GROUP BY request_role_arn ORDER BY times DESC, role";
 
-/// Who gave its keys out, and who gave theirs: from the last step back.
+/// Who gave its keys out, and who gave theirs: from the last step back, of keys that did not lead to others of these.
 const BEHIND: &str = "
 SELECT l.step AS step, l.issuer_name AS who, l.issuer_session AS session, l.issuer_account_id AS account, l.how AS how,
        max(l.source_identity) AS source_identity, count(DISTINCT l.access_key_id) AS keys, min(l.issued_time) AS first,
        max(l.issued_time) AS last, max(l.source_ip_address) AS address
 FROM lineage l
 WHERE l.access_key_id IN (SELECT user_identity_access_key_id FROM asked WHERE user_identity_access_key_id IS NOT NULL)
+  AND l.access_key_id NOT IN (
+      SELECT d.issuer_access_key_id FROM lineage d
+      WHERE d.step = 1 AND d.issuer_access_key_id IS NOT NULL
+        AND d.access_key_id IN (SELECT user_identity_access_key_id FROM asked WHERE user_identity_access_key_id IS NOT NULL))
 GROUP BY l.step, l.issuer_name, l.issuer_session, l.issuer_account_id, l.how ORDER BY step, last DESC, who";
 
 /// What was done with the keys that its calls gave out, however many steps further.

@@ -10,6 +10,7 @@ mod crash;
 mod credentials;
 mod hostile;
 mod late;
+mod lineage;
 mod order;
 mod postgres;
 mod python;

@@ -150,6 +150,23 @@ mod tests {
     }
 
     #[test]
+    fn a_person_is_the_same_in_every_role_and_account() {
+        let of = |id: &str, principal: &str, account: &str, person: Option<&str>| {
+            let mut finding = crate::message::tests::finding(id, principal, 0);
+            finding.account_id = Some(account.into());
+            finding.person = person.map(Into::into);
+            Member { id: id.into(), first_time: 0, last_time: 0, keys: keys(&finding) }
+        };
+        let members = [
+            of("a", "user:AIDA", "111122223333", Some("ana of 111122223333")),
+            of("b", "role:AROA", "444455556666", Some("ana of 111122223333")),
+            of("c", "role:AROB", "444455556666", None),
+            of("d", "role:AROC", "444455556666", None),
+        ];
+        assert_eq!(parts(&members, 0), [vec![0, 1], vec![2], vec![3]]);
+    }
+
+    #[test]
     fn ids_are_short_and_stable() {
         assert_eq!(incident_id(&["a"]), incident_id(&["a"]));
         assert_ne!(incident_id(&["a"]), incident_id(&["a", ""]));

@@ -15,7 +15,7 @@ SELECT principal_key,
        count(*) FILTER (WHERE outcome = 'denied') AS denied,
        count(DISTINCT user_identity_access_key_id) AS keys,
        count(DISTINCT source_network) AS networks,
-       min(user_identity_access_key_id) AS a_key
+       min(user_identity_access_key_id) AS access_key_id
 FROM events
 WHERE session_creation_date IS NOT NULL AND NOT actor_is_service
 GROUP BY principal_key, session_name, session_creation_date
