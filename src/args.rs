@@ -66,6 +66,16 @@ pub struct RuleArgs {
     /// A folder of rules beside the shipped ones; a rule of the same name takes the shipped one's place
     #[arg(long, value_name = "DIR")]
     pub rules: Vec<PathBuf>,
+    #[command(flatten)]
+    pub site: SiteArgs,
+}
+
+/// What the operator knows.
+#[derive(clap::Args, Clone, Default)]
+pub struct SiteArgs {
+    /// Site facts: accounts by name, networks, exceptions (a TOML file)
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_SITE")]
+    pub site: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -175,6 +185,8 @@ pub struct SqlArgs {
     pub statement: Option<String>,
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub site: SiteArgs,
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
     pub format: RowsFormat,

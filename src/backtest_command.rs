@@ -27,7 +27,7 @@ const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Runs one rule over a store, changing nothing there.
 pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let planner = shipped::planner()?;
+    let planner = shipped::planner(&args.rules.site)?;
     let rule = shipped::rule(&args.rules, &args.rule, &planner)?;
     let before = before(&args, &rule, &planner)?;
     // What is learnt depends on the attacks that other rules find.

@@ -10,6 +10,8 @@ use trailhound_ingest::QueueConfig;
 use trailhound_ingest::source::BucketConfig;
 use trailhound_store::StoreOptions;
 
+use crate::args::{RuleArgs, SiteArgs};
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,8 +87,17 @@ pub enum LedgerConfig {
 pub struct RulesConfig {
     /// Folders of rules beside the shipped ones.
     pub folders: Vec<PathBuf>,
+    /// What the operator knows.
+    pub site: Option<PathBuf>,
     /// What rules remember in memory; what is beyond it lies in a temporary file.
     pub memory_mib: usize,
+}
+
+impl RulesConfig {
+    /// The same as a command line says it.
+    pub fn args(&self) -> RuleArgs {
+        RuleArgs { rules: self.folders.clone(), site: SiteArgs { site: self.site.clone() } }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -144,7 +155,7 @@ impl StoreConfig {
 
 impl Default for RulesConfig {
     fn default() -> Self {
-        Self { folders: Vec::new(), memory_mib: 256 }
+        Self { folders: Vec::new(), site: None, memory_mib: 256 }
     }
 }
 
@@ -227,7 +238,12 @@ impl Config {
     pub fn differs_beyond_reload(&self, other: &Config) -> Vec<&'static str> {
         let sections = [
             ("store", format!("{:?}", self.store) != format!("{:?}", other.store)),
-            ("rules", self.rules.folders != other.rules.folders || self.rules.memory_mib != other.rules.memory_mib),
+            (
+                "rules",
+                self.rules.folders != other.rules.folders
+                    || self.rules.site != other.rules.site
+                    || self.rules.memory_mib != other.rules.memory_mib,
+            ),
             ("geoip.files", self.geoip.files != other.geoip.files),
             ("queue", self.queues != other.queues),
             ("bucket", format!("{:?}", self.buckets) != format!("{:?}", other.buckets)),

@@ -12,7 +12,7 @@ use trailhound_ingest::Geo;
 use trailhound_ingest::source::{Selection, Wanted};
 use trailhound_simulate::{Options, generate};
 
-use crate::args::{DemoArgs, FindingsFormat, RowsFormat, RuleArgs, SqlArgs, StoreArgs};
+use crate::args::{DemoArgs, FindingsFormat, RowsFormat, RuleArgs, SiteArgs, SqlArgs, StoreArgs};
 use crate::scan::{Place, Workbench};
 use crate::{intake, output, sql};
 
@@ -62,7 +62,13 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     for (question, statement) in QUESTIONS {
         println!("\n{question}\n  {statement}\n");
         let store = StoreArgs { store: location.clone(), ledger: None };
-        let asked = SqlArgs { statement: Some(statement.into()), store, format: RowsFormat::Table, memory: 512 };
+        let asked = SqlArgs {
+            statement: Some(statement.into()),
+            store,
+            site: SiteArgs::default(),
+            format: RowsFormat::Table,
+            memory: 512,
+        };
         sql::run(asked).await?;
     }
     match &args.store {

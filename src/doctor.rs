@@ -10,7 +10,7 @@ use trailhound_ingest::source::{Clients, FetchError, FetchFault};
 use trailhound_ingest::{Aws, Geo, Metrics, Queue};
 use trailhound_store::Store;
 
-use crate::args::{DoctorArgs, RuleArgs};
+use crate::args::DoctorArgs;
 use crate::clock::now_micros;
 use crate::config::Config;
 use crate::serve::SecretsManager;
@@ -52,7 +52,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args.config)?;
     let mut findings = Findings::default();
     findings.ok(&format!("configuration {}", args.config.display()));
-    let rules = shipped::rule_set(&RuleArgs { rules: config.rules.folders.clone() });
+    let rules = shipped::rule_set(&config.rules.args());
     findings.note("rules", rules.map(drop).map_err(|error| (format!("{error:#}"), "trailhound rules check".into())));
     let geo = Geo::open(&config.geoip.files);
     findings.note("geoip files", geo.map(drop).map_err(|error| (error.to_string(), String::new())));

@@ -38,7 +38,7 @@ pub async fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
         RulesCommand::Backtest(args) => backtest_command::run(args).await,
         RulesCommand::Explain(args) => explain::run(args).await,
         RulesCommand::Sql { rule, rules } => {
-            let planner = shipped::planner()?;
+            let planner = shipped::planner(&rules.site)?;
             let rule = shipped::rule(&rules, &rule, &planner)?;
             let text = trailhound_detect::sql::query(&rule, &planner);
             // What goes on to another program stays as it is.
@@ -51,7 +51,7 @@ pub async fn run(command: RulesCommand) -> anyhow::Result<ExitCode> {
 }
 
 async fn check(args: &RulesAndStoreArgs) -> anyhow::Result<ExitCode> {
-    let Some(rules) = checked(shipped::files(&args.rules)?, &shipped::planner()?) else {
+    let Some(rules) = checked(shipped::files(&args.rules)?, &shipped::planner(&args.rules.site)?) else {
         return Ok(ExitCode::from(EXIT_FAILED));
     };
     let cases: usize = rules.iter().map(|rule| rule.cases.cases.len()).sum();
@@ -64,7 +64,7 @@ async fn check(args: &RulesAndStoreArgs) -> anyhow::Result<ExitCode> {
 
 /// One line a rule; a title's `{column}` is filled in for each finding.
 fn list(args: &RuleArgs) -> anyhow::Result<ExitCode> {
-    let rules = trailhound_detect::load(shipped::files(args)?, &shipped::planner()?).into_rules()?;
+    let rules = trailhound_detect::load(shipped::files(args)?, &shipped::planner(&args.site)?).into_rules()?;
     let rows: Vec<Vec<String>> = rules
         .iter()
         .map(|rule| {
@@ -97,7 +97,7 @@ fn checked(files: Vec<File>, planner: &Planner) -> Option<Vec<Checked>> {
 
 fn test(args: &RuleArgs, filter: Option<&str>, mutate: bool) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let planner = shipped::planner()?;
+    let planner = shipped::planner_of_cases()?;
     let mut files = shipped::files(args)?;
     if let Some(part) = filter {
         files.retain(|file| file.path.contains(part));

@@ -127,7 +127,7 @@ impl Running {
         let metrics = Arc::new(Metrics::new(&registry)?);
         let received = trailhound_ingest::Metrics::new(&registry)?;
         let secrets = Arc::new(SecretsManager::default());
-        let rule_args = RuleArgs { rules: config.rules.folders.clone() };
+        let rule_args = config.rules.args();
         let rules = shipped::rule_set(&rule_args).context("the rules are not sound")?;
         metrics.rules_at_work(&rules.rules().cloned().collect::<Vec<_>>());
         let token = match &config.http.token {

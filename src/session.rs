@@ -1,11 +1,12 @@
 //! An existing store, opened to be asked.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use datafusion::prelude::SessionContext;
 use trailhound_detect::FindingsLedger;
-use trailhound_store::{Store, StoreOptions};
+use trailhound_store::{Site, Store, StoreOptions};
 
 use crate::args::StoreArgs;
 
@@ -13,6 +14,8 @@ use crate::args::StoreArgs;
 pub struct Asked {
     pub store: Store,
     pub findings: FindingsLedger,
+    /// What the operator knows.
+    pub site: Arc<Site>,
 }
 
 impl Asked {
@@ -31,12 +34,13 @@ impl Asked {
         options.query_bytes_max = query_bytes_max.unwrap_or(options.query_bytes_max);
         let store = Store::open(options).await?;
         let findings = FindingsLedger::open(store.ledger()).await?;
-        Ok(Asked { store, findings })
+        Ok(Asked { store, findings, site: Arc::default() })
     }
 
     /// A session over the newest state: events, findings, the ledger's tables and the views.
     pub async fn session(&self) -> anyhow::Result<SessionContext> {
         let session = self.store.session().await?;
+        self.site.register(&session).context("cannot ask about site facts")?;
         self.findings.register(&session).context("cannot ask about findings")?;
         trailhound_alert::register(self.store.ledger(), &session).await.context("cannot ask about incidents")?;
         crate::serve::register_sources(self.store.ledger(), &session).await?;

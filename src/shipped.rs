@@ -1,8 +1,14 @@
 //! The rules that the binary carries, and those that the user adds.
 
-use trailhound_detect::{File, Planner, Rule, RuleSet};
+use std::sync::Arc;
 
-use crate::args::RuleArgs;
+use trailhound_detect::{File, Planner, Rule, RuleSet};
+use trailhound_store::Site;
+
+use crate::args::{RuleArgs, SiteArgs};
+
+/// Site facts to begin with, which the rules' cases are tried with.
+const EXAMPLE_SITE: &str = include_str!("../rules/site.example.toml");
 
 #[derive(rust_embed::Embed)]
 #[folder = "rules"]
@@ -31,14 +37,25 @@ pub fn rule(args: &RuleArgs, id: &str, planner: &Planner) -> anyhow::Result<Rule
     trailhound_detect::rule::named(rules, id).map_err(anyhow::Error::msg)
 }
 
-/// What plans rules: it knows our SQL functions.
-pub fn planner() -> anyhow::Result<Planner> {
-    Ok(Planner::new(trailhound_store::functions::register)?)
+/// What plans rules: it knows our SQL functions, and what the operator knows.
+pub fn planner(site: &SiteArgs) -> anyhow::Result<Planner> {
+    Ok(Planner::with_site(trailhound_store::functions::register, facts(site)?)?)
+}
+
+/// What plans rules for their cases: these count on the example's facts.
+pub fn planner_of_cases() -> anyhow::Result<Planner> {
+    let site = Site::parse(EXAMPLE_SITE, "site.example.toml")?;
+    Ok(Planner::with_site(trailhound_store::functions::register, Arc::new(site))?)
+}
+
+/// The site facts that are named; none otherwise.
+pub fn facts(args: &SiteArgs) -> anyhow::Result<Arc<Site>> {
+    Ok(Arc::new(args.site.as_deref().map(Site::read).transpose()?.unwrap_or_default()))
 }
 
 /// All of these rules, compiled.
 pub fn rule_set(args: &RuleArgs) -> anyhow::Result<RuleSet> {
-    let planner = planner()?;
+    let planner = planner(&args.site)?;
     let rules = trailhound_detect::load(files(args)?, &planner).into_rules()?;
     Ok(RuleSet::compile(rules, &planner)?)
 }

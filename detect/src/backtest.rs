@@ -65,6 +65,7 @@ async fn answers(store: &Store, set: &RuleSet) -> Result<Vec<Finding>> {
     for rule in set.rules() {
         let Some(keys) = rule.asks() else { continue };
         let session = store.session().await?;
+        set.site().register(&session).map_err(DetectError::recall)?;
         for slot in query::slots(&session, keys, None).await? {
             match query::ask(&session, rule, slot).await {
                 Ok(found) => findings.extend(found.into_values()),

@@ -222,7 +222,7 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
             None => planner.select_of(mutant.statement, &rule.file.text, &mut report),
         };
         let Some(select) = select else { continue };
-        let without = Rule::of(&rule.id, &rule.file, rule.header.clone(), select);
+        let without = Rule::of(&rule.id, &rule.file, rule.header.clone(), select, &planner.site);
         let survives =
             RuleSet::compile([without], planner).is_ok_and(|set| cases.iter().all(|c| c.run(&set, planner).is_ok()));
         if survives {

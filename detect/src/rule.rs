@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use trailhound_store::Site;
 
 use crate::header::Header;
 use crate::judgement::{Judgement, Query};
@@ -65,7 +66,8 @@ pub fn read_folder(folder: &Path) -> std::io::Result<Vec<File>> {
 pub struct Rule {
     /// The path without its ending: `iam/access_key_for_other_user`.
     pub id: String,
-    /// Hash of the file's text: another text is another version, and is evaluated anew over the whole table.
+    /// Hash of the file's text, and of the site facts if it asks for them: another text is another version, and is evaluated
+    /// anew over the whole table.
     pub version: String,
     pub header: Header,
     pub select: Select,
@@ -174,10 +176,10 @@ impl Rule {
         report.problems.append(&mut sql_report.problems);
         let (header, select) = (header?, select?);
         check_columns(&header, &select, report);
-        Some(Rule::of(id, file, header, select))
+        Some(Rule::of(id, file, header, select, &planner.site))
     }
 
-    pub(crate) fn of(id: &str, file: &File, header: Header, select: Select) -> Rule {
+    pub(crate) fn of(id: &str, file: &File, header: Header, select: Select, site: &Site) -> Rule {
         let required = |column: &str| select.predicate.as_ref().and_then(|p| needs::values(p, column));
         let names = match (required("event_name"), required("event_name_norm")) {
             (None, norm) => norm,
@@ -185,7 +187,7 @@ impl Rule {
         };
         Rule {
             id: id.to_owned(),
-            version: version(&file.text),
+            version: version(&file.text, site),
             sources: required("event_source"),
             names,
             plan: Plan::of(&header.judgement, &header.entity, &select),
@@ -241,9 +243,14 @@ impl Rule {
     }
 }
 
-/// Sixteen hexadecimal digits: enough to tell one file's versions apart.
-fn version(text: &str) -> String {
-    crate::finding::hex(&Sha256::digest(text.as_bytes())[..8])
+/// Functions that say what the operator knows.
+const SITE_FUNCTIONS: [&str; 2] = ["in_site(", "account_name("];
+
+/// Sixteen hexadecimal digits: enough to tell one file's versions apart. With other facts a rule that asks for them is another.
+fn version(text: &str, site: &Site) -> String {
+    let asks = SITE_FUNCTIONS.iter().any(|function| text.contains(function));
+    let facts = if asks { site.version() } else { "" };
+    crate::finding::hex(&Sha256::new().chain_update(text.as_bytes()).chain_update(facts.as_bytes()).finalize()[..8])
 }
 
 /// What the header refers to must be named by the SELECT.

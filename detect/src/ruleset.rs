@@ -19,6 +19,8 @@ use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 
+use trailhound_store::Site;
+
 use crate::compiled::Compiled;
 use crate::needs;
 use crate::rule::Rule;
@@ -75,6 +77,8 @@ pub struct RuleSet {
     pub(crate) anywhere: Vec<Entry>,
     /// A rule of the set learns what is usual for a principal.
     learns: bool,
+    /// What the operator knows.
+    site: Arc<Site>,
 }
 
 /// A rule that was read but cannot be compiled.
@@ -89,7 +93,7 @@ pub struct CompileError {
 impl RuleSet {
     /// Compiles rules. Their order says nothing.
     pub fn compile(rules: impl IntoIterator<Item = Rule>, planner: &Planner) -> Result<RuleSet, CompileError> {
-        let mut set = RuleSet::default();
+        let mut set = RuleSet { site: planner.site.clone(), ..RuleSet::default() };
         let mut interned = HashMap::new();
         for rule in rules {
             let id = rule.id.clone();
@@ -101,6 +105,11 @@ impl RuleSet {
     /// The rules of the set.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Rule>> {
         self.rules.iter().map(|r| &r.rule)
+    }
+
+    /// What the operator knows, as the rules were compiled with it.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
     }
 
     /// The rule at a place in the set.

@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::FutureExt;
 use trailhound_ingest::schema::schema;
-use trailhound_store::activity;
+use trailhound_store::{Site, activity};
 
 use crate::problem::Report;
 use crate::query::{self, Asked, Bounds};
@@ -44,18 +44,26 @@ pub struct Select {
 pub struct Planner {
     state: SessionState,
     events: DFSchemaRef,
+    /// What the operator knows, as the functions say it.
+    pub(crate) site: Arc<Site>,
 }
 
 impl Planner {
     /// A planner whose rules may call what `functions` registers, beside DataFusion's own functions.
     pub fn new(functions: impl FnOnce(&SessionContext)) -> Result<Self, DataFusionError> {
+        Self::with_site(functions, Arc::default())
+    }
+
+    /// The same for rules that ask what the operator knows.
+    pub fn with_site(functions: impl FnOnce(&SessionContext), site: Arc<Site>) -> Result<Self, DataFusionError> {
         let mut config = SessionConfig::new().with_create_default_catalog_and_schema(true);
         config.options_mut().sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config);
         context.register_table("events", Arc::new(EmptyTable::new(schema())))?;
         context.register_table("activity", Arc::new(EmptyTable::new(activity::schema())))?;
         functions(&context);
-        Ok(Planner { state: context.state(), events: Arc::new(DFSchema::try_from(schema().as_ref().clone())?) })
+        site.register_functions(&context);
+        Ok(Planner { state: context.state(), events: Arc::new(DFSchema::try_from(schema().as_ref().clone())?), site })
     }
 
     /// Reads the one SELECT of a rule file. The header is SQL comments, so lines in errors are lines of the file.

@@ -33,3 +33,4 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        source_as_org, source_lat, source_lon, event_name
 FROM events
 WHERE principal_class IN ('human', 'human_sso', 'human_iam_user', 'root') AND outcome <> 'failure'
+  AND NOT in_site('vpn', source_ip_address, event_time)

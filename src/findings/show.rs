@@ -9,7 +9,7 @@ use serde_json::Value;
 use trailhound_detect::finding::time;
 use trailhound_detect::{Finding, Rule, Status};
 
-use crate::args::RuleArgs;
+use crate::args::{RuleArgs, SiteArgs};
 use crate::output::{self, Head, Report};
 use crate::session::Asked;
 use crate::shipped;
@@ -76,7 +76,7 @@ async fn held(session: &SessionContext, finding: &Finding) -> anyhow::Result<Opt
 fn rule(finding: &Finding) -> anyhow::Result<Option<Rule>> {
     let files = shipped::files(&RuleArgs::default())?;
     let file = files.into_iter().filter(|file| file.path.strip_suffix(".sql") == Some(finding.rule.as_str()));
-    Ok(trailhound_detect::load(file, &shipped::planner()?).rules.pop())
+    Ok(trailhound_detect::load(file, &shipped::planner(&SiteArgs::default())?).rules.pop())
 }
 
 fn facts(report: &mut Report, finding: &Finding) {

@@ -15,7 +15,7 @@ use crate::{shipped, terminal};
 const VALUE_CHARS_MAX: usize = 100;
 
 pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let planner = shipped::planner()?;
+    let planner = shipped::planner(&args.rules.site)?;
     let rule = shipped::rule(&args.rules, &args.rule, &planner)?;
     let asked = Asked::open(&args.store).await?;
     let explanation = explain(&asked.store, &asked.findings, &planner, rule, &args.about).await?;

@@ -59,7 +59,8 @@ impl Watched {
 impl Reloader {
     /// Looks for changes until cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
-        let mut rules = Watched::new(stamp(&self.rules.rules));
+        let paths: Vec<PathBuf> = self.rules.rules.iter().chain(&self.rules.site.site).cloned().collect();
+        let mut rules = Watched::new(stamp(&paths));
         let mut config = Watched::new(stamp(std::slice::from_ref(&self.config_path)));
         loop {
             tokio::select! {
@@ -69,7 +70,7 @@ impl Reloader {
             if config.changed(stamp(std::slice::from_ref(&self.config_path))) {
                 self.reload_config().await;
             }
-            if rules.changed(stamp(&self.rules.rules)) {
+            if rules.changed(stamp(&paths)) {
                 self.reload_rules().await;
             }
         }

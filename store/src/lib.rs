@@ -27,6 +27,7 @@ mod ledger;
 mod location;
 mod pending;
 mod session;
+mod site;
 mod store;
 mod table;
 #[cfg(test)]
@@ -41,5 +42,6 @@ pub use error::{Result, StoreError};
 pub use expired::Expired;
 pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
 pub use session::query;
+pub use site::{Site, SiteError};
 pub use store::{Commit, Kept, Store, StoreOptions};
 pub use upkeep::{Compacted, Rederived, TableSize, Upkeep};

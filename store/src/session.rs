@@ -12,6 +12,7 @@ use datafusion::sql::parser::DFParserBuilder;
 use crate::error::{Result, StoreError};
 use crate::expired::Expired;
 use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
+use crate::site::Site;
 use crate::store::Store;
 use crate::{activity, functions, table};
 
@@ -44,6 +45,7 @@ impl Store {
             .map_err(StoreError::query)?;
         let session = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&session);
+        Arc::new(Site::default()).register(&session).map_err(StoreError::query)?;
         // In this order, so that nothing is counted that is not in `events` yet.
         let (counted, partials) = self.activity.fresh().await?;
         let newest = self.table.newest_handle().await?;

@@ -25,5 +25,6 @@ mod secrets;
 mod serve;
 mod service_faults;
 mod simulate;
+mod site;
 mod sql;
 mod stage;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use trailhound_store::Store;
 
 use super::{Cursors, Detector, Outcome, Position};
-use crate::error::Result;
+use crate::error::{DetectError, Result};
 use crate::evaluate::Failure;
 use crate::finding::Finding;
 use crate::judgement::Query;
@@ -117,6 +117,7 @@ impl Detector {
         let Some(query) = rule.asks() else { return Ok(Changes::default()) };
         let began = Instant::now();
         let session = store.session().await?;
+        at.set.site().register(&session).map_err(DetectError::recall)?;
         let mut changes = Changes::default();
         if due.waiting.is_empty() {
             due.waiting = query::slots(&session, query, due.touched.as_ref()).await?;

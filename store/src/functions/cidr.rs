@@ -10,15 +10,15 @@ use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf}
 use super::text::Texts;
 
 /// A network: its first address and the number of bits that all its addresses share.
-#[derive(Clone, Copy)]
-struct Network {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network {
     first: IpAddr,
     bits: u32,
 }
 
 impl Network {
     /// `10.0.0.0/8`, `2001:db8::/32`, or a single address.
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (first, bits) = match text.trim().split_once('/') {
             Some((first, bits)) => (first, Some(bits.parse().ok()?)),
             None => (text.trim(), None),
@@ -29,7 +29,7 @@ impl Network {
         (bits <= whole).then_some(Self { first, bits })
     }
 
-    fn contains(self, ip: IpAddr) -> bool {
+    pub fn contains(self, ip: IpAddr) -> bool {
         let differ = |a: u128, b: u128, width: u32| match self.bits {
             0 => false,
             bits => (a ^ b) >> (width - bits) != 0,

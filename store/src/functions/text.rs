@@ -40,7 +40,7 @@ pub fn boolean_of_text(name: &str, call: impl Fn(&str) -> bool + Send + Sync + '
 }
 
 /// The arguments of a call, as columns of text; a constant is a column of one value.
-pub(super) struct Texts {
+pub(crate) struct Texts {
     columns: Vec<ArrayRef>,
     pub rows: usize,
 }
