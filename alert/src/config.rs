@@ -18,7 +18,7 @@ const NAME_CHARS_MAX: usize = 40;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertsConfig {
-    /// Findings of one entity or principal are one incident when their events are no further apart.
+    /// Findings of one entity, principal or person are one incident when their events are no further apart.
     pub incident_gap_minutes: u64,
     /// What had happened longer ago at the first start is found but not told.
     pub history_hours: u64,

@@ -87,6 +87,8 @@ const MAY_BE_EMPTY: &[&str] = &[
     "outbox",
     "deliveries",
     "dead_letters",
+    "site_accounts",
+    "site_lists",
 ];
 
 #[test]

@@ -287,6 +287,7 @@ async fn exported(store: &Store) -> SessionContext {
     let rows = answer(&store.session().await.unwrap(), "SELECT * FROM events").await;
     let session = SessionContext::new();
     trailhound_store::functions::register(&session);
+    std::sync::Arc::new(trailhound_store::Site::default()).register_functions(&session);
     let table = MemTable::try_new(rows[0].schema(), vec![rows]).unwrap();
     session.register_table("events", Arc::new(table)).unwrap();
     session
