@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringViewArray, UInt32Array};
@@ -18,8 +18,6 @@ use trailhound_testing::reference::Gunzip;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
-/// Objects that what we are compared with reads each time.
-const VALUE_OBJECTS: usize = 40;
 /// Of one organisation, half of them by people and workloads: some fifty for each of these, a third of what `simulate` takes for
 /// a person's day unless told otherwise.
 const EVENTS_A_DAY: u64 = 4_000;
@@ -138,17 +136,16 @@ impl Organisation {
         Ok(concat_batches(&schema(), &[own, strangers])?)
     }
 
-    /// What gunzip and `serde_json::Value` take for one event, on one thread; the best of three.
-    pub fn value_time(&self) -> Duration {
+    /// What gunzip and `serde_json::Value` take for a byte of JSON, on one thread; the best of three.
+    pub fn value_seconds_a_byte(&self) -> f64 {
         let mut gunzip = Gunzip::default();
-        let some = &self.objects[..VALUE_OBJECTS.min(self.objects.len())];
         let mut round = || {
             let begun = Instant::now();
-            some.iter().for_each(|object| gunzip.value(object));
+            self.objects.iter().for_each(|object| gunzip.value(object));
             begun.elapsed()
         };
         let best = (0..3).map(|_| round()).min().unwrap_or_default();
-        best.mul_f64(self.bytes_an_event() / inflated(some) as f64)
+        best.as_secs_f64() / inflated(&self.objects) as f64
     }
 
     pub fn bytes_an_event(&self) -> f64 {
