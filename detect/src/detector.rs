@@ -23,7 +23,7 @@ use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, FindingsLedger};
-use crate::lineage::{self, Ways};
+use crate::lineage::{self, Issuers, Ways};
 use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
 use crate::revise::Revision;
@@ -66,6 +66,7 @@ struct Position {
     generations: Vec<i64>,
     version: i64,
     memory: Memory,
+    issuers: Issuers,
     /// Rules with memory (by place) and entities (by hash) that have findings, and the latest time at which one ends.
     found: HashMap<(usize, u128), i64, ByHash>,
     /// Findings that stand as they are, whatever is judged anew.
@@ -224,6 +225,8 @@ impl Detector {
     /// The next commit, from memory.
     async fn apply(&self, store: &Store, at: &mut Position, commit: &Commit) -> Result<Changes> {
         let set = at.set.clone();
+        let issued = commit.batches.iter().flat_map(lineage::issued).collect();
+        at.issuers.forget(&issued);
         if at.standing.kept_from() != store.kept_from() {
             at.standing = Standing::of(&self.ledger, store.kept_from(), HashSet::new()).await?;
         }
@@ -251,7 +254,6 @@ impl Detector {
         let revision = self.judge(store, at, &mut fresh).await?;
         let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
         changes += self.save(store, at, commit.version, outcome).await?;
-        let issued = commit.batches.iter().flat_map(lineage::issued).collect();
         changes += self.amend(store, at, commit.version, &issued).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
@@ -284,8 +286,17 @@ impl Detector {
             tracing::debug!(rule = rule.id, begins = touched.is_none(), "a query is caught up with");
             due.insert(place, Due::new(touched, asked.get(&rule.version).copied()));
         }
-        let mut at =
-            Position { set: set.clone(), derivation, generations, version: newest, memory, found, standing, due };
+        let mut at = Position {
+            set: set.clone(),
+            derivation,
+            generations,
+            version: newest,
+            memory,
+            issuers: Issuers::default(),
+            found,
+            standing,
+            due,
+        };
         let mut changes = Changes::default();
         let stands: Vec<Stand> = rules
             .iter()
@@ -461,10 +472,11 @@ impl Detector {
 
     /// Findings and cursors, in one transaction.
     async fn save(&self, store: &Store, at: &mut Position, version: i64, outcome: Outcome) -> Result<Changes> {
-        let (set, generations) = (at.set.clone(), &at.generations);
+        let (set, generations) = (at.set.clone(), at.generations.clone());
         let Outcome { mut found, mut revision, cursors } = outcome;
         found.retain(|id, _| !at.standing.has(id));
-        let ways = Ways::of(store, found.values().chain(&revision.write).map(|(_, finding)| finding)).await?;
+        let ways =
+            Ways::of(store, &mut at.issuers, found.values().chain(&revision.write).map(|(_, finding)| finding)).await?;
         found.values_mut().chain(&mut revision.write).for_each(|(_, finding)| ways.write(finding));
         let ends =
             |(place, finding): &(usize, Finding)| ((*place, entity_key(&finding.entity_text())), finding.last_time);
@@ -497,10 +509,16 @@ impl Detector {
     }
 
     /// Says anew who stands behind findings, where keys on their ways have been seen given out.
-    async fn amend(&self, store: &Store, at: &Position, version: i64, issued: &BTreeSet<String>) -> Result<Changes> {
+    async fn amend(
+        &self,
+        store: &Store,
+        at: &mut Position,
+        version: i64,
+        issued: &BTreeSet<String>,
+    ) -> Result<Changes> {
         let mut leading = self.ledger.leading_over(issued).await?;
         leading.retain(|(finding, _)| !at.standing.has(&finding.id));
-        let ways = Ways::of(store, leading.iter().map(|(finding, _)| finding)).await?;
+        let ways = Ways::of(store, &mut at.issuers, leading.iter().map(|(finding, _)| finding)).await?;
         let mut changed = Vec::new();
         for (mut finding, generation) in leading {
             let before = finding.lineage.clone();

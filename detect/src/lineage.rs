@@ -5,7 +5,7 @@
 //! ```
 //! A way back is a function of the event's own record and of the records that gave out keys, whichever came first: the keys on a
 //! finding's ways lie in the ledger, and when a record comes that gives out one of them (late, or as the copy that the caller's
-//! account has of it) the finding is amended. Nothing of this is remembered: ways are asked for where there are findings.
+//! account has of it) the finding is amended. Ways are asked for where there are findings; what was asked a moment ago is not asked again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -26,8 +26,21 @@ const HOPS_MAX: usize = 12;
 /// How long before its use a key may have been given out: 36 hours is the longest session, for each of the steps that
 /// last longer than an hour (a sign-in, a session, a role).
 const ISSUED_BEFORE: i64 = 5 * DAY;
+/// Classes that nobody stands behind: people whose session has their own name, and programs that AWS hands its keys to.
+const ENDS: [&str; 8] = [
+    "human_sso",
+    "ec2_instance",
+    "ssm_hybrid_node",
+    "lambda",
+    "ecs_task",
+    "aws_service",
+    "aws_service_role",
+    "service_linked_role",
+];
 /// Keys in one statement.
 const KEYS_MAX: usize = 2_000;
+/// Keys that are remembered, some hundred bytes each.
+const ISSUERS_MAX: usize = 20_000;
 
 /// Somebody on the way back from an event to a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,9 +74,11 @@ pub struct Issue {
 pub type Way = Vec<Hop>;
 
 impl Hop {
-    /// The key whose issue would lead on: a temporary one.
+    /// The key whose issue would lead on: a temporary one, of somebody who has somebody behind them.
     fn leads_to(&self) -> Option<&str> {
-        self.access_key_id.as_deref().filter(|key| key.starts_with("ASIA"))
+        let user = self.principal.as_deref().is_some_and(|principal| principal.starts_with("user:"));
+        let ends = user || self.class.as_deref().is_some_and(|class| ENDS.contains(&class));
+        self.access_key_id.as_deref().filter(|key| !ends && key.starts_with("ASIA"))
     }
 
     /// Who this is, if it is somebody who has nobody behind them: a person, or a user as an account knows it.
@@ -121,13 +136,43 @@ pub(crate) fn keys(ways: &[Way]) -> BTreeSet<&str> {
     ways.iter().flatten().filter_map(Hop::leads_to).collect()
 }
 
+/// Who gave out keys, as far as the table says; none where nobody was seen to. What it says of a key holds until a record comes
+/// that gives it out.
+#[derive(Debug, Default)]
+pub(crate) struct Issuers(HashMap<String, Option<Hop>>);
+
+impl Issuers {
+    /// Forgets what a record may have changed.
+    pub fn forget(&mut self, issued: &BTreeSet<String>) {
+        self.0.retain(|key, _| !issued.contains(key));
+    }
+
+    /// Asks the table for those that are not known.
+    async fn learn(&mut self, store: &Store, keys: BTreeSet<String>, from: i64, to: i64) -> Result<()> {
+        if keys.iter().all(|key| self.0.contains_key(key)) {
+            return Ok(());
+        }
+        if self.0.len() > ISSUERS_MAX {
+            self.0.clear();
+        }
+        let new: BTreeSet<String> = keys.into_iter().filter(|key| !self.0.contains_key(key)).collect();
+        let session = store.session().await?;
+        self.0.extend(issuers(&session, &new, from, to).await?);
+        Ok(())
+    }
+}
+
 /// The ways of some who acted.
 #[derive(Debug, Default)]
 pub(crate) struct Ways(BTreeMap<Hop, Way>);
 
 impl Ways {
     /// Looks for the ways of everybody who acted in findings, among the records that gave out keys.
-    pub async fn of<'f>(store: &Store, findings: impl Iterator<Item = &'f Finding>) -> Result<Ways> {
+    pub async fn of<'f>(
+        store: &Store,
+        known: &mut Issuers,
+        findings: impl Iterator<Item = &'f Finding>,
+    ) -> Result<Ways> {
         let mut ways = BTreeMap::new();
         let (mut first, mut last) = (i64::MAX, i64::MIN);
         for finding in findings {
@@ -140,24 +185,20 @@ impl Ways {
         }
         let mut ways = Ways(ways);
         if first <= last {
-            ways.follow(store, first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY)).await?;
+            ways.follow(store, known, first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY)).await?;
         }
         Ok(ways)
     }
 
     /// Goes back one step after the other, all ways at once.
-    async fn follow(&mut self, store: &Store, from: i64, to: i64) -> Result<()> {
-        let session = store.session().await?;
-        let mut known: HashMap<String, Option<Hop>> = HashMap::new();
+    async fn follow(&mut self, store: &Store, known: &mut Issuers, from: i64, to: i64) -> Result<()> {
         for _ in 0..HOPS_MAX {
             let ends = self.0.values().filter_map(|way| way.last()?.leads_to());
-            let asked: BTreeSet<String> = ends.filter(|key| !known.contains_key(*key)).map(str::to_owned).collect();
-            if !asked.is_empty() {
-                known.extend(issuers(&session, &asked, from, to).await?);
-            }
+            let ends = ends.map(str::to_owned).collect();
+            known.learn(store, ends, from, to).await?;
             let mut moved = false;
             for way in self.0.values_mut() {
-                let next = way.last().and_then(Hop::leads_to).and_then(|key| known.get(key)).cloned().flatten();
+                let next = way.last().and_then(Hop::leads_to).and_then(|key| known.0.get(key)).cloned().flatten();
                 // No way comes twice by the same place, whatever records say.
                 if let Some(next) = next.filter(|next| way.len() < HOPS_MAX && !way.contains(next)) {
                     way.push(next);
