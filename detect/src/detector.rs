@@ -251,10 +251,11 @@ impl Detector {
             }
             touch(&set, &mut at.due, batch, |_| true);
         }
+        // Before the cursor moves: whoever dies in between sees the commit again, and says the same of these findings again.
+        changes += self.amend(store, at, commit.version, &issued).await?;
         let revision = self.judge(store, at, &mut fresh).await?;
         let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
         changes += self.save(store, at, commit.version, outcome).await?;
-        changes += self.amend(store, at, commit.version, &issued).await?;
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
         Ok(changes)

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::common::DataFusionError;
+use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use trailhound_store::{Store, storable};
@@ -225,7 +227,7 @@ impl Ways {
 
 /// Who gave out keys, by key; none for those whose issue is not there.
 async fn issuers(
-    session: &datafusion::prelude::SessionContext,
+    session: &SessionContext,
     keys: &BTreeSet<String>,
     from: i64,
     to: i64,
@@ -284,7 +286,7 @@ struct Issues {
 impl Issues {
     fn of(batch: &RecordBatch) -> Result<Issues> {
         let column = |name: &str| {
-            let missing = || DetectError::recall(datafusion::common::DataFusionError::Internal(format!("no {name}")));
+            let missing = || DetectError::recall(DataFusionError::Internal(format!("no {name}")));
             batch.column_by_name(name).ok_or_else(missing)
         };
         let texts = ISSUE_COLUMNS[..ISSUE_COLUMNS.len() - 1]
