@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::error::Result;
 use crate::evaluate::{Remembered, Sighting};
@@ -176,9 +176,6 @@ pub(crate) struct Memory {
     cold: Option<Cold>,
     /// Of the rules of which something is remembered.
     plans: HashMap<u64, Plan, ByHash>,
-    /// The entity of the event at hand, and what its facts point to.
-    entity: String,
-    scratch: Scratch,
 }
 
 impl Memory {
@@ -194,16 +191,16 @@ impl Memory {
 
     /// The newest version of the table that a rule has seen; -1 for none.
     pub fn seen(&self, rule: &Rule) -> i64 {
-        self.seen.get(&rule_key(rule)).copied().unwrap_or(-1)
+        self.seen.get(&rule.key).copied().unwrap_or(-1)
     }
 
     /// Forgets the rules that are not in a set. If others make attacks now than before, everything is forgotten: what was
     /// learnt and what was not would have to be told apart anew.
     pub fn retain(&mut self, set: &RuleSet) -> Result<()> {
-        let known: BTreeSet<u64> = set.rules().map(|r| rule_key(r)).collect();
-        let attackers = set.rules().enumerate().filter(|(place, _)| set.attacks(*place)).map(|(_, r)| rule_key(r));
+        let known: BTreeSet<u64> = set.rules().map(|r| r.key).collect();
+        let attackers = set.rules().enumerate().filter(|(place, _)| set.attacks(*place)).map(|(_, r)| r.key);
         let attackers: BTreeSet<u64> = attackers.collect();
-        let plans = set.rules().filter_map(|r| Some((rule_key(r), r.plan.clone()?))).collect();
+        let plans = set.rules().filter_map(|r| Some((r.key, r.plan.clone()?))).collect();
         if attackers != self.attackers {
             *self = Memory { attackers, plans, ..Memory::new(self.bytes_max) };
             return Ok(());
@@ -226,7 +223,7 @@ impl Memory {
     /// Every rule of which something is remembered has now seen this version of the table.
     pub fn advance(&mut self, set: &RuleSet, version: i64) {
         for (_, rule) in set.rules().enumerate().filter(|(place, r)| r.plan.is_some() || set.attacks(*place)) {
-            let seen = self.seen.entry(rule_key(rule)).or_insert(-1);
+            let seen = self.seen.entry(rule.key).or_insert(-1);
             *seen = version.max(*seen);
         }
     }
@@ -239,9 +236,10 @@ impl Memory {
     /// Adds rows that their rule did not see before; `counted` hears the place of each that counts, and whose it is.
     pub fn remember(&mut self, rule: &Rule, remembered: &Remembered, mut counted: impl FnMut(Key, u32)) -> Result<()> {
         let Some(plan) = &rule.plan else { return Ok(()) };
-        let rule = rule_key(rule);
+        let rule = rule.key;
+        let mut scratch = Scratch::default();
         remembered.each(|row| {
-            if let Some(key) = self.add(rule, plan, row.time, row.id, &row.evidence)? {
+            if let Some(key) = self.add(rule, plan, row.time, row.id, &row.evidence, &mut scratch)? {
                 counted(key, row.place);
             }
             if self.bytes > self.bytes_max.saturating_add(SLACK_BYTES) { self.settle() } else { Ok(()) }
@@ -251,7 +249,8 @@ impl Memory {
     /// Adds an event that its rule did not see before. Gives whose it is, if it counts.
     pub fn add_sighting(&mut self, rule: &Rule, sighting: &Sighting) -> Result<Option<Key>> {
         let Some(plan) = &rule.plan else { return Ok(None) };
-        self.add(rule_key(rule), plan, sighting.event_time, &sighting.event_id, sighting.evidence.as_slice())
+        let (evidence, mut scratch) = (sighting.evidence.as_slice(), Scratch::default());
+        self.add(rule.key, plan, sighting.event_time, &sighting.event_id, evidence, &mut scratch)
     }
 
     /// Notes the attacks among the events of rules that look at each event alone, which they did not see before.
@@ -259,7 +258,7 @@ impl Memory {
         for sighting in sightings.filter(|s| set.attacks(s.rule)) {
             let Some(principal) = set.at(sighting.rule).principal(&sighting.evidence) else { continue };
             let time = sighting.event_time;
-            if self.attacks(principal, |attacks| attacks.strike((rule_key(set.at(sighting.rule)), 0), time))? {
+            if self.attacks(principal, |attacks| attacks.strike((set.at(sighting.rule).key, 0), time))? {
                 self.mark_struck(principal, time);
             }
         }
@@ -273,18 +272,12 @@ impl Memory {
         time: i64,
         id: &str,
         evidence: &(impl Evidence + ?Sized),
+        scratch: &mut Scratch,
     ) -> Result<Option<Key>> {
-        let (mut entity, mut scratch) = (std::mem::take(&mut self.entity), std::mem::take(&mut self.scratch));
-        let mut key = None;
-        if plan.write_entity(evidence, &mut entity)
-            && let Some(facts) = plan.facts(evidence, &mut scratch)
-        {
-            let whose = (rule, entity_key(&entity));
-            self.add_to(whose, &entity, plan, &Event { time, id, facts })?;
-            key = Some(whose);
-        }
-        (self.entity, self.scratch) = (entity, scratch);
-        Ok(key)
+        let Some((entity, facts)) = plan.read(evidence, scratch) else { return Ok(None) };
+        let key = (rule, entity_key(entity));
+        self.add_to(key, entity, plan, &Event { time, id, facts })?;
+        Ok(Some(key))
     }
 
     fn add_to(&mut self, key: Key, entity: &str, plan: &Plan, event: &Event<'_>) -> Result<()> {
@@ -377,7 +370,7 @@ impl Memory {
     /// where `found` says that there are findings of that rule (by its place) and entity from that time on; in an order
     /// that depends on nothing else.
     pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128, i64) -> bool) -> Result<Vec<Verdict>> {
-        let places: Places = set.rules().enumerate().map(|(place, r)| (rule_key(r), place)).collect();
+        let places: Places = set.rules().enumerate().map(|(place, r)| (r.key, place)).collect();
         let mut court = Court { set, places: &places, found: &found, verdicts: Vec::new() };
         self.judge_some(&mut court, |plan| !plan.learns())?;
         self.withhold(set)?;
@@ -477,7 +470,7 @@ impl Memory {
             let spans = self.attacks(principal, |attacks| attacks.spans())?;
             for rule in set.rules() {
                 let Some(plan) = rule.plan.as_ref().filter(|plan| plan.learns_by_principal()) else { continue };
-                let key = (rule_key(rule), principal);
+                let key = (rule.key, principal);
                 if !self.knows(key)? {
                     continue;
                 }
@@ -510,7 +503,7 @@ impl Memory {
     /// What a group of a rule says to an entity of it.
     pub fn ask_as(&mut self, rule: &Rule, entity: &str, group: &str, value: &str, day: i64) -> Result<View> {
         let plan = rule.plan.as_ref().expect("only rules with memory have groups");
-        self.ask((rule_key(rule), entity_key(entity)), plan, group, value, day)
+        self.ask((rule.key, entity_key(entity)), plan, group, value, day)
     }
 
     /// The same, which the entity hears of when that changes.
@@ -624,9 +617,4 @@ pub(crate) fn principal_key(principal: &Value) -> u128 {
 /// A group of a rule by hash: another one than an entity of the same name would have.
 fn group_key(group: &str) -> u128 {
     xxh3_128_with_seed(group.as_bytes(), GROUP_SEED)
-}
-
-/// A rule's text is its version: another text begins with nothing.
-fn rule_key(rule: &Rule) -> u64 {
-    xxh3_64(format!("{}\n{}", rule.id, rule.version).as_bytes())
 }

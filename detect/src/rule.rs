@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use trailhound_store::Site;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::header::Header;
 use crate::judgement::{Judgement, Query};
@@ -69,6 +70,8 @@ pub struct Rule {
     /// Hash of the file's text, and of the site facts if it asks for them: another text is another version, and is evaluated
     /// anew over the whole table.
     pub version: String,
+    /// Hash of both: what the memory knows of a rule stands under it, so that another text begins with nothing.
+    pub(crate) key: u64,
     pub header: Header,
     pub select: Select,
     /// How its memory works; none for a rule that looks at each event alone.
@@ -185,9 +188,11 @@ impl Rule {
             (None, norm) => norm,
             (names, _) => names,
         };
+        let version = version(&file.text, site);
         Rule {
             id: id.to_owned(),
-            version: version(&file.text, site),
+            key: xxh3_64(format!("{id}\n{version}").as_bytes()),
+            version,
             sources: required("event_source"),
             names,
             plan: Plan::of(&header.judgement, &header.entity, &select),

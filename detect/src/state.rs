@@ -62,9 +62,15 @@ pub(crate) enum Facts<'f> {
     Place(f64, f64),
 }
 
-/// Room for what facts point to, used again for the next event.
+/// Room for an event's entity and for what its facts point to, used again for the next event.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    entity: String,
+    facts: FactsScratch,
+}
+
+#[derive(Debug, Default)]
+struct FactsScratch {
     text: String,
     group: String,
     measures: Vec<Measured>,
@@ -207,8 +213,21 @@ impl Plan {
         self.write_entity(evidence, &mut text).then_some(text)
     }
 
+    /// Whose event it is, and what the kind needs of it; none if it is nobody's, or says nothing to the kind.
+    pub fn read<'f>(
+        &self,
+        evidence: &(impl Evidence + ?Sized),
+        scratch: &'f mut Scratch,
+    ) -> Option<(&'f str, Facts<'f>)> {
+        let Scratch { entity, facts } = scratch;
+        if !self.write_entity(evidence, entity) {
+            return None;
+        }
+        Some((entity, self.facts_in(evidence, facts)?))
+    }
+
     /// Writes whose event it is in place of what stands there; false if it is nobody's.
-    pub fn write_entity(&self, evidence: &(impl Evidence + ?Sized), out: &mut String) -> bool {
+    fn write_entity(&self, evidence: &(impl Evidence + ?Sized), out: &mut String) -> bool {
         if self.entity.iter().all(|(_, place)| evidence.is_null(*place)) {
             return false;
         }
@@ -223,8 +242,16 @@ impl Plan {
 
     /// What the kind needs of an event; none if it says nothing to it.
     pub fn facts<'f>(&self, evidence: &(impl Evidence + ?Sized), scratch: &'f mut Scratch) -> Option<Facts<'f>> {
+        self.facts_in(evidence, &mut scratch.facts)
+    }
+
+    fn facts_in<'f>(
+        &self,
+        evidence: &(impl Evidence + ?Sized),
+        scratch: &'f mut FactsScratch,
+    ) -> Option<Facts<'f>> {
         let mut columns = self.columns.iter().copied();
-        let Scratch { text, group, measures } = scratch;
+        let FactsScratch { text, group, measures } = scratch;
         let facts = match &self.judgement {
             Judgement::Match { .. } | Judgement::Query(_) => return None,
             Judgement::Threshold { having, .. } => {

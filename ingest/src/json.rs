@@ -6,7 +6,11 @@
 //! that a span that was handed out is JSON. The file is long because checking and handing out are one walk over the same
 //! grammar; parts of it would have to trust each other's positions.
 
+mod path;
+
 use std::borrow::Cow;
+
+pub use path::at_path;
 
 /// Nesting beyond this is refused: CloudTrail's records are a dozen levels deep at most.
 pub const DEPTH_MAX: u32 = 128;

@@ -10,7 +10,6 @@ use trailhound_iam as policy;
 use trailhound_ingest::{agent, identity, network};
 
 pub(crate) use cidr::Network;
-pub use json_text::json_text;
 pub(crate) use text::Texts;
 pub use text::{boolean_of_text, text_of_text, text_of_two_texts};
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -302,11 +303,15 @@ impl ScalarUDFImpl for InSite {
         let rows = args.number_rows;
         let (texts, time) = args.args.split_at(2);
         let texts = Texts::new(texts)?;
+        let constant = texts.constant(0).map(|list| self.site.named.get(list));
+        if matches!(constant, Some(None)) {
+            // Most sites have few lists: a rule that asks for another one costs nothing.
+            return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(false))));
+        }
         let times = match time.first() {
             Some(time) => Some(times(time, rows)?),
             None => None,
         };
-        let constant = texts.constant(0).map(|list| self.site.named.get(list));
         let found = (0..rows).map(|row| {
             let lists = match constant {
                 Some(lists) => lists,
