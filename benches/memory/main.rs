@@ -19,6 +19,10 @@ use trailhound_detect::{Detector, Kind, Planner, RuleSet};
 use trailhound_ingest::{Batch, ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::{Commit, Store, StoreOptions};
 
+/// The service's own: rules that remember allocate for whoever is new, and give back what is cold.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What this program calls itself with, for what it is compared with.
 const VALUE: &str = "value";
 /// Rows of an object.

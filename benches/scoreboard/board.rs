@@ -1,6 +1,6 @@
 //! Prints the score of all organisations together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::score::{Finding, Outcome, Run, Span, counted};
 
@@ -11,6 +11,7 @@ pub fn print(runs: &[Run], list: bool) {
     quiet(runs, list);
     precision(runs);
     let outcomes: Vec<Outcome> = runs.iter().flat_map(Run::outcomes).collect();
+    detectors(runs, &outcomes);
     recall(&outcomes);
     delay(&outcomes);
     missed(&outcomes);
@@ -58,6 +59,42 @@ fn quiet(runs: &[Run], list: bool) {
                 run.seed, finding.first_time, finding.severity, finding.rule, finding.title
             );
         }
+    }
+}
+
+/// Each rule by itself. Its recall is taken over the attacks of the kinds that it finds at all: no rule is there for all kinds.
+fn detectors(runs: &[Run], outcomes: &[Outcome]) {
+    let mut right: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut wrong: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut days = 0.0;
+    for run in runs {
+        let span = Span { from: run.quiet.from, to: run.attacked.to };
+        days += run.principals as f64 * span.days();
+        let (truly, others) = run.told(span);
+        truly.iter().for_each(|finding| *right.entry(&finding.rule).or_default() += 1);
+        others.iter().for_each(|finding| *wrong.entry(&finding.rule).or_default() += 1);
+    }
+    println!(
+        "\nby detector: findings that are right and wrong, wrong ones per 1,000 principals a week; attacks found, of those of the"
+    );
+    println!("kinds that it finds at all, and those that nothing else found");
+    println!(
+        "  {:54} {:>6} {:>6} {:>9} {:>9} {:>13} {:>6}",
+        "", "right", "wrong", "precision", "per week", "attacks", "alone"
+    );
+    let rules: BTreeSet<&str> = right.keys().chain(wrong.keys()).copied().collect();
+    for rule in rules {
+        let (right, wrong) = (right.get(rule).copied().unwrap_or(0), wrong.get(rule).copied().unwrap_or(0));
+        let by_it = || outcomes.iter().filter(|outcome| outcome.rules.contains(&rule));
+        let kinds: BTreeSet<&str> = by_it().map(|outcome| outcome.label.kind.as_str()).collect();
+        let of_kinds = outcomes.iter().filter(|outcome| kinds.contains(outcome.label.kind.as_str())).count();
+        println!(
+            "  {rule:54} {right:6} {wrong:6} {:7.1} % {:9.2} {:>13} {:6}",
+            100.0 * right as f64 / (right + wrong) as f64,
+            wrong as f64 / days * 7_000.0,
+            format!("{} of {of_kinds}", by_it().count()),
+            by_it().filter(|outcome| outcome.rules.len() == 1).count(),
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use crate::mutate;
 use crate::names::{EventNames, source_prefix};
 use crate::needs;
 use crate::problem::{Problem, Problems, Report};
-use crate::rule::{File, Rule, load};
+use crate::rule::{File, Rule, asks_site, load};
 use crate::ruleset::RuleSet;
 use crate::select::{Planner, first_sql_line, line_of};
 
@@ -77,7 +77,9 @@ fn check_names(rule: &Rule, report: &mut Report<'_>) {
     let line = |quoted: &str| line_of(text, &format!("'{quoted}'")).unwrap_or_else(|| first_sql_line(text));
     let predicate = rule.select.predicate.as_ref();
     let never = |p: &Expr| matches!(p, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _));
-    if predicate.is_some_and(never) || rule.names.as_ref().is_some_and(|n| n.is_empty()) {
+    // Lists that a site does not have are known to hold nothing.
+    let never_here = predicate.is_some_and(never) && !asks_site(text);
+    if never_here || rule.names.as_ref().is_some_and(|n| n.is_empty()) {
         report.add(first_sql_line(text), "the WHERE is never true", "two of its conditions exclude each other");
         return;
     }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::{take, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
@@ -33,17 +33,28 @@ pub(crate) enum Answer {
 pub(crate) struct Compiled {
     expr: Arc<dyn PhysicalExpr>,
     columns: Vec<usize>,
+    /// Those of them each of which makes it null where it is null.
+    strict: Vec<usize>,
     schema: SchemaRef,
 }
 
 impl Compiled {
-    pub fn new(expr: Arc<dyn PhysicalExpr>, columns: Vec<usize>, schema: SchemaRef) -> Self {
-        Compiled { expr, columns, schema }
+    pub fn new(expr: Arc<dyn PhysicalExpr>, columns: Vec<usize>, strict: Vec<usize>, schema: SchemaRef) -> Self {
+        Compiled { expr, columns, strict, schema }
     }
 
     /// The columns that it reads, by their place in `events`, rising.
     pub fn columns(&self) -> &[usize] {
         &self.columns
+    }
+
+    /// Where it is null for a column that is; none if that is not known of any column with nulls.
+    pub fn surely_null(&self, rows: &impl Rows) -> Result<Option<NullBuffer>, DataFusionError> {
+        let mut nulls: Option<NullBuffer> = None;
+        for column in &self.strict {
+            nulls = NullBuffer::union(nulls.as_ref(), rows.column(*column)?.nulls());
+        }
+        Ok(nulls)
     }
 
     /// Its value for every row.

@@ -373,7 +373,16 @@ impl Answers {
     }
 
     fn ask(&mut self, condition: &Compiled, rows: &impl Rows, picked: &[u32]) {
-        let new: Vec<u32> = picked.iter().copied().filter(|row| self.by_row[*row as usize].is_none()).collect();
+        let mut new: Vec<u32> = picked.iter().copied().filter(|row| self.by_row[*row as usize].is_none()).collect();
+        if let Ok(Some(nulls)) = condition.surely_null(rows) {
+            new.retain(|row| {
+                let null = nulls.is_null(*row as usize);
+                if null {
+                    self.by_row[*row as usize] = Some(Answer::False);
+                }
+                !null
+            });
+        }
         if new.is_empty() {
             return;
         }

@@ -332,11 +332,13 @@ impl Memory {
     fn shift(&mut self, rule: u64, shifts: Vec<Shift>) -> Result<()> {
         for shift in shifts {
             let key = (rule, group_key(&shift.group));
-            let grown = match &mut self.slot(key, begin_population)?.state {
-                State::Population(population) => population.shift(&shift),
-                _ => unreachable!("a group's key holds a population"),
+            let slot = self.slot(key, begin_population)?;
+            let State::Population(population) = &mut slot.state else {
+                unreachable!("a group's key holds a population")
             };
-            self.grow(key, grown);
+            let grown = population.shift(&shift);
+            slot.bytes += grown;
+            self.bytes += grown;
             let from = self.shifted.entry(key).or_insert(shift.day);
             *from = shift.day.min(*from);
         }

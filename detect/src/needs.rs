@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, Like, Operator};
 
 /// The values that `column` must have one of wherever the predicate is true; none if it may be anything.
 pub(crate) fn values(predicate: &Expr, column: &str) -> Option<BTreeSet<String>> {
@@ -85,10 +85,62 @@ pub(crate) fn is_cheap(expr: &Expr) -> bool {
                 | Expr::IsNotTrue(_)
                 | Expr::IsNotFalse(_)
                 | Expr::IsNotUnknown(_)
-        ) || matches!(e, Expr::BinaryExpr(b) if is_comparison(b.op));
+        ) || matches!(e, Expr::BinaryExpr(b) if is_comparison(b.op))
+            || matches!(e, Expr::Like(like) if is_prefix(like));
         Ok(if cheap { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
     cheap
+}
+
+/// Whether a LIKE only compares the beginning of a text.
+fn is_prefix(like: &Like) -> bool {
+    let prefix = text(&like.pattern).and_then(|pattern| pattern.strip_suffix('%').map(str::to_owned));
+    !like.case_insensitive
+        && like.escape_char.is_none()
+        && prefix.is_some_and(|prefix| !prefix.contains(['%', '_', '\\']))
+}
+
+/// Columns each of which, where it is null, makes the condition null or false, so that it need not be asked there.
+pub(crate) fn strict(condition: &Expr) -> BTreeSet<String> {
+    let mut columns = BTreeSet::new();
+    let mut strict = true;
+    let _ = condition.apply(|e| {
+        strict = match e {
+            Expr::Column(column) => {
+                columns.insert(column.name.clone());
+                true
+            }
+            Expr::Literal(value, _) => !value.is_null(),
+            Expr::Not(_) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Like(_) | Expr::SimilarTo(_) => true,
+            Expr::BinaryExpr(b) => is_strict(b.op),
+            Expr::InList(list) => list.list.iter().all(|e| matches!(e, Expr::Literal(value, _) if !value.is_null())),
+            Expr::ScalarFunction(call) => STRICT_FUNCTIONS.contains(&call.name()),
+            _ => false,
+        };
+        Ok(if strict { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    if strict { columns } else { BTreeSet::new() }
+}
+
+/// Functions that give null where an argument is null.
+const STRICT_FUNCTIONS: [&str; 6] = ["json_text", "lower", "regexp_like", "starts_with", "strpos", "upper"];
+
+fn is_strict(op: Operator) -> bool {
+    use Operator::*;
+    matches!(
+        op,
+        Eq | NotEq
+            | Lt
+            | LtEq
+            | Gt
+            | GtEq
+            | RegexMatch
+            | RegexIMatch
+            | RegexNotMatch
+            | RegexNotIMatch
+            | LikeMatch
+            | NotLikeMatch
+    )
 }
 
 fn is_comparison(op: Operator) -> bool {

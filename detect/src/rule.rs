@@ -251,10 +251,14 @@ impl Rule {
 /// Functions that say what the operator knows.
 const SITE_FUNCTIONS: [&str; 2] = ["in_site(", "account_name("];
 
+/// Whether a rule asks for what the operator knows.
+pub(crate) fn asks_site(text: &str) -> bool {
+    SITE_FUNCTIONS.iter().any(|function| text.contains(function))
+}
+
 /// Sixteen hexadecimal digits: enough to tell one file's versions apart. With other facts a rule that asks for them is another.
 fn version(text: &str, site: &Site) -> String {
-    let asks = SITE_FUNCTIONS.iter().any(|function| text.contains(function));
-    let facts = if asks { site.version() } else { "" };
+    let facts = if asks_site(text) { site.version() } else { "" };
     crate::finding::hex(&Sha256::new().chain_update(text.as_bytes()).chain_update(facts.as_bytes()).finalize()[..8])
 }
 

@@ -26,6 +26,7 @@ use futures::FutureExt;
 use trailhound_ingest::schema::schema;
 use trailhound_store::{Site, activity};
 
+use crate::needs;
 use crate::problem::Report;
 use crate::query::{self, Asked, Bounds};
 
@@ -283,10 +284,11 @@ impl Planner {
         let named: BTreeSet<usize> =
             expr.column_refs().into_iter().map(|c| events.index_of(&c.name)).collect::<Result<_, _>>()?;
         let columns: Vec<usize> = named.into_iter().collect();
+        let strict = needs::strict(&expr).iter().map(|name| events.index_of(name)).collect::<Result<_, _>>()?;
         let projected: SchemaRef = Arc::new(events.project(&columns)?);
         let df_schema = DFSchema::try_from(projected.as_ref().clone())?;
         let physical = self.state.create_physical_expr(expr, &df_schema)?;
-        Ok(crate::compiled::Compiled::new(physical, columns, projected))
+        Ok(crate::compiled::Compiled::new(physical, columns, strict, projected))
     }
 }
 

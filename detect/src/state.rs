@@ -18,6 +18,7 @@ mod attacks;
 mod days;
 mod first_seen;
 mod history;
+mod line;
 mod moment;
 mod population;
 mod rare;
@@ -26,8 +27,11 @@ mod spike;
 mod threshold;
 mod travel;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::error::Result;
 use crate::evaluate::Sighting;
@@ -103,14 +107,14 @@ pub(crate) struct Added {
     pub shifts: Vec<Shift>,
 }
 
-/// A change of what an entity tells its group: of a value's number (of the number of all, if there is no value) on a day.
+/// A change of what an entity tells its group of a day: of the number of all, and of a value's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shift {
-    pub group: String,
-    pub value: Option<String>,
+    pub group: Arc<str>,
     /// Days since the epoch.
     pub day: i64,
-    pub by: i64,
+    pub all: i64,
+    pub value: Option<(String, i64)>,
 }
 
 /// Asks a group, by name, what it has to say of a value on a day.
@@ -245,11 +249,7 @@ impl Plan {
         self.facts_in(evidence, &mut scratch.facts)
     }
 
-    fn facts_in<'f>(
-        &self,
-        evidence: &(impl Evidence + ?Sized),
-        scratch: &'f mut FactsScratch,
-    ) -> Option<Facts<'f>> {
+    fn facts_in<'f>(&self, evidence: &(impl Evidence + ?Sized), scratch: &'f mut FactsScratch) -> Option<Facts<'f>> {
         let mut columns = self.columns.iter().copied();
         let FactsScratch { text, group, measures } = scratch;
         let facts = match &self.judgement {
@@ -560,8 +560,8 @@ fn hash(text: &str) -> u64 {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     sum: u64,
-    /// Rising.
-    values: Vec<u64>,
+    /// Rising; few of them need no memory of their own.
+    values: SmallVec<[u64; 2]>,
 }
 
 impl Tally {
@@ -578,9 +578,10 @@ impl Tally {
             Measured::Value(hash) => match self.values.binary_search(&hash) {
                 Ok(_) => 0,
                 Err(at) => {
+                    let before = self.bytes();
                     self.values.insert(at, hash);
                     self.values.truncate(Self::VALUES_MAX);
-                    8
+                    self.bytes() - before
                 }
             },
         }
@@ -588,7 +589,7 @@ impl Tally {
 
     /// What it takes beside itself.
     fn bytes(&self) -> usize {
-        8 * self.values.len()
+        if self.values.spilled() { 8 * self.values.len() } else { 0 }
     }
 
     fn number(&self) -> u64 {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::json;
 use crate::record::{Identity, Record};
 
 /// The facts of one record about its principal.
@@ -236,6 +237,25 @@ fn hex_id(text: &str, prefix: &str) -> bool {
 
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Who a person is, whatever role they wear: the name of their session, else the name that SAML or the directory gives
+/// them, else the principal itself.
+pub fn person<'a>(
+    session_name: Option<&'a str>,
+    identity_type: Option<&str>,
+    user_name: Option<&'a str>,
+    additional_event_data: Option<&'a str>,
+    principal_key: Option<&'a str>,
+) -> Option<Cow<'a, str>> {
+    if let Some(name) = session_name {
+        return Some(Cow::Borrowed(name));
+    }
+    match identity_type {
+        Some("SAMLUser") => user_name.map(Cow::Borrowed),
+        Some("IdentityCenterUser") => json::at_path(additional_event_data?, &["UserName"]),
+        _ => principal_key.map(Cow::Borrowed),
+    }
 }
 
 /// The account that a key id was made for, for keys created since about 2019 (older ones decode to noise): the id's

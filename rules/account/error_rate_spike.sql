@@ -30,5 +30,4 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        event_source, event_name, error_code, error_message
 FROM events
 WHERE NOT actor_is_service
-  AND CASE WHEN error_code IS NOT NULL
-      THEN NOT regexp_like(error_code, '(?i)throttl|limitexceeded|slowdown|toomanyrequests') END
+  AND NOT regexp_like(error_code, '(?i)throttl|limitexceeded|slowdown|toomanyrequests')

@@ -26,10 +26,8 @@
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name,
-       coalesce(session_name, CASE user_identity_type
-         WHEN 'SAMLUser' THEN user_identity_user_name
-         WHEN 'IdentityCenterUser' THEN json_text(additional_event_data, 'UserName')
-         ELSE principal_key END) AS person, source_country,
+       person(session_name, user_identity_type, user_identity_user_name, additional_event_data, principal_key)
+         AS person, source_country,
        source_as_org, source_lat, source_lon, event_name
 FROM events
 WHERE principal_class IN ('human', 'human_sso', 'human_iam_user', 'root') AND outcome <> 'failure'

@@ -27,10 +27,8 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        session_name, source_network,
        event_source, event_name,
-       CAST(floor(date_part('hour', event_time) / 6) AS BIGINT) AS part_of_day,
-       coalesce(session_name, CASE user_identity_type
-         WHEN 'SAMLUser' THEN user_identity_user_name
-         WHEN 'IdentityCenterUser' THEN json_text(additional_event_data, 'UserName')
-         ELSE principal_key END) AS person
+       arrow_cast(event_time, 'Int64') / 21600000000 % 4 AS part_of_day,
+       person(session_name, user_identity_type, user_identity_user_name, additional_event_data, principal_key)
+         AS person
 FROM events
 WHERE principal_class = 'human_sso'

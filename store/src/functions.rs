@@ -11,6 +11,7 @@ use trailhound_ingest::{agent, identity, network};
 
 pub(crate) use cidr::Network;
 pub(crate) use text::Texts;
+use text::text_of_texts;
 pub use text::{boolean_of_text, text_of_text, text_of_two_texts};
 
 /// Makes every function known to a session.
@@ -36,5 +37,9 @@ fn all() -> Vec<ScalarUDF> {
             network::network(source, kind, address, None, None)
         }),
         text_of_text("account_of_access_key", identity::account_of_key),
+        text_of_texts("person", 5, |texts, row| {
+            let text = |argument| texts.get(argument, row);
+            identity::person(text(0), text(1), text(2), text(3), text(4))
+        }),
     ]
 }

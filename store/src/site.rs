@@ -14,11 +14,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, lit,
 };
 use datafusion::prelude::SessionContext;
 use serde::Deserialize;
@@ -299,15 +299,23 @@ impl ScalarUDFImpl for InSite {
         Ok(DataType::Boolean)
     }
 
+    /// Most sites have few lists: a rule that asks for another one costs nothing.
+    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let list = match args.first() {
+            Some(Expr::Literal(list, _)) => list.try_as_str().flatten(),
+            _ => None,
+        };
+        Ok(match list {
+            Some(list) if !self.site.named.contains_key(list) => ExprSimplifyResult::Simplified(lit(false)),
+            _ => ExprSimplifyResult::Original(args),
+        })
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let (texts, time) = args.args.split_at(2);
         let texts = Texts::new(texts)?;
         let constant = texts.constant(0).map(|list| self.site.named.get(list));
-        if matches!(constant, Some(None)) {
-            // Most sites have few lists: a rule that asks for another one costs nothing.
-            return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(false))));
-        }
         let times = match time.first() {
             Some(time) => Some(times(time, rows)?),
             None => None,

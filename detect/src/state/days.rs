@@ -58,12 +58,6 @@ impl Days {
         self.0.last().map(|(day, _)| i64::from(*day))
     }
 
-    /// The events of a day, if there are any.
-    pub fn on(&self, day: i64) -> Option<u64> {
-        let at = self.0.binary_search_by_key(&narrow(day), |(d, _)| *d).ok()?;
-        Some(u64::from(self.0[at].1))
-    }
-
     /// The events of the days from `from` up to but not including `to`.
     pub fn between(&self, from: i64, to: i64) -> u64 {
         self.since(from).take_while(|(day, _)| *day < to).map(|(_, events)| events).sum()

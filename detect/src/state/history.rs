@@ -2,6 +2,7 @@
 //! judge by it, and a [`Population`](super::Population) is told its share of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub(crate) struct History {
     /// Days of attacks: values seen then count as if they had not been seen.
     withheld: Units,
     /// The latest event, by time and id, with the group that it names; only kept where something is shared.
-    latest: Option<(i64, String, Option<String>)>,
+    latest: Option<(i64, String, Option<Arc<str>>)>,
 }
 
 impl History {
@@ -44,7 +45,7 @@ impl History {
         let mut bytes = if known.is_none() { 64 + id.len() } else { 0 };
         if moves {
             let before = self.shared(shares);
-            self.latest = Some((time, id.to_owned(), group.map(str::to_owned)));
+            self.latest = Some((time, id.to_owned(), group.map(Arc::from)));
             bytes += self.count(day, value);
             return Added { bytes, from, shifts: differ(before, self.shared(shares)) };
         }
@@ -52,9 +53,15 @@ impl History {
             *latest = time;
             id.clone_into(latest_id);
         }
-        let before = self.share_of(shares, value, day);
+        if shares == Shares::Events {
+            bytes += self.count(day, value);
+            let told = self.shared_group().filter(|_| self.learnt(day));
+            let shift = |group| Shift { group, day, all: 1, value: Some((value.to_owned(), 1)) };
+            return Added { bytes, from, shifts: told.cloned().map(shift).into_iter().collect() };
+        }
+        let before = self.first_days(value);
         bytes += self.count(day, value);
-        let after = self.share_of(shares, value, day);
+        let after = self.first_days(value);
         Added { bytes, from, shifts: self.differ_of(value, before, after) }
     }
 
@@ -64,7 +71,11 @@ impl History {
 
     /// The population that the entity belongs to: the one that its latest event names.
     pub fn group(&self) -> Option<&str> {
-        self.latest.as_ref()?.2.as_deref()
+        self.shared_group().map(|group| &**group)
+    }
+
+    fn shared_group(&self) -> Option<&Arc<str>> {
+        self.latest.as_ref()?.2.as_ref()
     }
 
     /// Whether what was seen on a day counts as seen.
@@ -86,12 +97,10 @@ impl History {
 
     /// All that the entity's group is told.
     fn shared(&self, shares: Shares) -> Vec<Shift> {
-        let Some(group) = self.group() else { return Vec::new() };
-        let shift = |value: Option<&str>, day: i64, by: i64| Shift {
-            group: group.to_owned(),
-            value: value.map(str::to_owned),
-            day,
-            by,
+        let Some(group) = self.shared_group() else { return Vec::new() };
+        let shift = |value: Option<&str>, day: i64, by: i64| match value {
+            None => Shift { group: group.clone(), day, all: by, value: None },
+            Some(value) => Shift { group: group.clone(), day, all: 0, value: Some((value.to_owned(), by)) },
         };
         let mut shifts = Vec::new();
         let mut days_of = |value: Option<&str>, days: &Days| match shares {
@@ -109,52 +118,40 @@ impl History {
         shifts
     }
 
-    /// The part of it that an event with this value on this day can change: a day and a number, of all and of the value.
-    fn share_of(&self, shares: Shares, value: &str, day: i64) -> [Share; 2] {
-        let told = |days: &Days| match shares {
-            Shares::Nothing => None,
-            Shares::FirstDays => self.first_learnt(days).map(|first| (first, 1)),
-            Shares::Events => days.on(day).filter(|_| self.learnt(day)).map(|events| (day, events as i64)),
-        };
-        match self.group() {
-            Some(_) => [told(&self.all), self.values.get(value).and_then(told)],
-            None => [None, None],
-        }
+    /// The first days of the entity and of a value.
+    fn first_days(&self, value: &str) -> [Option<i64>; 2] {
+        [self.first_learnt(&self.all), self.values.get(value).and_then(|days| self.first_learnt(days))]
     }
 
-    /// What makes the second out of the first.
-    fn differ_of(&self, value: &str, before: [Share; 2], after: [Share; 2]) -> Vec<Shift> {
-        let mut shifts = Vec::new();
-        let Some(group) = self.group().filter(|_| before != after) else { return shifts };
-        for (name, (before, after)) in [None, Some(value)].into_iter().zip(before.into_iter().zip(after)) {
-            let mut shift = |day: i64, by: i64| {
-                if by != 0 {
-                    shifts.push(Shift { group: group.to_owned(), value: name.map(str::to_owned), day, by });
-                }
-            };
-            match (before, after) {
-                (Some((day, before)), Some((same, after))) if day == same => shift(day, after - before),
-                (before, after) => {
-                    before.into_iter().for_each(|(day, by)| shift(day, -by));
-                    after.into_iter().for_each(|(day, by)| shift(day, by));
-                }
-            }
-        }
-        shifts
+    /// What makes the second first days out of the first.
+    fn differ_of(&self, value: &str, before: [Option<i64>; 2], after: [Option<i64>; 2]) -> Vec<Shift> {
+        let Some(group) = self.shared_group().filter(|_| before != after) else { return Vec::new() };
+        let told = |[all, of_value]: [Option<i64>; 2]| {
+            let all = all.map(|day| Shift { group: group.clone(), day, all: 1, value: None });
+            let value =
+                of_value.map(|day| Shift { group: group.clone(), day, all: 0, value: Some((value.to_owned(), 1)) });
+            all.into_iter().chain(value).collect()
+        };
+        differ(told(before), told(after))
     }
 }
 
-/// A day and what is told of it, if anything is.
-type Share = Option<(i64, i64)>;
-
 /// What makes the second out of the first.
 fn differ(before: Vec<Shift>, after: Vec<Shift>) -> Vec<Shift> {
-    let mut by: BTreeMap<(String, Option<String>, i64), i64> = BTreeMap::new();
+    let mut by: BTreeMap<(Arc<str>, i64, Option<String>), i64> = BTreeMap::new();
     for (shifts, sign) in [(before, -1), (after, 1)] {
-        for Shift { group, value, day, by: n } in shifts {
-            *by.entry((group, value, day)).or_default() += sign * n;
+        for Shift { group, day, all, value } in shifts {
+            if let Some((value, n)) = value {
+                *by.entry((group.clone(), day, Some(value))).or_default() += sign * n;
+            }
+            *by.entry((group, day, None)).or_default() += sign * all;
         }
     }
     let changed = by.into_iter().filter(|(_, by)| *by != 0);
-    changed.map(|((group, value, day), by)| Shift { group, value, day, by }).collect()
+    changed
+        .map(|((group, day, value), by)| match value {
+            None => Shift { group, day, all: by, value: None },
+            Some(value) => Shift { group, day, all: 0, value: Some((value, by)) },
+        })
+        .collect()
 }

@@ -6,17 +6,19 @@
 //!
 //! Who judged by a number is *watched*: where the number changes later, these entities are judged again, and no others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Shift;
 use super::days::Days;
 use super::history::History;
+use super::line::Line;
 use crate::judgement::{Judgement, Rare};
+use crate::memory::ByHash;
 
 /// Numbers by day; none is nought.
-type Counts = BTreeMap<i64, i64>;
+type Counts = Line<i64>;
 
 /// A group's numbers.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,10 +26,10 @@ pub(crate) struct Population {
     /// Peers: entities by the first day of theirs. A population: events by day.
     all: Counts,
     /// The same for each value.
-    values: BTreeMap<String, Counts>,
+    values: HashMap<String, Counts, ByHash>,
     /// By day and value: what was told of it, and the entities (by hash) that asked. It may name some that would not ask
     /// again, never too few.
-    watched: BTreeMap<(i64, String), (View, BTreeSet<u128>)>,
+    watched: Line<HashMap<String, (View, HashSet<u128, ByHash>), ByHash>>,
 }
 
 /// What a group has to say of a value on a day.
@@ -63,25 +65,22 @@ impl Population {
     /// Gives the bytes by which it grew.
     pub fn shift(&mut self, shift: &Shift) -> usize {
         let mut grown = 0;
-        let counts = match &shift.value {
-            None => &mut self.all,
-            Some(value) => {
-                if !self.values.contains_key(value) {
-                    grown += 64 + value.len();
-                    self.values.insert(value.clone(), Counts::new());
+        if shift.all != 0 {
+            grown += count(&mut self.all, shift.day, shift.all);
+        }
+        if let Some((value, by)) = &shift.value {
+            match self.values.get_mut(value) {
+                None => {
+                    let mut counts = Counts::default();
+                    grown += 64 + value.len() + count(&mut counts, shift.day, *by);
+                    self.values.insert(value.clone(), counts);
                 }
-                self.values.get_mut(value).expect("it was just put there")
-            }
-        };
-        let number = counts.entry(shift.day).or_insert_with(|| {
-            grown += 24;
-            0
-        });
-        *number += shift.by;
-        if *number == 0 {
-            counts.remove(&shift.day);
-            if let Some(value) = shift.value.as_ref().filter(|_| counts.is_empty()) {
-                self.values.remove(value);
+                Some(counts) => {
+                    grown += count(counts, shift.day, *by);
+                    if counts.is_empty() {
+                        self.values.remove(value);
+                    }
+                }
             }
         }
         grown
@@ -91,11 +90,13 @@ impl Population {
     pub fn ask(&mut self, judgement: &Judgement, entity: u128, value: &str, day: i64) -> (View, usize) {
         let view = self.view(judgement, value, day);
         let mut grown = 16;
-        let (_, asking) = self.watched.entry((day, value.to_owned())).or_insert_with(|| {
+        let of_day = self.watched.entry(day, HashMap::default);
+        if let Some((_, asking)) = of_day.get_mut(value) {
+            asking.insert(entity);
+        } else {
             grown += 120 + value.len();
-            (view.clone(), BTreeSet::new())
-        });
-        asking.insert(entity);
+            of_day.insert(value.to_owned(), (view.clone(), HashSet::from_iter([entity])));
+        }
         (view, grown)
     }
 
@@ -103,38 +104,49 @@ impl Population {
     pub fn changed(&mut self, judgement: &Judgement, day: i64) -> Vec<(u128, i64)> {
         // What is rare on a day depends on the days before it alone.
         let first = if matches!(judgement, Judgement::Rare(_)) { day.saturating_add(1) } else { day };
-        let asked: Vec<(i64, String)> = self.watched.range((first, String::new())..).map(|(k, _)| k.clone()).collect();
+        let mut changed: Vec<(i64, String)> = Vec::new();
+        for (day, asked) in self.watched.since(first) {
+            let other = asked.iter().filter(|(value, (told, _))| *told != self.view(judgement, value, day));
+            changed.extend(other.map(|(value, _)| (day, value.clone())));
+        }
         let mut again = Vec::new();
-        for at in asked {
-            let view = self.view(judgement, &at.1, at.0);
-            if self.watched[&at].0 != view
-                && let Some((_, asking)) = self.watched.remove(&at)
-            {
-                again.extend(asking.into_iter().map(|entity| (entity, at.0)));
-            }
+        for (day, value) in changed {
+            let asking = self.watched.get_mut(day).and_then(|asked| asked.remove(&value));
+            again.extend(asking.into_iter().flat_map(|(_, asking)| asking).map(|entity| (entity, day)));
         }
         again
     }
 
     fn view(&self, judgement: &Judgement, value: &str, day: i64) -> View {
-        let nothing = Counts::new();
+        let nothing = Counts::default();
         let with = self.values.get(value).unwrap_or(&nothing);
         match judgement {
             Judgement::Rare(keys) => {
-                let different = self.values.values().filter(|days| days.keys().next().is_some_and(|d| *d < day));
+                let different = self.values.values().filter(|days| days.first().is_some_and(|d| d < day));
                 View::Usual(Usual {
-                    with: weighed(keys, day, with.iter().map(|(d, n)| (*d, *n as u64))),
-                    all: weighed(keys, day, self.all.iter().map(|(d, n)| (*d, *n as u64))),
+                    with: weighed(keys, day, with.iter().map(|(d, n)| (d, *n as u64))),
+                    all: weighed(keys, day, self.all.iter().map(|(d, n)| (d, *n as u64))),
                     different: different.count() as u64,
-                    days: self.all.keys().next().map_or(0, |first| (day - first).max(0)),
+                    days: self.all.first().map_or(0, |first| (day - first).max(0)),
                 })
             }
             _ => {
-                let until = |counts: &Counts| counts.range(..=day).map(|(_, n)| n).sum();
+                let until = |counts: &Counts| counts.range(i64::MIN..day.saturating_add(1)).map(|(_, n)| n).sum();
                 View::Peers { with: until(with), all: until(&self.all) }
             }
         }
     }
+}
+
+/// Adds to the number of a day; nought is none. Gives the bytes by which the numbers grew.
+fn count(counts: &mut Counts, day: i64, by: i64) -> usize {
+    let before = counts.len();
+    let number = counts.entry(day, || 0);
+    *number += by;
+    if *number == 0 {
+        counts.remove(day);
+    }
+    counts.len().saturating_sub(before) * size_of::<(i64, i64)>()
 }
 
 /// What was usual for an entity itself before a day, over what counts as seen; of a value that it never had.

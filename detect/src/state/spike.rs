@@ -5,12 +5,11 @@
 //! spread is the history's own. All sums are of whole numbers, so that they are the same in every order. Buckets that an
 //! attack on the entity touches are judged, but are no history.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::attacks::{Span, Units};
+use super::line::Line;
 use super::{Check, Claim, DAY, Measured, Moment, Split, Tally, Which, days_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
@@ -29,7 +28,7 @@ const HOUR: i64 = DAY / 24;
 /// An entity's buckets by their place on the time line.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Spike {
-    buckets: BTreeMap<i64, Bucket>,
+    buckets: Line<Bucket>,
     withheld: Units,
 }
 
@@ -40,7 +39,7 @@ struct Bucket {
 }
 
 /// What a bucket takes beside what its tally counts.
-const BUCKET_BYTES: usize = 72;
+const BUCKET_BYTES: usize = size_of::<(i64, Bucket)>();
 
 /// Buckets of an entity that are looked at to explain it: those with the most in them.
 const EXPLAINED_MAX: usize = 50;
@@ -55,7 +54,7 @@ struct Usual {
 impl Spike {
     pub fn add(&mut self, keys: &judgement::Spike, time: i64, part: Measured) -> usize {
         let before = self.buckets.len();
-        let bucket = self.buckets.entry(time.div_euclid(keys.bucket.micros())).or_default();
+        let bucket = self.buckets.entry(time.div_euclid(keys.bucket.micros()), Bucket::default);
         bucket.events += 1;
         let grown = bucket.tally.add(part);
         grown + (self.buckets.len() - before) * BUCKET_BYTES
@@ -63,24 +62,24 @@ impl Spike {
 
     /// The time of the latest bucket.
     pub fn latest(&self, keys: &judgement::Spike) -> Option<i64> {
-        Some(self.buckets.last_key_value()?.0 * keys.bucket.micros())
+        Some(self.buckets.last()? * keys.bucket.micros())
     }
 
     /// Takes out the buckets before a time, but for the last of them, which says that there is history as far back.
     pub fn split(&mut self, keys: &judgement::Spike, before: i64) -> Split<Self> {
         let width = keys.bucket.micros();
-        let Some(last) = self.buckets.range(..before.div_euclid(width)).next_back().map(|(place, _)| *place) else {
+        let Some(last) = self.buckets.range(i64::MIN..before.div_euclid(width)).next_back().map(|(place, _)| place)
+        else {
             return Split { older: Self::default(), until: before, bytes: 0 };
         };
-        let newer = self.buckets.split_off(&last);
-        let buckets = std::mem::replace(&mut self.buckets, newer);
-        let bytes = buckets.values().map(|bucket| BUCKET_BYTES + bucket.tally.bytes()).sum();
+        let buckets = self.buckets.split_before(last);
+        let bytes = buckets.iter().map(|(_, bucket)| BUCKET_BYTES + bucket.tally.bytes()).sum();
         Split { older: Self { buckets, withheld: Units::default() }, until: last * width, bytes }
     }
 
     /// When it was under attack, the newer part knows.
-    pub fn join(&mut self, mut older: Self) {
-        self.buckets.append(&mut older.buckets);
+    pub fn join(&mut self, older: Self) {
+        self.buckets.join(older.buckets);
     }
 
     /// Sets when the entity was under attack.
@@ -91,8 +90,7 @@ impl Spike {
     pub fn judge(&self, keys: &judgement::Spike, from: i64) -> (i64, Vec<Claim>) {
         let width = keys.bucket.micros();
         let first = from.div_euclid(width);
-        let claims =
-            self.buckets.range(first..).filter_map(|(place, bucket)| self.claim(keys, *place, bucket)).collect();
+        let claims = self.buckets.since(first).filter_map(|(place, bucket)| self.claim(keys, place, bucket)).collect();
         (first.saturating_mul(width), claims)
     }
 
@@ -133,12 +131,12 @@ impl Spike {
         }
         let season = |place: i64| season_of(place * width, days >= WEEKLY_DAYS_MIN);
         let (mut sum, mut squares, mut like_sum) = (0_u128, 0_u128, 0_u128);
-        let learnt = |place: &i64| !self.withheld.contains(*place);
-        for (at, bucket) in self.buckets.range(begin..place).filter(|(at, _)| learnt(at)) {
+        let learnt = |place: i64| !self.withheld.contains(place);
+        for (at, bucket) in self.buckets.range(begin..place).filter(|(at, _)| learnt(*at)) {
             let n = u128::from(bucket.tally.number());
             sum += n;
             squares += n * n;
-            if season(*at) == season(place) {
+            if season(at) == season(place) {
                 like_sum += n;
             }
         }
@@ -147,7 +145,7 @@ impl Spike {
         let mut expected = mean;
         if keys.seasonal {
             // Buckets without events count, too, and are not in the map.
-            let like = (begin..place).filter(|at| season(*at) == season(place) && learnt(at)).count() as f64;
+            let like = (begin..place).filter(|at| season(*at) == season(place) && learnt(*at)).count() as f64;
             let weight = SHRINKAGE_WEEKS * (HOUR as f64 / width as f64).max(1.0);
             expected = (like_sum as f64 + weight * mean) / (like + weight);
         }
@@ -161,7 +159,7 @@ impl Spike {
     /// Where the history of a bucket begins, how many buckets count, and their days.
     fn history(&self, keys: &judgement::Spike, place: i64) -> Option<(i64, i64, i64)> {
         let width = keys.bucket.micros();
-        let begin = (place - keys.history.micros().div_euclid(width)).max(*self.buckets.keys().next()?);
+        let begin = (place - keys.history.micros().div_euclid(width)).max(self.buckets.first()?);
         let all = place - begin - self.withheld.number(begin, place);
         Some((begin, all, (all * width).div_euclid(DAY)))
     }
@@ -172,13 +170,13 @@ impl Spike {
         let places: Vec<i64> = match at {
             Some(time) => vec![time.div_euclid(width)],
             None => {
-                let mut places: Vec<(u64, i64)> = self.buckets.iter().map(|(p, b)| (b.tally.number(), *p)).collect();
+                let mut places: Vec<(u64, i64)> = self.buckets.iter().map(|(p, b)| (b.tally.number(), p)).collect();
                 places.sort_unstable_by(|a, b| b.cmp(a));
                 places.into_iter().take(EXPLAINED_MAX).map(|(_, place)| place).collect()
             }
         };
         let moment = |place: i64| {
-            let seen = self.buckets.get(&place)?.tally.number();
+            let seen = self.buckets.get(place)?.tally.number();
             let (.., days) = self.history(keys, place)?;
             let mut checks = vec![
                 Check::new(

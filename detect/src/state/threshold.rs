@@ -3,11 +3,11 @@
 //! Windows of w hop by w/2, so a window is two neighbouring *blocks* of w/2, and a block is all that is kept: `n` events
 //! within any w/2 lie in one window, fewer than n in every w lie in none. Overlapping windows over the bound are one run.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smallvec::{SmallVec, smallvec};
 
+use super::line::Line;
 use super::{Check, Claim, Measured, Moment, Split, Tally, Which};
 use crate::fault::{self, Fault};
 use crate::finding::time as rfc3339;
@@ -18,19 +18,20 @@ use crate::window::Window;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Threshold {
     /// By the block's place on the time line.
-    blocks: BTreeMap<i64, Block>,
+    blocks: Line<Block>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Block {
     events: u64,
     /// One for each bound.
-    tallies: Vec<Tally>,
+    tallies: SmallVec<[Tally; 1]>,
 }
 
 impl Block {
     fn bytes(&self) -> usize {
-        48 + 56 * self.tallies.len() + self.tallies.iter().map(Tally::bytes).sum::<usize>()
+        let spilled = if self.tallies.spilled() { size_of_val(self.tallies.as_slice()) } else { 0 };
+        size_of::<(i64, Block)>() + spilled + self.tallies.iter().map(Tally::bytes).sum::<usize>()
     }
 }
 
@@ -56,8 +57,8 @@ impl Threshold {
     pub fn add(&mut self, window: Window, having: &[Having], time: i64, parts: &[Measured]) -> usize {
         let time = if fault::is(Fault::WindowEdge) { time - 1 } else { time };
         let mut grown = 0;
-        let block = self.blocks.entry(time.div_euclid(half(window))).or_insert_with(|| {
-            let block = Block { events: 0, tallies: vec![Tally::default(); having.len()] };
+        let block = self.blocks.entry(time.div_euclid(half(window)), || {
+            let block = Block { events: 0, tallies: smallvec![Tally::default(); having.len()] };
             grown += block.bytes();
             block
         });
@@ -90,7 +91,7 @@ impl Threshold {
 
     /// The time of the latest block.
     pub fn latest(&self, window: Window) -> Option<i64> {
-        Some(self.blocks.last_key_value()?.0 * half(window))
+        Some(self.blocks.last()? * half(window))
     }
 
     /// Takes out the blocks before a time, or before an earlier one, where no run of windows over the bounds lies across.
@@ -99,20 +100,19 @@ impl Threshold {
         while self.numbers(first - 1, having).is_some() {
             first -= 1;
         }
-        let newer = self.blocks.split_off(&first);
-        let blocks = std::mem::replace(&mut self.blocks, newer);
-        let bytes = blocks.values().map(Block::bytes).sum();
+        let blocks = self.blocks.split_before(first);
+        let bytes = blocks.iter().map(|(_, block)| block.bytes()).sum();
         Split { older: Self { blocks }, until: first * half(window), bytes }
     }
 
-    pub fn join(&mut self, mut older: Self) {
-        self.blocks.append(&mut older.blocks);
+    pub fn join(&mut self, older: Self) {
+        self.blocks.join(older.blocks);
     }
 
     /// The windows from a place on that hold any event, rising.
     fn windows_from(&self, first: i64) -> impl Iterator<Item = i64> {
         let mut next = first;
-        self.blocks.range(first..).flat_map(move |(block, _)| {
+        self.blocks.since(first).flat_map(move |(block, _)| {
             let from = next.max(block - 1);
             next = block + 1;
             from..next
@@ -128,7 +128,7 @@ impl Threshold {
 
     /// What a window holds, if it holds anything.
     fn window(&self, place: i64) -> Option<Held<'_>> {
-        let mut blocks = self.blocks.range(place..=place + 1).map(|(_, block)| block);
+        let mut blocks = self.blocks.range(place..place + 2).map(|(_, block)| block);
         Some(Held { one: blocks.next()?, other: blocks.next() })
     }
 
@@ -163,7 +163,7 @@ impl Threshold {
             what: Value::from(first * half),
             times: (first * half, (last + 2) * half),
             which: Which::All,
-            count: self.blocks.range(first..=last + 1).map(|(_, b)| b.events).sum(),
+            count: self.blocks.range(first..last + 2).map(|(_, b)| b.events).sum(),
             note: format!("Within {window} there were {}", told.join(" and ")),
         }
     }

@@ -1,5 +1,6 @@
 //! Plain Rust functions over text as SQL functions: the wrapper that spares each its own boilerplate.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewBuilder};
@@ -10,22 +11,24 @@ use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf}
 
 /// `name(text) → text`.
 pub fn text_of_text(name: &str, call: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> ScalarUDF {
-    texts(name, 1, DataType::Utf8View, move |texts| {
-        let mut found = StringViewBuilder::with_capacity(texts.rows);
-        for row in 0..texts.rows {
-            found.append_option(texts.get(0, row).and_then(&call));
-        }
-        Arc::new(found.finish())
-    })
+    text_of_texts(name, 1, move |texts, row| texts.get(0, row).and_then(&call).map(Cow::Owned))
 }
 
 /// `name(text, text) → text`.
 pub fn text_of_two_texts(name: &str, call: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static) -> ScalarUDF {
-    texts(name, 2, DataType::Utf8View, move |texts| {
+    text_of_texts(name, 2, move |texts, row| call(texts.get(0, row)?, texts.get(1, row)?).map(Cow::Owned))
+}
+
+/// `name(text, …) → text` of some rows' texts, any of which may be null.
+pub(super) fn text_of_texts(
+    name: &str,
+    arguments: usize,
+    call: impl Fn(&Texts, usize) -> Option<Cow<'_, str>> + Send + Sync + 'static,
+) -> ScalarUDF {
+    texts(name, arguments, DataType::Utf8View, move |texts| {
         let mut found = StringViewBuilder::with_capacity(texts.rows);
         for row in 0..texts.rows {
-            let both = texts.get(0, row).zip(texts.get(1, row));
-            found.append_option(both.and_then(|(a, b)| call(a, b)));
+            found.append_option(call(texts, row));
         }
         Arc::new(found.finish())
     })
