@@ -18,6 +18,7 @@ mod readers;
 mod receiver;
 mod rederive;
 mod replay;
+mod root;
 mod rules;
 mod s3;
 mod samples;

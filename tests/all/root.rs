@@ -1,0 +1,79 @@
+//! Root at the console for days, through the service: an incident for each session, however much is read and changed in it.
+
+use serde_json::{Value, json};
+use trailhound_testing::fake_aws::QueueOptions;
+
+use crate::logs::{ACCOUNT, Object, gzip, log, record_with};
+use crate::stage::{QUEUE, Stage, until};
+
+const DAYS: i64 = 3;
+const SESSIONS_A_DAY: i64 = 2;
+/// Calls of a session, one every two minutes.
+const CALLS: i64 = 45;
+
+/// A session's records: the sign-in, and calls of the console, each ninth of which changes something.
+fn session(number: i64, begun: i64) -> Vec<Value> {
+    let at = |minute: i64| jiff::Timestamp::from_second(begun + 60 * minute).unwrap().to_string();
+    let root = |key: &str| {
+        json!({"type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT, "accessKeyId": key,
+               "arn": format!("arn:aws:iam::{ACCOUNT}:root"),
+               "sessionContext": {"attributes": {"creationDate": at(0), "mfaAuthenticated": "true"}}})
+    };
+    let mut records = vec![record_with(
+        &format!("sign-in-{number}"),
+        json!({
+            "userIdentity": root(""), "eventTime": at(0), "eventSource": "signin.amazonaws.com",
+            "eventName": "ConsoleLogin", "eventType": "AwsConsoleSignIn", "readOnly": false,
+            "responseElements": {"ConsoleLogin": "Success"},
+            "additionalEventData": {"MFAUsed": "Yes", "MobileVersion": "No", "LoginTo": "https://console.aws.amazon.com/"}
+        }),
+    )];
+    for call in 0..CALLS {
+        let (name, reads) = match call % 9 {
+            4 => (["CreateTags", "RunInstances", "DeleteTags"][(call / 9 % 3) as usize], false),
+            place => (["DescribeInstances", "DescribeVpcs", "DescribeTags"][(place % 3) as usize], true),
+        };
+        records.push(record_with(
+            &format!("call-{number}-{call}"),
+            json!({
+                "userIdentity": root(&format!("ASIAROOTSESSION{number:05}")), "eventTime": at(2 * call + 1),
+                "eventSource": "ec2.amazonaws.com", "eventName": name, "readOnly": reads,
+                "sessionCredentialFromConsole": "true"
+            }),
+        ));
+    }
+    records
+}
+
+fn object(number: i64, records: &[Value]) -> Object {
+    let now = jiff::Timestamp::now();
+    let (day, stamp) = (now.strftime("%Y/%m/%d"), now.strftime("%Y%m%dT%H%MZ"));
+    let file = format!("{ACCOUNT}_CloudTrail_us-east-1_{stamp}_ROOT{number:A>12}.json.gz");
+    (format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/{day}/{file}"), gzip(&log(records)))
+}
+
+#[test]
+fn root_at_the_console_for_days_is_one_incident_a_session() {
+    let stage = Stage::new("root", QueueOptions::default());
+    let midnight = jiff::Timestamp::now().as_second() / 86_400 * 86_400 - DAYS * 86_400;
+    let begun = |number: i64| midnight + number / SESSIONS_A_DAY * 86_400 + (7 + 8 * (number % SESSIONS_A_DAY)) * 3_600;
+    let sessions = DAYS * SESSIONS_A_DAY;
+    let mut objects: Vec<Object> =
+        (0..sessions).map(|number| object(number, &session(number, begun(number)))).collect();
+    // The newest first: the order says nothing.
+    objects.reverse();
+    stage.announce(&objects);
+    let mut service = stage.serve(None);
+    let store = stage.store();
+    let reads = "SELECT count(*) AS n FROM findings WHERE state = 'current' AND rule = 'account/root_read'";
+    until("all is found", || stage.aws.remaining(QUEUE) == 0 && store.number(reads) == sessions as u64);
+    until("each session is an incident", || store.number("SELECT count(*) AS n FROM incidents") == sessions as u64);
+    service.stop();
+    let found = store.number("SELECT count(*) AS n FROM findings WHERE state = 'current'");
+    assert!(found >= 4 * sessions as u64, "{found} findings: reads, a sign-in and changes of each session");
+    let spans = store.sql("SELECT first_time, last_time FROM incidents ORDER BY first_time");
+    for (number, span) in spans.iter().enumerate() {
+        let sign_in = jiff::Timestamp::from_second(begun(number as i64)).unwrap().to_string();
+        assert_eq!(span["first_time"], json!(sign_in), "{spans:#?}");
+    }
+}
