@@ -22,7 +22,7 @@ pub async fn run(command: AlertsCommand) -> anyhow::Result<ExitCode> {
 
 async fn test(SinkArgs { sink, config }: SinkArgs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&config)?;
-    let verdict = trailhound_alert::test_sink(&config.alerting(), &sink, &SecretsManager::default()).await?;
+    let verdict = trailhound_alert::test_sink(&config.alerting()?, &sink, &SecretsManager::default()).await?;
     let told = terminal::clean(&verdict.detail).into_owned();
     anyhow::ensure!(verdict.delivered, "{sink}: {told}");
     eprintln!("{sink}: {told}");
@@ -34,7 +34,7 @@ async fn replay(SinkArgs { sink, config }: SinkArgs) -> anyhow::Result<ExitCode>
     let secrets = Arc::new(SecretsManager::default());
     let store = Store::open(config.store_options(secrets.as_ref()).await?).await?;
     let registry = prometheus::Registry::new();
-    let alerts = Alerts::open(store.ledger(), &config.alerting(), secrets, Arc::new(Unheard), &registry).await?;
+    let alerts = Alerts::open(store.ledger(), &config.alerting()?, secrets, Arc::new(Unheard), &registry).await?;
     let back = alerts.replay_dead(&sink).await?;
     eprintln!("{sink}: {} put back", counted(back as usize, "dead letter"));
     Ok(ExitCode::SUCCESS)

@@ -303,6 +303,8 @@ pub enum FindingsCommand {
     List {
         #[command(flatten)]
         store: StoreArgs,
+        #[command(flatten)]
+        site: SiteArgs,
         /// Only this severity or higher
         #[arg(long, value_enum, value_name = "SEVERITY")]
         severity: Option<SeverityArg>,
@@ -329,6 +331,8 @@ pub enum FindingsCommand {
         id: String,
         #[command(flatten)]
         store: StoreArgs,
+        #[command(flatten)]
+        site: SiteArgs,
     },
 }
 
@@ -377,6 +381,8 @@ pub struct InvestigateArgs {
     pub who: String,
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub site: SiteArgs,
 }
 
 #[derive(clap::Args)]

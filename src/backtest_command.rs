@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use trailhound_detect::{File, Finding, Planner, Rule, RuleSet};
+use trailhound_store::Site;
 
 use git::Kept;
 
@@ -28,6 +29,7 @@ const MEMORY_BYTES_MAX: usize = 256 << 20;
 pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let planner = shipped::planner(&args.rules.site)?;
+    let site = shipped::facts(&args.rules.site)?;
     let rule = shipped::rule(&args.rules, &args.rule, &planner)?;
     let before = before(&args, &rule, &planner)?;
     // What is learnt depends on the attacks that other rules find.
@@ -65,10 +67,10 @@ pub async fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
         FindingsFormat::Table => {
             by_day(&findings)?;
             by_entity(&findings)?;
-            output::findings(&findings[..findings.len().min(EXAMPLES_MAX)], FindingsFormat::Table)?;
-            edit.print()?;
+            output::findings(&findings[..findings.len().min(EXAMPLES_MAX)], FindingsFormat::Table, &site)?;
+            edit.print(&site)?;
         }
-        format => output::findings(&findings, format)?,
+        format => output::findings(&findings, format, &site)?,
     }
     eprintln!("against {against}: {edit}");
     eprintln!("{} in {:.1} s", output::severities(&findings), started.elapsed().as_secs_f64());
@@ -181,7 +183,7 @@ impl<'f> Edit<'f> {
     }
 
     /// The first few of what comes and of what goes.
-    fn print(&self) -> anyhow::Result<()> {
+    fn print(&self, site: &Site) -> anyhow::Result<()> {
         for (what, findings) in [("added", &self.added), ("gone", &self.gone)] {
             // Where nothing goes, what is added is what was just shown.
             if findings.is_empty() || (self.gone.is_empty() && self.same + self.changed == 0) {
@@ -189,7 +191,7 @@ impl<'f> Edit<'f> {
             }
             let first: Vec<Finding> = findings.iter().take(EXAMPLES_MAX).map(|f| (*f).clone()).collect();
             terminal::print(&format!("\n{what}, {} of {}:\n", first.len(), findings.len()))?;
-            output::findings(&first, FindingsFormat::Table)?;
+            output::findings(&first, FindingsFormat::Table, site)?;
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! `trailhound.toml`: what the service is told. Every key is checked before anything starts; unknown ones are refused.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use trailhound_ingest::source::BucketConfig;
 use trailhound_store::StoreOptions;
 
 use crate::args::{RuleArgs, SiteArgs};
+use crate::shipped;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,9 +27,6 @@ pub struct Config {
     pub buckets: Vec<BucketConfig>,
     #[serde(default)]
     pub intake: IntakeConfig,
-    /// Account names by account id.
-    #[serde(default)]
-    pub accounts: BTreeMap<String, String>,
     #[serde(default)]
     pub http: HttpConfig,
     #[serde(default)]
@@ -204,14 +201,14 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong { path: path.into(), problems }) }
     }
 
-    /// What the alerts are told.
-    pub fn alerting(&self) -> Alerting {
-        Alerting {
+    /// What the alerts are told, with the accounts' names from the site facts.
+    pub fn alerting(&self) -> anyhow::Result<Alerting> {
+        Ok(Alerting {
             alerts: self.alerts.clone(),
             sinks: self.sinks.clone(),
             routes: self.routes.clone(),
-            accounts: self.accounts.clone(),
-        }
+            accounts: shipped::facts(&self.rules.args().site)?.account_names(),
+        })
     }
 
     /// The store as it is configured; its ledger's URL may be a secret.
@@ -285,11 +282,6 @@ impl Config {
         for (at, queue) in self.queues.iter().enumerate() {
             if self.queues[..at].iter().any(|other| other.url == queue.url) {
                 problems.push(format!("queue {}: {} is there twice", at + 1, queue.url));
-            }
-        }
-        for id in self.accounts.keys() {
-            if id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()) {
-                problems.push(format!("accounts.{id:?} is not an account id of 12 digits"));
             }
         }
         problems.extend(self.queues.iter().filter_map(|queue| queue.check().err()).map(|error| error.to_string()));

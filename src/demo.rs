@@ -11,6 +11,7 @@ use trailhound_detect::Finding;
 use trailhound_ingest::Geo;
 use trailhound_ingest::source::{Selection, Wanted};
 use trailhound_simulate::{Options, generate};
+use trailhound_store::Site;
 
 use crate::args::{DemoArgs, FindingsFormat, RowsFormat, RuleArgs, SiteArgs, SqlArgs, StoreArgs};
 use crate::scan::{Place, Workbench};
@@ -53,7 +54,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let source = intake::open_source(&logs.join("AWSLogs").display().to_string()).await?;
     let outcome = bench.read(source, Selection::Wanted(Wanted::default()), geo, None).await?;
     let findings = bench.detector.findings().current().await?;
-    output::findings(&findings, FindingsFormat::Table)?;
+    output::findings(&findings, FindingsFormat::Table, &Site::default())?;
     bench.tell(&outcome, &findings).await?;
     drop(bench);
     planted(&logs, &findings)?;

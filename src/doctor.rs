@@ -57,7 +57,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let geo = Geo::open(&config.geoip.files);
     findings.note("geoip files", geo.map(drop).map_err(|error| (error.to_string(), String::new())));
     let secrets = SecretsManager::default();
-    let ready = trailhound_alert::check_secrets(&config.alerting(), &secrets).await;
+    let ready = trailhound_alert::check_secrets(&config.alerting()?, &secrets).await;
     findings.note(
         "sinks and their secrets",
         ready.map_err(|error| (format!("{:#}", anyhow::Error::from(error)), String::new())),

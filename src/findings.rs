@@ -19,19 +19,19 @@ const CANDIDATES_MAX: usize = 20;
 /// Lists findings, or shows one.
 pub async fn run(command: FindingsCommand) -> anyhow::Result<ExitCode> {
     match command {
-        FindingsCommand::List { store, severity, rule, status, format } => {
-            let asked = Asked::open(&store).await?;
+        FindingsCommand::List { store, site, severity, rule, status, format } => {
+            let asked = Asked::open(&store).await?.at(&site)?;
             let mut findings = asked.findings.current().await?;
             let least = severity.map_or(0, |severity| output::severity_rank(severity.as_str()));
             findings.retain(|f| output::severity_rank(f.severity.as_str()) >= least);
             findings.retain(|f| rule.as_ref().is_none_or(|part| f.rule.contains(part.as_str())));
             findings.retain(|f| status.is_none_or(|status| f.status.as_str() == status.as_str()));
-            output::findings(&findings, format)?;
+            output::findings(&findings, format, &asked.site)?;
             eprintln!("{}", output::severities(&findings));
         }
         FindingsCommand::Summary { store, status } => summary::summary(&Asked::open(&store).await?, status).await?,
-        FindingsCommand::Show { id, store } => {
-            let asked = Asked::open(&store).await?;
+        FindingsCommand::Show { id, store, site } => {
+            let asked = Asked::open(&store).await?.at(&site)?;
             let (finding, retracted) = find(&asked, &id).await?;
             show::show(&asked, &finding, retracted).await?;
         }

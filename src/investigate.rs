@@ -63,7 +63,7 @@ const COLUMNS: &[&str] = &[
 
 /// Prints the page.
 pub async fn run(args: InvestigateArgs) -> anyhow::Result<ExitCode> {
-    let asked = Asked::open(&args.store).await?;
+    let asked = Asked::open(&args.store).await?.at(&args.site)?;
     let session = asked.session().await?;
     let who = Who::parse(&args.who);
     take(&session, &who).await?;
@@ -186,7 +186,7 @@ async fn findings(report: &mut Report, asked: &Asked, session: &SessionContext) 
             vec![
                 f.severity.to_string(),
                 trailhound_detect::finding::time(f.first_time),
-                f.title.clone(),
+                asked.site.name_accounts(&f.title),
                 f.rule.clone(),
                 id,
             ]

@@ -32,7 +32,8 @@ pub async fn run(args: ScanArgs) -> anyhow::Result<ExitCode> {
         Wanted { since: args.since, until: args.until, accounts: args.account.clone(), regions: args.region.clone() };
     let outcome = bench.read(source, Selection::Wanted(wanted), geo, None).await?;
     let findings = bench.detector.findings().current().await?;
-    output::findings(&findings, args.format)?;
+    let site = shipped::facts(&args.rules.site)?;
+    output::findings(&findings, args.format, &site)?;
     bench.tell(&outcome, &findings).await?;
     Ok(exit_code(&args, &outcome, &findings))
 }

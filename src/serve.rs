@@ -150,7 +150,7 @@ impl Running {
         let sources = Arc::new(Sources::open(store.ledger(), now_micros()).await?);
         metrics.accounts_known(sources.accounts());
         let alerts =
-            Alerts::open(store.ledger(), &config.alerting(), secrets.clone(), sources.clone(), &registry).await?;
+            Alerts::open(store.ledger(), &config.alerting()?, secrets.clone(), sources.clone(), &registry).await?;
         alerts.on_told({
             let metrics = Arc::clone(&metrics);
             move |told| metrics.told(told)

@@ -8,7 +8,8 @@ use datafusion::prelude::SessionContext;
 use trailhound_detect::FindingsLedger;
 use trailhound_store::{Site, Store, StoreOptions};
 
-use crate::args::StoreArgs;
+use crate::args::{SiteArgs, StoreArgs};
+use crate::shipped;
 
 /// A store and its findings.
 pub struct Asked {
@@ -22,6 +23,11 @@ impl Asked {
     /// Opens a store that is there. Opening would make a new one, which nobody means who asks questions.
     pub async fn open(args: &StoreArgs) -> anyhow::Result<Self> {
         Self::with_memory(args, None).await
+    }
+
+    /// The same with what the operator knows.
+    pub fn at(self, site: &SiteArgs) -> anyhow::Result<Self> {
+        Ok(Asked { site: shipped::facts(site)?, ..self })
     }
 
     /// Opens a store whose queries may use this much memory.

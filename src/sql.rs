@@ -16,7 +16,6 @@ use answer::{Ended, Threads};
 use crate::args::{RowsFormat, SqlArgs};
 use crate::output::{self, Target};
 use crate::session::Asked;
-use crate::shipped;
 
 /// What shells give for a program that was ended by Ctrl-C.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -26,8 +25,7 @@ pub async fn run(args: SqlArgs) -> anyhow::Result<ExitCode> {
     if args.format == RowsFormat::Parquet && args.statement.is_some() {
         output::refuse_parquet(Target::stdout())?;
     }
-    let asked = Asked::with_memory(&args.store, Some(args.memory.max(1) << 20)).await?;
-    let asked = Asked { site: shipped::facts(&args.site)?, ..asked };
+    let asked = Asked::with_memory(&args.store, Some(args.memory.max(1) << 20)).await?.at(&args.site)?;
     let Some(statement) = args.statement else { return prompt::run(&asked, Threads::start()?, args.format).await };
     // The first Ctrl-C ends the query in order; the second ends the process, also while it waits for a reader.
     tokio::spawn(async {

@@ -1,4 +1,4 @@
-//! What the service is told about alerts: `[alerts]`, `[[sink]]`, `[[route]]` and `[accounts]`. Everything that is wrong
+//! What the service is told about alerts: `[alerts]`, `[[sink]]`, and `[[route]]`. Everything that is wrong
 //! is told at once, each with its key, before anything is contacted.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -13,6 +13,7 @@ use sqlx::Pool;
 use sqlx::any::Any;
 use trailhound_detect::finding::time;
 use trailhound_detect::{Finding, FindingsLedger, RuleFacts, Severity};
+use trailhound_store::name_accounts;
 
 use crate::error::Result;
 use crate::incident::{Row, State, rule_facts, top_members};
@@ -122,6 +123,10 @@ impl Writer<'_> {
         if let Some((gravest, _)) = found.first() {
             let facts = rule_facts(self.pool, &gravest.rule).await.map_err(self.fail)?;
             message.tell(&found, facts.unwrap_or_default(), self.accounts);
+        }
+        let titles = message.findings.iter_mut().map(|line| &mut line.title);
+        for text in titles.chain([&mut message.title]) {
+            *text = name_accounts(text, self.accounts);
         }
         Ok(message)
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench memory -- cost [PRINCIPALS] [DAYS]   the time an event takes, beside gunzip + serde_json::Value of the same events
 //! cargo bench --bench memory -- hostile [PRINCIPALS]       a minute in which every event comes from somebody new
+//! cargo bench --bench memory -- keys [KEYS] [DAYS]         long-term keys at work: what an event costs, and asking about shared ones
 //! ```
 //! The organisation is made by `simulate`; many of them, told apart by their accounts, principals and keys, make the
 //! principals. Everything goes through a store as in the service; what is timed is the detector alone, on one thread.
@@ -27,6 +28,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const VALUE: &str = "value";
 /// Rows of an object.
 const OBJECT_ROWS: usize = 5_000;
+/// Events of a long-term key on a day, about.
+const EVENTS_A_KEY: usize = 8;
 /// What the service gives to rules by default.
 const MEMORY_BYTES: usize = 256 << 20;
 
@@ -38,12 +41,13 @@ async fn main() -> anyhow::Result<()> {
     };
     match args.first().map(String::as_str) {
         None | Some("cost") => cost(number(1, 10_000)?, number(2, 90)?).await,
+        Some("keys") => keys(number(1, 100_000)?, number(2, 7)?).await,
         Some("hostile") => hostile(number(1, 1_000_000)?).await,
         Some(VALUE) => {
             println!("{}", Organisation::simulated(2)?.value_seconds_a_byte());
             Ok(())
         }
-        Some(other) => anyhow::bail!("`{other}` is neither `cost` nor `hostile`"),
+        Some(other) => anyhow::bail!("`{other}` is not one of `cost`, `keys` and `hostile`"),
     }
 }
 
@@ -164,6 +168,43 @@ async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
         );
     }
     println!("peak memory of this process: {} MB", peak_kib() / 1024);
+    Ok(())
+}
+
+/// So many long-term keys at work for days: what the rules remember of them, and what the questions about them take.
+async fn keys(keys: usize, days: usize) -> anyhow::Result<()> {
+    let organisation = Organisation::simulated(days as u32)?.of_long_term_keys()?;
+    let copies = keys.div_ceil(organisation.principals().max(1));
+    // A question about a slot costs what is active in it, so a key's day may be thin.
+    let one_in = (organisation.events() / (organisation.principals() * days * EVENTS_A_KEY)).max(1);
+    let mut service = Service::start(rules(true)?, MEMORY_BYTES).await?;
+    println!(
+        "{} long-term keys, {copies} times {} of a simulated organisation",
+        copies * organisation.principals(),
+        organisation.principals()
+    );
+    let begun = Instant::now();
+    for day in 0..days {
+        let rows = organisation.day(day, copies, one_in)?;
+        let events = rows.num_rows();
+        let time = service.keep(rows).await?;
+        println!(
+            "day {}: {events} events, {:.2} µs an event, {:.0} MB remembered in memory, {:.0} s so far",
+            day + 1,
+            micros(time / events.max(1) as u32),
+            service.remembered(),
+            begun.elapsed().as_secs_f64(),
+        );
+    }
+    let begun = Instant::now();
+    service.detector.finish(&service.store).await?;
+    let asked = rules(true)?.rules().filter(|rule| rule.header.kind == Kind::Query).count();
+    println!(
+        "{asked} questions about all slots: {:.1} s; {} findings, peak memory of this process {} MB",
+        begun.elapsed().as_secs_f64(),
+        service.detector.findings().current().await?.len(),
+        peak_kib() / 1024,
+    );
     Ok(())
 }
 

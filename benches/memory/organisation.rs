@@ -85,8 +85,25 @@ impl Organisation {
         Ok(organisation)
     }
 
+    /// What is done with long-term keys alone; its principals are these keys.
+    pub fn of_long_term_keys(self) -> anyhow::Result<Self> {
+        let keys = text(&self.rows, "user_identity_access_key_id")?;
+        let of_keys: Vec<u32> = (0..keys.len())
+            .filter(|row| keys.is_valid(*row) && keys.value(*row).starts_with("AKIA"))
+            .map(|row| row as u32)
+            .collect();
+        let principals = of_keys.iter().map(|row| keys.value(*row as usize)).collect::<BTreeSet<_>>().len();
+        let attacks = of_keys.iter().map(|row| self.attacks[*row as usize]).collect();
+        let rows = take_record_batch(&self.rows, &UInt32Array::from(of_keys))?;
+        Ok(Self { times: times(&rows)?, rows, principals, attacks, ..self })
+    }
+
     pub fn days(&self) -> usize {
         self.days
+    }
+
+    pub fn events(&self) -> usize {
+        self.rows.num_rows()
     }
 
     /// Who is no AWS service.

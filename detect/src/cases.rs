@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::evaluate::Sighting;
 use crate::explain;
 use crate::finding::Finding;
+use crate::lineage::{Events, Issuers, Ways};
 use crate::place::{Place, located};
 use crate::problem::Report;
 use crate::query::{self, slots_of};
@@ -22,6 +23,7 @@ use crate::revise::findings_of;
 use crate::rule::{File, Rule};
 use crate::ruleset::RuleSet;
 use crate::select::Planner;
+use crate::severity::Severity;
 use crate::value::plain;
 
 /// `<name>.cases.json`.
@@ -57,6 +59,9 @@ pub struct Expected {
     /// How many events the finding counts; if absent, any number.
     #[serde(default)]
     pub count: Option<u64>,
+    /// How bad it is; if absent, as bad as may be.
+    #[serde(default)]
+    pub severity: Option<Severity>,
 }
 
 /// Fields that CloudTrail writes into every record of an event.
@@ -209,7 +214,7 @@ impl ReadyCase {
         let asked = set.rules().next().filter(|rule| rule.asks().is_some());
         let found = match asked {
             Some(rule) => self.answers(rule, planner),
-            None => self.findings(set),
+            None => self.findings(set).and_then(|found| self.traced(set, planner, found)),
         };
         let found = found.map_err(&fail)?;
         let found: Vec<&Finding> = found.values().collect();
@@ -243,15 +248,39 @@ impl ReadyCase {
 }
 
 impl ReadyCase {
+    /// The findings with who gave out the keys that were used, if the rule's severity depends on it.
+    fn traced(
+        &self,
+        set: &RuleSet,
+        planner: &Planner,
+        mut found: BTreeMap<String, Finding>,
+    ) -> Result<BTreeMap<String, Finding>, String> {
+        let Some(rule) = set.rules().next().filter(|rule| rule.header.asks_issuer()) else {
+            return Ok(found);
+        };
+        runtime()?.block_on(async {
+            let session = planner.session(self.all()?).await.map_err(|e| e.strip_backtrace())?;
+            let ways = Ways::of(Events::In(&session), &mut Issuers::default(), found.values()).await;
+            let ways = ways.map_err(|e| e.to_string())?;
+            found.values_mut().for_each(|finding| ways.write(finding, Some(rule)));
+            Ok(found)
+        })
+    }
+
+    /// The case's history and events.
+    fn all(&self) -> Result<RecordBatch, String> {
+        let history = self.history.iter().chain([&self.events]);
+        concat_batches(&self.events.schema(), history).map_err(|e| e.to_string())
+    }
+
     /// What a query finds in the slots that `events` touch, and did not find without them.
     fn answers(&self, rule: &Rule, planner: &Planner) -> Result<BTreeMap<String, Finding>, String> {
         let Some(query) = rule.asks() else { return Ok(BTreeMap::new()) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
         let history = self.history.clone().unwrap_or_else(|| RecordBatch::new_empty(self.events.schema()));
-        let all = concat_batches(&self.events.schema(), [&history, &self.events]).map_err(|e| e.to_string())?;
+        let all = self.all()?;
         let mut touched = BTreeSet::new();
         slots_of(query, &self.events, &mut touched);
-        runtime.block_on(async {
+        runtime()?.block_on(async {
             let session = planner.session(all).await.map_err(|e| e.strip_backtrace())?;
             let before = planner.session(history).await.map_err(|e| e.strip_backtrace())?;
             let mut changed = BTreeMap::new();
@@ -263,6 +292,10 @@ impl ReadyCase {
             Ok(changed)
         })
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())
 }
 
 /// Whether every expectation can have a finding of its own.
@@ -281,21 +314,27 @@ fn assign(expected: &[Expected], found: &[&Finding], taken: &mut Vec<bool>) -> b
 
 fn fits(expected: &Expected, finding: &Finding) -> bool {
     expected.count.is_none_or(|n| n == finding.count)
+        && expected.severity.is_none_or(|severity| severity == finding.severity)
         && expected.entity.iter().all(|(k, v)| finding.entity.get(k) == Some(v))
 }
 
 fn expected_text(expected: &[Expected]) -> String {
-    listed(expected.iter().map(|e| describe(e.entity.iter(), e.count)))
+    listed(expected.iter().map(|e| describe(e.entity.iter(), e.count, e.severity)))
 }
 
 fn found_text(found: &[&Finding]) -> String {
-    listed(found.iter().map(|f| describe(f.entity.iter(), Some(f.count))))
+    listed(found.iter().map(|f| describe(f.entity.iter(), Some(f.count), Some(f.severity))))
 }
 
-fn describe<'v>(entity: impl Iterator<Item = (&'v String, &'v Value)>, count: Option<u64>) -> String {
+fn describe<'v>(
+    entity: impl Iterator<Item = (&'v String, &'v Value)>,
+    count: Option<u64>,
+    severity: Option<Severity>,
+) -> String {
     let entity: Vec<String> = entity.map(|(k, v)| format!("{k} = {}", plain(v))).collect();
     let count = count.map_or(String::new(), |n| format!(" × {n}"));
-    format!("[{}]{count}", entity.join(", "))
+    let severity = severity.map_or(String::new(), |severity| format!(", {severity}"));
+    format!("[{}]{count}{severity}", entity.join(", "))
 }
 
 fn listed(parts: impl Iterator<Item = String>) -> String {

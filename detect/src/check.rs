@@ -76,9 +76,8 @@ fn check_names(rule: &Rule, report: &mut Report<'_>) {
     let text = &rule.file.text;
     let line = |quoted: &str| line_of(text, &format!("'{quoted}'")).unwrap_or_else(|| first_sql_line(text));
     let predicate = rule.select.predicate.as_ref();
-    let never = |p: &Expr| matches!(p, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _));
     // Lists that a site does not have are known to hold nothing.
-    let never_here = predicate.is_some_and(never) && !asks_site(text);
+    let never_here = never(rule) && !asks_site(text);
     if never_here || rule.names.as_ref().is_some_and(|n| n.is_empty()) {
         report.add(first_sql_line(text), "the WHERE is never true", "two of its conditions exclude each other");
         return;
@@ -113,6 +112,12 @@ fn check_names(rule: &Rule, report: &mut Report<'_>) {
     }
 }
 
+/// Whether the WHERE is known to choose nothing.
+fn never(rule: &Rule) -> bool {
+    let settled = |p: &Expr| matches!(p, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _));
+    rule.select.predicate.as_ref().is_some_and(settled)
+}
+
 /// A rule stands in the folder of the one service that it looks at, or in `account`.
 fn check_folder(rule: &Rule, report: &mut Report<'_>) {
     let names = EventNames::shipped();
@@ -121,6 +126,10 @@ fn check_folder(rule: &Rule, report: &mut Report<'_>) {
         return;
     }
     let line = first_sql_line(&rule.file.text);
+    // Where a list that the site does not have settles the WHERE, nothing is left to see.
+    if never(rule) && asks_site(&rule.file.text) {
+        return;
+    }
     match &rule.sources {
         None => report.add(
             line,
@@ -214,6 +223,17 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
     if !mutate || !tested.failures.is_empty() {
         return tested;
     }
+    let survives = |without: Rule| {
+        RuleSet::compile([without], planner).is_ok_and(|set| cases.iter().all(|c| c.run(&set, planner).is_ok()))
+    };
+    for (place, case) in rule.header.severity_if.iter().enumerate() {
+        tested.mutants += 1;
+        let mut without = checked.rule.clone();
+        without.header.severity_if.remove(place);
+        if survives(without) {
+            tested.untested.push((rule.id.clone(), format!("severity_if {} = {}", case.column, case.value)));
+        }
+    }
     let mut report = Report::new(&rule.file.shown);
     let Some(statement) = planner.statement(&rule.file.text, &mut report) else { return tested };
     for mutant in mutate::mutants(&statement) {
@@ -225,9 +245,7 @@ fn test_one(checked: &Checked, planner: &Planner, decode: &impl Decode, mutate: 
         };
         let Some(select) = select else { continue };
         let without = Rule::of(&rule.id, &rule.file, rule.header.clone(), select, &planner.site);
-        let survives =
-            RuleSet::compile([without], planner).is_ok_and(|set| cases.iter().all(|c| c.run(&set, planner).is_ok()));
-        if survives {
+        if survives(without) {
             tested.untested.push((rule.id.clone(), mutant.without));
         }
     }

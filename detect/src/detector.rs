@@ -23,7 +23,7 @@ use crate::evaluate::{Failure, Remembered, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, FindingsLedger};
-use crate::lineage::{self, Issuers, Ways};
+use crate::lineage::{self, Events, Issuers, Ways};
 use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
 use crate::revise::Revision;
@@ -476,9 +476,10 @@ impl Detector {
         let (set, generations) = (at.set.clone(), at.generations.clone());
         let Outcome { mut found, mut revision, cursors } = outcome;
         found.retain(|id, _| !at.standing.has(id));
-        let ways =
-            Ways::of(store, &mut at.issuers, found.values().chain(&revision.write).map(|(_, finding)| finding)).await?;
-        found.values_mut().chain(&mut revision.write).for_each(|(_, finding)| ways.write(finding));
+        let written = found.values().chain(&revision.write).map(|(_, finding)| finding);
+        let ways = Ways::of(Events::Of(store), &mut at.issuers, written).await?;
+        let written = found.values_mut().chain(&mut revision.write);
+        written.for_each(|(place, finding)| ways.write(finding, Some(set.at(*place))));
         let ends =
             |(place, finding): &(usize, Finding)| ((*place, entity_key(&finding.entity_text())), finding.last_time);
         let remembered: Vec<((usize, u128), i64)> = revision.write.iter().map(ends).collect();
@@ -519,11 +520,12 @@ impl Detector {
     ) -> Result<Changes> {
         let mut leading = self.ledger.leading_over(issued).await?;
         leading.retain(|(finding, _)| !at.standing.has(&finding.id));
-        let ways = Ways::of(store, &mut at.issuers, leading.iter().map(|(finding, _)| finding)).await?;
+        let ways = Ways::of(Events::Of(store), &mut at.issuers, leading.iter().map(|(finding, _)| finding)).await?;
         let mut changed = Vec::new();
         for (mut finding, generation) in leading {
             let before = finding.lineage.clone();
-            ways.write(&mut finding);
+            let rule = at.set.rule(&finding.rule).cloned();
+            ways.write(&mut finding, rule.as_deref());
             if finding.lineage != before {
                 changed.push((finding, generation));
             }

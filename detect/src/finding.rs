@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 use trailhound_store::storable;
 
 use crate::evaluate::Sighting;
+use crate::header::{ISSUED_BY, SeverityIf};
 use crate::judgement::Judgement;
-use crate::lineage::Way;
+use crate::lineage::{self, ACTORS_MAX, Way};
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::severity::{Kind, Severity, Status};
@@ -165,10 +166,25 @@ impl Finding {
         }
     }
 
-    /// Writes title and explanation from what the finding holds now and, for a rule with memory, from what it claims.
+    /// Writes title, severity and explanation from what the finding holds now and, for a rule with memory, from what it
+    /// claims.
     pub fn word(&mut self, rule: &Rule, note: Option<&str>) {
+        self.severity = self.exception(rule).map_or(rule.header.severity, |case| case.severity);
         self.title = rule.header.title.fill(|column| self.value(column));
         self.explanation = self.explain(rule, note);
+    }
+
+    /// What the rule says of findings such as this, if it says something other than of most.
+    fn exception<'r>(&self, rule: &'r Rule) -> Option<&'r SeverityIf> {
+        let holds = |case: &&SeverityIf| match case.column.as_str() {
+            ISSUED_BY => {
+                // Of those who are not listed nothing is known.
+                (1..ACTORS_MAX).contains(&self.lineage.len())
+                    && self.lineage.iter().all(|way| lineage::issued_by(way) == Some(&case.value))
+            }
+            column => self.evidence.get(column).is_some_and(|value| plain(value) == case.value),
+        };
+        rule.header.severity_if.iter().filter(holds).min_by_key(|case| case.severity)
     }
 
     fn value(&self, column: &str) -> String {
@@ -216,7 +232,10 @@ impl Finding {
             }
             evidence.push_str(&part);
         }
-        let note = note.map_or(String::new(), |note| format!("{note}. "));
+        let mut note = note.map_or(String::new(), |note| format!("{note}. "));
+        if let Some(SeverityIf { column, value, severity }) = self.exception(rule) {
+            let _ = write!(note, "It is {severity}, since {column} is {}. ", shown(value, EXPLAINED_CHARS_MAX));
+        }
         format!("{text}{evidence}. {note}{}", rule.header.why)
     }
 }

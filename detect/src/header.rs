@@ -17,6 +17,8 @@ use crate::window::Window;
 pub struct Header {
     pub title: Template,
     pub severity: Severity,
+    /// How bad it is where something stands in the finding's evidence; the least that applies.
+    pub severity_if: Vec<SeverityIf>,
     pub status: Status,
     pub kind: Kind,
     /// The columns that say whose finding it is, in order.
@@ -35,9 +37,22 @@ pub struct Header {
     pub lines: BTreeMap<String, usize>,
 }
 
+/// Another severity for findings in which a column has a value, the same in all events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeverityIf {
+    /// A column of the SELECT, or [`ISSUED_BY`].
+    pub column: String,
+    /// As text.
+    pub value: String,
+    pub severity: Severity,
+}
+
+/// Stands for a column in `severity_if`: the name of the call that gave out the key that was used, by lineage.
+pub const ISSUED_BY: &str = "issued_by";
+
 const REQUIRED: &[&str] =
     &["title", "severity", "status", "kind", "entity", "attack", "why", "false_positives", "runbook"];
-const OPTIONAL: &[&str] = &["cis", "refs"];
+const OPTIONAL: &[&str] = &["cis", "refs", "severity_if"];
 /// A query is asked once for each slot.
 const SLOT_MIN: i64 = 3_600_000_000;
 /// Every bucket of the history is looked at for each one that is judged.
@@ -60,6 +75,11 @@ fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
 const FENCE: &str = "+++";
 
 impl Header {
+    /// Whether how bad a finding is depends on who gave out the key.
+    pub(crate) fn asks_issuer(&self) -> bool {
+        self.severity_if.iter().any(|case| case.column == ISSUED_BY)
+    }
+
     /// Reads the header of a rule file. What is wrong goes into `report`; the header is there if nothing was.
     pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Header> {
         let toml = header_text(text, report)?;
@@ -130,6 +150,7 @@ impl<'a> Keys<'a, '_, '_> {
         let header = Header {
             title: self.parsed("title", Template::parse).unwrap_or(Template::parse("").ok()?),
             severity: self.word("severity").unwrap_or(Severity::Info),
+            severity_if: self.severity_if(),
             status: self.word("status").unwrap_or(Status::Trial),
             kind,
             entity: self.list("entity"),
@@ -381,6 +402,26 @@ impl<'a> Keys<'a, '_, '_> {
 
     fn word<T: std::str::FromStr<Err = String>>(&mut self, key: &str) -> Option<T> {
         self.parsed(key, str::parse)
+    }
+
+    /// `{ "column = value" = "severity" }`; absent, it is empty.
+    fn severity_if(&mut self) -> Vec<SeverityIf> {
+        let key = "severity_if";
+        let Some(value) = self.table.get(key).map(|v| v.get_ref()) else { return Vec::new() };
+        let form = "a table like { \"planned = true\" = \"low\" }";
+        let Some(table) = value.as_table() else {
+            self.wrong_type(key, value, form);
+            return Vec::new();
+        };
+        let read = |condition: &str, severity: &DeValue<'_>| {
+            let (column, value) = condition.split_once(" = ").ok_or_else(|| format!("`{condition}` is not {form}"))?;
+            let word = severity.as_str().ok_or_else(|| format!("the severity of `{condition}` is not a text"))?;
+            Ok(SeverityIf { column: column.trim().into(), value: value.trim().into(), severity: word.parse()? })
+        };
+        table
+            .iter()
+            .filter_map(|(condition, severity)| self.noted(key, read(condition.get_ref(), severity.get_ref())))
+            .collect()
     }
 
     /// A list of texts; an absent one is empty.

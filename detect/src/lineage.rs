@@ -19,6 +19,7 @@ use trailhound_store::{Store, storable};
 
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, time};
+use crate::rule::Rule;
 use crate::state::DAY;
 
 /// Who acted in a finding's events, at most so many: the first by name.
@@ -120,6 +121,11 @@ pub fn person(way: &[Hop]) -> Option<String> {
     named.or_else(|| way.iter().rev().find_map(Hop::person))
 }
 
+/// The name of the call that gave out the key with which somebody acted, if it was seen.
+pub(crate) fn issued_by(way: &Way) -> Option<&str> {
+    way.get(1)?.issue.as_ref().map(|issue| issue.event_name.as_str())
+}
+
 /// A way as people read it, from its beginning: `ana in 1…1 —AssumeRole→ Deploy/ana in 2…2`.
 pub fn told(way: &[Hop]) -> String {
     let mut text = String::new();
@@ -150,7 +156,7 @@ impl Issuers {
     }
 
     /// Asks the table for those that are not known.
-    async fn learn(&mut self, store: &Store, keys: BTreeSet<String>, from: i64, to: i64) -> Result<()> {
+    async fn learn(&mut self, events: &Events<'_>, keys: BTreeSet<String>, from: i64, to: i64) -> Result<()> {
         if keys.iter().all(|key| self.0.contains_key(key)) {
             return Ok(());
         }
@@ -158,10 +164,19 @@ impl Issuers {
             self.0.clear();
         }
         let new: BTreeSet<String> = keys.into_iter().filter(|key| !self.0.contains_key(key)).collect();
-        let session = store.session().await?;
-        self.0.extend(issuers(&session, &new, from, to).await?);
+        let found = match events {
+            Events::In(session) => issuers(session, &new, from, to).await?,
+            Events::Of(store) => issuers(&store.session().await?, &new, from, to).await?,
+        };
+        self.0.extend(found);
         Ok(())
     }
+}
+
+/// Where records that gave out keys are looked for. A store's are only opened if there is something to look for.
+pub(crate) enum Events<'e> {
+    Of(&'e Store),
+    In(&'e SessionContext),
 }
 
 /// The ways of some who acted.
@@ -171,7 +186,7 @@ pub(crate) struct Ways(BTreeMap<Hop, Way>);
 impl Ways {
     /// Looks for the ways of everybody who acted in findings, among the records that gave out keys.
     pub async fn of<'f>(
-        store: &Store,
+        events: Events<'_>,
         known: &mut Issuers,
         findings: impl Iterator<Item = &'f Finding>,
     ) -> Result<Ways> {
@@ -187,17 +202,17 @@ impl Ways {
         }
         let mut ways = Ways(ways);
         if first <= last {
-            ways.follow(store, known, first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY)).await?;
+            ways.follow(&events, known, first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY)).await?;
         }
         Ok(ways)
     }
 
     /// Goes back one step after the other, all ways at once.
-    async fn follow(&mut self, store: &Store, known: &mut Issuers, from: i64, to: i64) -> Result<()> {
+    async fn follow(&mut self, events: &Events<'_>, known: &mut Issuers, from: i64, to: i64) -> Result<()> {
         for _ in 0..HOPS_MAX {
             let ends = self.0.values().filter_map(|way| way.last()?.leads_to());
             let ends = ends.map(str::to_owned).collect();
-            known.learn(store, ends, from, to).await?;
+            known.learn(events, ends, from, to).await?;
             let mut moved = false;
             for way in self.0.values_mut() {
                 let next = way.last().and_then(Hop::leads_to).and_then(|key| known.0.get(key)).cloned().flatten();
@@ -214,14 +229,17 @@ impl Ways {
         Ok(())
     }
 
-    /// Puts a finding's ways in place of those that it has, and says who it was.
-    pub fn write(&self, finding: &mut Finding) {
+    /// Puts a finding's ways in place of those that it has, and says who it was and, where that depends on it, how bad it is.
+    pub fn write(&self, finding: &mut Finding, rule: Option<&Rule>) {
         for way in &mut finding.lineage {
             if let Some(found) = way.first().and_then(|hop| self.0.get(hop)) {
                 way.clone_from(found);
             }
         }
         finding.name_person();
+        if let Some(rule) = rule.filter(|rule| rule.header.asks_issuer()) {
+            finding.word(rule, None);
+        }
     }
 }
 

@@ -14,8 +14,7 @@
 -- runbook = """
 -- 1. What does it do and from where:
 --    SELECT event_source, event_name, source_ip_address, user_agent, count(*) FROM events WHERE
---      user_identity_access_key_id = '<key>' GROUP BY 1, 2, 3,
--- 4.
+--      user_identity_access_key_id = '<key>' GROUP BY 1, 2, 3, 4
 -- 2. Deactivate the key (sign in as root, or by central root access).
 -- 3. If the place is unknown: look at every write of the last ninety days by root.
 -- """

@@ -1,6 +1,7 @@
 -- +++
 -- title = "Root of account {account_id} called {event_name} ({event_source}) from {source_ip_address}"
 -- severity = "high"
+-- severity_if = { "issued_by = AssumeRoot" = "low", "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1h"
@@ -11,7 +12,8 @@
 -- Changes by root are outside of every guardrail of the account. Calls of the same kind within an hour are one \
 -- finding."""
 -- false_positives = [
---   "the setting up of a new account",
+--   "the setting up of a new account: the site's list `new_accounts` makes it medium for as long as it holds",
+--   "planned work: the site's list `change_windows`",
 --   "tasks that need root, such as changing the support plan or MFA delete of a bucket",
 -- ]
 -- runbook = """
@@ -23,11 +25,19 @@
 -- """
 -- refs = [
 --   "IAM User Guide: Root user best practices for your AWS account",
+--   "IAM User Guide: Tasks that require root user credentials",
 --   "AWS Security Hub User Guide: CloudWatch.1 a log metric filter and alarm should exist for usage of the root user",
 -- ]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
-       event_name, outcome, request_parameters
+       event_name, outcome, request_parameters,
+       CASE WHEN in_site('new_accounts', account_id, event_time) THEN 'new account'
+            WHEN in_site('change_windows', account_id, event_time) THEN 'change window' END AS circumstance,
+       -- What only root can do, as IAM's guide lists it.
+       CASE WHEN event_source = 'account.amazonaws.com'
+              OR event_source = 's3.amazonaws.com' AND event_name IN ('DeleteBucketPolicy', 'PutBucketVersioning')
+              OR event_source = 'sqs.amazonaws.com' AND event_name = 'SetQueueAttributes'
+            THEN 'one that may need root' END AS task
 FROM events
 WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
   AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE

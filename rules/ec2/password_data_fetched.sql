@@ -14,8 +14,7 @@
 -- runbook = """
 -- 1. How many instances, and which worked:
 --    SELECT request_instance_id, outcome, count(*) FROM events WHERE event_name = 'GetPasswordData' AND
---      principal_key = '<principal_key>' GROUP BY 1,
--- 2.
+--      principal_key = '<principal_key>' GROUP BY 1, 2
 -- 2. Is the place usual?
 -- 3. Unknown: change the passwords, replace the key pair.
 -- """

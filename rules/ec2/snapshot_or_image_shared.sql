@@ -1,6 +1,7 @@
 -- +++
 -- title = "{principal_name} shared {resource} of {account_id} with another account"
 -- severity = "medium"
+-- severity_if = { "accounts = known" = "low" }
 -- status = "stable"
 -- kind = "match"
 -- entity = ["principal_key", "resource"]
@@ -20,7 +21,10 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_parameters,
-       coalesce(json_text(request_parameters, 'snapshotId'), json_text(request_parameters, 'imageId')) AS resource
+       coalesce(json_text(request_parameters, 'snapshotId'), json_text(request_parameters, 'imageId')) AS resource,
+       CASE WHEN outside_site('own_accounts', outside_site('vendors', regexp_replace(coalesce(json_text(request_parameters, 'createVolumePermission', 'add'),
+                                       json_text(request_parameters, 'launchPermission', 'add')), '[^0-9]+', ',', 'g'), event_time), event_time) IS NULL
+            THEN 'known' END AS accounts
 FROM events
 WHERE event_source = 'ec2.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name IN ('ModifySnapshotAttribute', 'ModifyImageAttribute')

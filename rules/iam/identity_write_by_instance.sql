@@ -15,8 +15,7 @@
 -- runbook = """
 -- 1. From where:
 --    SELECT source_ip_address, source_network, user_agent, count(*) FROM events WHERE principal_key =
---      '<principal_key>' AND session_name = '<session_name>' GROUP BY 1, 2,
--- 3.
+--      '<principal_key>' AND session_name = '<session_name>' GROUP BY 1, 2, 3
 -- 2. What became of the new user or key?
 -- 3. Unknown: isolate the instance, revoke the role's sessions, remove what was made.
 -- """

@@ -1,6 +1,7 @@
 -- +++
 -- title = "{principal_name} lets account {foreign_accounts} assume role {request_role_name} of {account_id}"
 -- severity = "medium"
+-- severity_if = { "accounts = known" = "low" }
 -- status = "stable"
 -- kind = "match"
 -- entity = ["account_id", "request_role_name"]
@@ -22,7 +23,9 @@
 -- ]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
-       request_role_name, policy_foreign_accounts(request_policy_document, account_id) AS foreign_accounts
+       request_role_name, policy_foreign_accounts(request_policy_document, account_id) AS foreign_accounts,
+       CASE WHEN outside_site('own_accounts', outside_site('vendors', policy_foreign_accounts(request_policy_document, account_id), event_time), event_time) IS NULL
+            THEN 'known' END AS accounts
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND event_name IN ('CreateRole', 'UpdateAssumeRolePolicy')
   AND outcome = 'success' AND NOT actor_is_service

@@ -13,8 +13,7 @@
 -- runbook = """
 -- 1. What does it encrypt:
 --    SELECT principal_key, event_name, count(*) FROM events WHERE event_source = 'kms.amazonaws.com' AND
---      array_has(resource_arns, '<key>') GROUP BY 1,
--- 2.
+--      array_has(resource_arns, '<key>') GROUP BY 1, 2
 -- 2. Still in use: CancelKeyDeletion, EnableKey.
 -- 3. Unknown: read the caller's other calls:
 --    SELECT event_time, event_source, event_name, outcome, source_ip_address, user_agent FROM events WHERE

@@ -1,6 +1,7 @@
 -- +++
 -- title = "{principal_name} shared database snapshot {snapshot} of {account_id} with another account"
 -- severity = "medium"
+-- severity_if = { "accounts = known" = "low" }
 -- status = "stable"
 -- kind = "match"
 -- entity = ["principal_key", "snapshot"]
@@ -20,7 +21,9 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        coalesce(json_text(request_parameters, 'dBSnapshotIdentifier'),
-                json_text(request_parameters, 'dBClusterSnapshotIdentifier')) AS snapshot
+                json_text(request_parameters, 'dBClusterSnapshotIdentifier')) AS snapshot,
+       CASE WHEN outside_site('own_accounts', outside_site('vendors', regexp_replace(json_text(request_parameters, 'valuesToAdd'), '[^0-9]+', ',', 'g'), event_time), event_time) IS NULL
+            THEN 'known' END AS accounts
 FROM events
 WHERE event_source = 'rds.amazonaws.com' AND event_name IN ('ModifyDBSnapshotAttribute', 'ModifyDBClusterSnapshotAttribute')
   AND outcome = 'success' AND NOT actor_is_service

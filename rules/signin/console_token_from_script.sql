@@ -1,6 +1,7 @@
 -- +++
 -- title = "{principal_name} turned API credentials into a console session ({user_agent})"
 -- severity = "medium"
+-- severity_if = { "issued_by = GetFederationToken" = "high" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1d"
@@ -10,13 +11,12 @@
 -- why = """
 -- GetSigninToken makes a browser session out of temporary credentials, without password or second factor. The \
 -- access portal does it with its own agent; a script that does it is either your own broker or somebody who found \
--- credentials."""
+-- credentials. What came from GetFederationToken stands on a long-term key, which cannot show a second factor."""
 -- false_positives = ["an in-house federation broker, command line helpers that open the console"]
 -- runbook = """
 -- 1. Does this principal do so regularly:
 --    SELECT date_trunc('day', event_time), source_ip_address, user_agent, count(*) FROM events WHERE event_name =
---      'GetSigninToken' AND principal_key = '<principal_key>' GROUP BY 1, 2,
--- 3.
+--      'GetSigninToken' AND principal_key = '<principal_key>' GROUP BY 1, 2, 3
 -- 2. What followed from the same address within the hour?
 -- 3. Unknown: revoke the sessions of the role or user, and look for the leaked key.
 -- """

@@ -14,8 +14,7 @@
 -- 1. Revoke the role's sessions (deny all before now).
 -- 2. From where were the credentials used:
 --    SELECT source_ip_address, source_network, count(*), min(event_time), max(event_time) FROM events WHERE
---      principal_key = '<principal_key>' AND session_name = '<session_name>' GROUP BY 1,
--- 2.
+--      principal_key = '<principal_key>' AND session_name = '<session_name>' GROUP BY 1, 2
 -- 3. Isolate the instance, find how its metadata was read, require IMDSv2.
 -- """
 -- refs = [

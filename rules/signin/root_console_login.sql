@@ -1,6 +1,7 @@
 -- +++
 -- title = "Root of account {account_id} signed in to the console from {source_ip_address}"
 -- severity = "high"
+-- severity_if = { "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
 -- status = "stable"
 -- kind = "match"
 -- entity = ["principal_key"]
@@ -25,7 +26,9 @@
 --   "IAM User Guide: Root user best practices for your AWS account",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       CASE WHEN in_site('new_accounts', account_id, event_time) THEN 'new account'
+            WHEN in_site('change_windows', account_id, event_time) THEN 'change window' END AS circumstance
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND event_name = 'ConsoleLogin' AND outcome = 'success'
   AND user_identity_type = 'Root' AND mfa_used

@@ -1,6 +1,7 @@
 -- +++
 -- title = "{principal_name} took root of account {request_target_principal} for {task}"
 -- severity = "medium"
+-- severity_if = { "circumstance = change window" = "low" }
 -- status = "stable"
 -- kind = "match"
 -- entity = ["principal_key", "request_target_principal"]
@@ -19,7 +20,9 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_name,
        request_target_principal, response_access_key_id,
-       json_text(request_parameters, 'taskPolicyArn', 'arn') AS task
+       json_text(request_parameters, 'taskPolicyArn', 'arn') AS task,
+       CASE WHEN in_site('change_windows', regexp_replace(request_target_principal, '^.*:([0-9]{12}):root$', '\1'), event_time)
+            THEN 'change window' END AS circumstance
 FROM events
 WHERE event_source = 'sts.amazonaws.com' AND outcome = 'success' AND NOT actor_is_service
   AND event_name = 'AssumeRoot'

@@ -14,8 +14,7 @@
 -- runbook = """
 -- 1. Does this user do so regularly:
 --    SELECT date_trunc('day', event_time), source_ip_address, count(*) FROM events WHERE event_name =
---      'GetFederationToken' AND principal_key = '<principal_key>' GROUP BY 1,
--- 2.
+--      'GetFederationToken' AND principal_key = '<principal_key>' GROUP BY 1, 2
 -- 2. What did the sessions do:
 --    SELECT event_time, event_source, event_name FROM events WHERE user_identity_type = 'FederatedUser' AND
 --      session_issuer_arn LIKE '%:user/<principal_name>' ORDER BY event_time

@@ -23,7 +23,7 @@ pub async fn show(asked: &Asked, finding: &Finding, retracted: bool) -> anyhow::
     let session = asked.session().await?;
     let rule = rule(finding)?;
     let mut report = Report::stdout();
-    report.title(&format!("{}: {}", finding.severity, finding.title));
+    report.title(&format!("{}: {}", finding.severity, asked.site.name_accounts(&finding.title)));
     if retracted {
         report.line("retracted: no rule stands behind it any more");
     } else if finding.status == Status::Trial {
@@ -31,10 +31,10 @@ pub async fn show(asked: &Asked, finding: &Finding, retracted: bool) -> anyhow::
     } else if let Some(open_until) = held(&session, finding).await? {
         report.line(&format!("held back: people are told when the account's sources are complete up to {open_until}"));
     }
-    facts(&mut report, finding);
+    facts(&mut report, asked, finding);
     report.section("Why");
     report.paragraph(&finding.explanation);
-    lineage(&mut report, finding);
+    lineage(&mut report, asked, finding);
     evidence(&mut report, finding);
     events(&mut report, &session, finding).await?;
     if let Some(rule) = &rule {
@@ -79,7 +79,8 @@ fn rule(finding: &Finding) -> anyhow::Result<Option<Rule>> {
     Ok(trailhound_detect::load(file, &shipped::planner(&SiteArgs::default())?).rules.pop())
 }
 
-fn facts(report: &mut Report, finding: &Finding) {
+fn facts(report: &mut Report, asked: &Asked, finding: &Finding) {
+    let named = |text: &str| asked.site.name_accounts(text);
     let varies = |name: &str, value: &Option<String>| match value {
         Some(value) => value.clone(),
         None if finding.varies.contains(name) => "several".into(),
@@ -96,14 +97,14 @@ fn facts(report: &mut Report, finding: &Finding) {
     report.field("events", &finding.count.to_string());
     report.field("who", &varies("principal", &finding.principal));
     if let Some(person) = &finding.person {
-        report.field("person", person);
+        report.field("person", &named(person));
     }
     for (name, value) in &finding.entity {
         if finding.principal.as_deref() != value.as_str() {
             report.field(name, &plain(value));
         }
     }
-    report.field("account", &varies("account_id", &finding.account_id));
+    report.field("account", &named(&varies("account_id", &finding.account_id)));
     report.field("region", &varies("region", &finding.region));
     for name in ["source_ip_address", "user_agent"] {
         if let Some(value) = finding.evidence.get(name).filter(|value| !value.is_null()) {
@@ -119,14 +120,15 @@ fn facts(report: &mut Report, finding: &Finding) {
 }
 
 /// The ways back from the keys that were used to who gave them out.
-fn lineage(report: &mut Report, finding: &Finding) {
+fn lineage(report: &mut Report, asked: &Asked, finding: &Finding) {
+    let named = |text: &str| asked.site.name_accounts(text);
     let rows: Vec<Vec<String>> = finding
         .lineage
         .iter()
         .flat_map(|way| {
             way.windows(2).filter_map(|pair| {
                 let issue = pair[1].issue.as_ref()?;
-                Some(vec![pair[0].access_key_id.clone()?, pair[0].told(), issue.told(), pair[1].told()])
+                Some(vec![pair[0].access_key_id.clone()?, named(&pair[0].told()), issue.told(), named(&pair[1].told())])
             })
         })
         .collect::<BTreeSet<_>>()

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use trailhound_detect::{Finding, Severity, Status};
-use trailhound_store::Account;
+use trailhound_store::{Account, Site};
 
 use super::layout::{Head, grid};
 use crate::args::FindingsFormat;
@@ -14,8 +14,8 @@ const ID_CHARS: usize = 10;
 /// On narrower terminals the rule's id leaves its place to the title, which says more.
 const RULE_WIDTH_MIN: usize = 150;
 
-/// Prints findings: a table for people with the gravest first, JSON in the order given.
-pub fn findings(findings: &[Finding], format: FindingsFormat) -> anyhow::Result<()> {
+/// Prints findings: a table for people with the gravest first and accounts by name, JSON in the order given.
+pub fn findings(findings: &[Finding], format: FindingsFormat, site: &Site) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let json = |finding: &Finding| -> anyhow::Result<String> {
         let text = serde_json::to_string(finding)?;
@@ -23,7 +23,7 @@ pub fn findings(findings: &[Finding], format: FindingsFormat) -> anyhow::Result<
     };
     match format {
         FindingsFormat::Table => {
-            for line in table(findings, terminal::width(), terminal::coloured()) {
+            for line in table(findings, site, terminal::width(), terminal::coloured()) {
                 writeln!(out, "{line}")?;
             }
         }
@@ -43,7 +43,7 @@ pub fn findings(findings: &[Finding], format: FindingsFormat) -> anyhow::Result<
 }
 
 /// The lines of a table of findings; none where there are no findings.
-fn table(findings: &[Finding], width: Option<usize>, coloured: bool) -> Vec<String> {
+fn table(findings: &[Finding], site: &Site, width: Option<usize>, coloured: bool) -> Vec<String> {
     if findings.is_empty() {
         return Vec::new();
     }
@@ -58,7 +58,8 @@ fn table(findings: &[Finding], width: Option<usize>, coloured: bool) -> Vec<Stri
         .iter()
         .map(|f| {
             let id = f.id.get(..ID_CHARS).unwrap_or(&f.id);
-            let title = if f.status == Status::Trial { format!("[trial] {}", f.title) } else { f.title.clone() };
+            let title = site.name_accounts(&f.title);
+            let title = if f.status == Status::Trial { format!("[trial] {title}") } else { title };
             let mut cells = vec![f.severity.to_string(), minute(f.first_time), f.count.to_string(), title];
             cells.extend(with_rule.then(|| f.rule.clone()));
             cells.push(id.to_owned());
@@ -167,7 +168,7 @@ mod tests {
             finding("bbbbbbbbbbbbbb", Severity::Critical, "evil\x1b[2J"),
             Finding { status: Status::Trial, ..finding("cccccccccccccc", Severity::Info, "perhaps") },
         ];
-        let lines = table(&all, None, false);
+        let lines = table(&all, &Site::default(), None, false);
         assert_eq!(lines.len(), 5);
         assert!(lines[2].starts_with("critical  2026-03-02 00:00       1  evil␛[2J"), "{lines:#?}");
         assert!(lines[3].ends_with("aaaaaaaaaa"));

@@ -86,10 +86,23 @@ impl Reloader {
             Err(error) => Err(error.to_string()),
         };
         match &done {
-            Ok(count) => tracing::warn!(rules = count, "the rules were loaded anew"),
-            Err(error) => tracing::error!("the changed rules are refused, those before stay in place: {error}"),
+            Ok(count) => tracing::warn!(rules = count, "the rules and site facts were loaded anew"),
+            Err(error) => {
+                tracing::error!("the changed rules or site facts are refused, those before stay in place: {error}");
+            }
         }
         self.metrics.reloaded("rules", done.is_ok());
+        if done.is_ok()
+            && self.config.rules.site.is_some()
+            && let Err(error) = self.tell_alerts(&self.config).await
+        {
+            tracing::error!("accounts keep the names that they had: {error:#}");
+        }
+        self.metrics.reloaded("site", done.is_ok());
+    }
+
+    async fn tell_alerts(&self, config: &Config) -> anyhow::Result<()> {
+        Ok(self.alerts.reload(config.alerting()?).await?)
     }
 
     async fn put_in_place(&self, set: RuleSet) -> Result<usize, String> {
@@ -102,26 +115,25 @@ impl Reloader {
         Ok(rules.len())
     }
 
-    /// Takes over what can change while running: routes, sinks, accounts. The rest needs a restart, and is named.
+    /// Takes over what can change while running: routes and sinks. The rest needs a restart, and is named.
     async fn reload_config(&mut self) {
         let done = match Config::read(&self.config_path) {
             Ok(new) => self.take_over(new).await,
             Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
         };
         match &done {
-            Ok(needs_restart) if needs_restart.is_empty() => tracing::warn!("routes and site facts were loaded anew"),
+            Ok(needs_restart) if needs_restart.is_empty() => tracing::warn!("routes and sinks were loaded anew"),
             Ok(needs_restart) => tracing::warn!(
-                "routes and site facts were loaded anew; changes of {} wait for a restart",
+                "routes and sinks were loaded anew; changes of {} wait for a restart",
                 needs_restart.join(", ")
             ),
             Err(error) => tracing::error!("the changed configuration is refused, the one before stays: {error}"),
         }
         self.metrics.reloaded("routes", done.is_ok());
-        self.metrics.reloaded("site", done.is_ok());
     }
 
     async fn take_over(&mut self, new: Config) -> Result<Vec<&'static str>, String> {
-        self.alerts.reload(new.alerting()).await.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        self.tell_alerts(&new).await.map_err(|error| format!("{error:#}"))?;
         let needs_restart = self.config.differs_beyond_reload(&new);
         self.config = new;
         Ok(needs_restart)

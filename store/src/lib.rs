@@ -42,6 +42,6 @@ pub use error::{Result, StoreError};
 pub use expired::Expired;
 pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
 pub use session::query;
-pub use site::{Site, SiteError};
+pub use site::{Site, SiteError, name_accounts};
 pub use store::{Commit, Kept, Store, StoreOptions};
 pub use upkeep::{Compacted, Rederived, TableSize, Upkeep};

@@ -23,6 +23,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("denied", include_str!("views/denied.sql")),
     ("access_keys", include_str!("views/access_keys.sql")),
     ("principals", include_str!("views/principals.sql")),
+    ("behaviour", include_str!("views/behaviour.sql")),
     ("sessions", include_str!("views/sessions.sql")),
     ("lineage", include_str!("views/lineage.sql")),
     ("accounting_objects", include_str!("views/accounting_objects.sql")),

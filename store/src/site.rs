@@ -6,25 +6,28 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::MemTable;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, lit,
-};
+use datafusion::error::Result;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use toml::value::Datetime;
 
-use crate::functions::{Network, Texts, text_of_text};
+use crate::functions::{Network, text_of_text};
+
+mod ask;
+
+use ask::{InSite, OutsideSite};
+
+/// The list of the accounts that are named, without being written.
+const OWN_ACCOUNTS: &str = "own_accounts";
 
 /// What is wrong with a file of site facts.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +67,9 @@ struct List {
     name: String,
     owner: String,
     reason: String,
-    /// A day, or `never`.
+    /// A day or a moment; none: since ever.
+    begins: Option<Datetime>,
+    /// A day, a moment, or `never`.
     expires: Expires,
     values: Vec<String>,
 }
@@ -72,7 +77,7 @@ struct List {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Expires {
-    Day(toml::value::Datetime),
+    At(Datetime),
     Word(String),
 }
 
@@ -86,9 +91,10 @@ struct Facts {
 }
 
 /// A list, ready to be asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Matcher {
     /// µs since the epoch.
+    from: Option<i64>,
     until: Option<i64>,
     networks: Vec<Network>,
     words: HashSet<String>,
@@ -97,11 +103,10 @@ struct Matcher {
 
 impl Matcher {
     fn has(&self, value: &str, time: Option<i64>) -> bool {
-        let counts = match (self.until, time) {
-            (None, _) => true,
-            (Some(until), Some(time)) => time < until,
-            // Without a time nobody knows whether it still holds.
-            (Some(_), None) => false,
+        let counts = match time {
+            Some(time) => self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until),
+            // Without a time nobody knows whether it holds.
+            None => self.from.is_none() && self.until.is_none(),
         };
         counts
             && (self.words.contains(value)
@@ -140,6 +145,10 @@ impl Site {
             }
         }
         let mut named: HashMap<String, Vec<Matcher>> = HashMap::new();
+        if !facts.account.is_empty() {
+            let words = facts.account.iter().map(|account| account.id.clone()).collect();
+            named.insert(OWN_ACCOUNTS.into(), vec![Matcher { words, ..Matcher::default() }]);
+        }
         for list in &facts.list {
             let matcher =
                 matcher(list).map_err(|(what, remedy)| wrong(format!("list `{}`: {what}", list.name), remedy))?;
@@ -162,6 +171,11 @@ impl Site {
         self.accounts.iter().map(|account| (account.id.clone(), account.name.clone())).collect()
     }
 
+    /// The text with accounts by name, as people read it: `Root of account production (111122223333) …`.
+    pub fn name_accounts(&self, text: &str) -> String {
+        name_accounts(text, &self.account_names())
+    }
+
     /// Whether a list has a value at a time.
     pub fn has(&self, list: &str, value: &str, time: Option<i64>) -> bool {
         self.named.get(list).is_some_and(|lists| lists.iter().any(|matcher| matcher.has(value, time)))
@@ -170,6 +184,7 @@ impl Site {
     /// Makes the functions known to a session, in place of another site's.
     pub fn register_functions(self: &Arc<Self>, session: &SessionContext) {
         session.register_udf(ScalarUDF::new_from_impl(InSite::new(self.clone())));
+        session.register_udf(ScalarUDF::new_from_impl(OutsideSite::new(self.clone())));
         let names = self.account_names();
         session.register_udf(text_of_text("account_name", move |id| names.get(id).cloned()));
     }
@@ -194,8 +209,9 @@ impl Site {
 
     fn lists_table(&self) -> Result<RecordBatch> {
         let rows = || self.lists.iter().flat_map(|list| list.values.iter().map(move |value| (list, value)));
+        let begins = |list: &List| list.begins.as_ref().map_or("ever".into(), Datetime::to_string);
         let expires = |list: &List| match &list.expires {
-            Expires::Day(day) => day.to_string(),
+            Expires::At(time) => time.to_string(),
             Expires::Word(word) => word.clone(),
         };
         table([
@@ -203,9 +219,22 @@ impl Site {
             ("value", rows().map(|(_, value)| Some(value.clone())).collect()),
             ("owner", rows().map(|(list, _)| Some(list.owner.clone())).collect()),
             ("reason", rows().map(|(list, _)| Some(list.reason.clone())).collect()),
+            ("begins", rows().map(|(list, _)| Some(begins(list))).collect()),
             ("expires", rows().map(|(list, _)| Some(expires(list))).collect()),
         ])
     }
+}
+
+/// The text with names beside accounts' ids, where these stand as words of their own; within ARNs and keys they stay as they are.
+pub fn name_accounts(text: &str, names: &BTreeMap<String, String>) -> String {
+    let word = |word: &str| {
+        let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        match names.get(id) {
+            Some(name) => word.replacen(id, &format!("{name} ({id})"), 1),
+            None => word.to_owned(),
+        }
+    };
+    if names.is_empty() { text.to_owned() } else { text.split(' ').map(word).collect::<Vec<_>>().join(" ") }
 }
 
 fn table<const N: usize>(columns: [(&str, StringViewArray); N]) -> Result<RecordBatch> {
@@ -229,11 +258,13 @@ fn matcher(list: &List) -> std::result::Result<Matcher, Wrong> {
         Expires::Word(word) => {
             return Err((format!("`{word}` is no day"), "write `expires = 2027-06-30`, or \"never\""));
         }
-        Expires::Day(day) => Some(end_of(day).ok_or_else(|| {
-            (format!("`{day}` is no day"), "write `expires = 2027-06-30`: it holds up to the end of that day in UTC")
-        })?),
+        Expires::At(time) => Some(bound(time, true).ok_or_else(|| no_time(time))?),
     };
-    let mut matcher = Matcher { until, networks: Vec::new(), words: HashSet::new(), patterns: Vec::new() };
+    let from = list.begins.as_ref().map(|time| bound(time, false).ok_or_else(|| no_time(time))).transpose()?;
+    if from.zip(until).is_some_and(|(from, until)| until <= from) {
+        return Err(("it expires before it begins".into(), "mend one of the two"));
+    }
+    let mut matcher = Matcher { from, until, ..Matcher::default() };
     for value in &list.values {
         let address = value.split('/').next().is_some_and(|first| first.parse::<IpAddr>().is_ok());
         match Network::parse(value) {
@@ -247,179 +278,24 @@ fn matcher(list: &List) -> std::result::Result<Matcher, Wrong> {
     Ok(matcher)
 }
 
-/// The end of a day in UTC, µs since the epoch; none for a time of day.
-fn end_of(day: &toml::value::Datetime) -> Option<i64> {
-    let (date, None) = (day.date?, &day.time) else { return None };
-    let date = jiff::civil::Date::new(date.year as i16, date.month as i8, date.day as i8).ok()?;
-    let end = date.tomorrow().ok()?.at(0, 0, 0, 0);
-    Some(jiff::tz::TimeZone::UTC.to_timestamp(end).ok()?.as_microsecond())
+fn no_time(time: &Datetime) -> Wrong {
+    let remedy = "write a day in UTC, `2027-06-30`, or a moment with its offset, `2027-06-30T22:00:00+02:00`";
+    (format!("`{time}` is neither a day nor a moment"), remedy)
 }
 
-/// `in_site(list, value)` and `in_site(list, value, time)`.
-#[derive(Debug)]
-struct InSite {
-    site: Arc<Site>,
-    signature: Signature,
-}
-
-impl InSite {
-    fn new(site: Arc<Site>) -> Self {
-        let text = || DataType::Utf8View;
-        let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let forms = vec![TypeSignature::Exact(vec![text(), text()]), TypeSignature::Exact(vec![text(), text(), time])];
-        Self { site, signature: Signature::one_of(forms, Volatility::Immutable) }
+/// µs since the epoch: a moment, or the beginning or the end of a day in UTC; none for a time of no zone, or of no day.
+fn bound(time: &Datetime, end: bool) -> Option<i64> {
+    let day = time.date?;
+    match (time.time, time.offset) {
+        (None, None) => {
+            let day = jiff::civil::Date::new(day.year as i16, day.month as i8, day.day as i8).ok()?;
+            let midnight = if end { day.tomorrow().ok()? } else { day }.at(0, 0, 0, 0);
+            Some(jiff::tz::TimeZone::UTC.to_timestamp(midnight).ok()?.as_microsecond())
+        }
+        (Some(_), Some(_)) => Some(time.to_string().parse::<jiff::Timestamp>().ok()?.as_microsecond()),
+        _ => None,
     }
-}
-
-// Functions of the same facts are the same.
-impl PartialEq for InSite {
-    fn eq(&self, other: &Self) -> bool {
-        self.site.version == other.site.version
-    }
-}
-
-impl Eq for InSite {}
-
-impl Hash for InSite {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.site.version.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for InSite {
-    fn name(&self) -> &str {
-        "in_site"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Boolean)
-    }
-
-    /// Most sites have few lists: a rule that asks for another one costs nothing.
-    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        let list = match args.first() {
-            Some(Expr::Literal(list, _)) => list.try_as_str().flatten(),
-            _ => None,
-        };
-        Ok(match list {
-            Some(list) if !self.site.named.contains_key(list) => ExprSimplifyResult::Simplified(lit(false)),
-            _ => ExprSimplifyResult::Original(args),
-        })
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = args.number_rows;
-        let (texts, time) = args.args.split_at(2);
-        let texts = Texts::new(texts)?;
-        let constant = texts.constant(0).map(|list| self.site.named.get(list));
-        let times = match time.first() {
-            Some(time) => Some(times(time, rows)?),
-            None => None,
-        };
-        let found = (0..rows).map(|row| {
-            let lists = match constant {
-                Some(lists) => lists,
-                None => texts.get(0, row).and_then(|list| self.site.named.get(list)),
-            };
-            let time = times.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row));
-            let value = texts.get(1, row);
-            Some(lists.zip(value).is_some_and(|(lists, value)| lists.iter().any(|list| list.has(value, time))))
-        });
-        Ok(ColumnarValue::Array(Arc::new(found.collect::<BooleanArray>())))
-    }
-}
-
-fn times(time: &ColumnarValue, rows: usize) -> Result<TimestampMicrosecondArray> {
-    let array = time.clone().into_array(rows)?;
-    let array = cast(&array, &DataType::Timestamp(TimeUnit::Microsecond, None)).map_err(DataFusionError::from)?;
-    Ok(array.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = r#"
-        [[account]]
-        id = "111122223333"
-        name = "production"
-        owner = "platform@example.com"
-
-        [[list]]
-        name = "vpn"
-        owner = "network@example.com"
-        reason = "exits of the company's VPN"
-        expires = "never"
-        values = ["203.0.113.0/24", "2001:db8::/32"]
-
-        [[list]]
-        name = "vpn"
-        owner = "network@example.com"
-        reason = "until the office has moved"
-        expires = 2026-03-31
-        values = ["198.51.100.7", "arn:aws:iam::*:role/move-*"]
-    "#;
-
-    /// Midnight of a day in 2026, µs since the epoch.
-    fn at(month: i8, day: i8) -> Option<i64> {
-        let midnight = jiff::civil::date(2026, month, day).at(0, 0, 0, 0);
-        Some(jiff::tz::TimeZone::UTC.to_timestamp(midnight).unwrap().as_microsecond())
-    }
-
-    #[test]
-    fn lists_hold_networks_words_and_patterns_up_to_their_end() {
-        let site = Site::parse(TEXT, "site.toml").unwrap();
-        for (value, time, expected) in [
-            ("203.0.113.9", None, true),
-            ("203.0.114.9", None, false),
-            ("2001:db8:1::1", None, true),
-            ("198.51.100.7", at(3, 31), true),
-            ("198.51.100.7", at(4, 1), false),
-            // Nobody says when: it may be over.
-            ("198.51.100.7", None, false),
-            ("arn:aws:iam::111122223333:role/move-boxes", at(1, 1), true),
-            ("arn:aws:iam::111122223333:role/stay", at(1, 1), false),
-            ("", at(1, 1), false),
-        ] {
-            assert_eq!(site.has("vpn", value, time), expected, "{value} {time:?}");
-        }
-        assert!(!site.has("office", "203.0.113.9", None));
-        assert_eq!(site.account_names()["111122223333"], "production");
-        assert_ne!(site.version(), Site::parse("", "site.toml").unwrap().version());
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_what_to_do() {
-        for (from, to, said) in [
-            ("\"111122223333\"", "\"1111\"", "`1111` is no account; an account's id has twelve digits"),
-            ("203.0.113.0/24", "203.0.113.0/33", "list `vpn`: `203.0.113.0/33` is no network; write it as 10.0.0.0/8"),
-            ("\"never\"", "\"later\"", "list `vpn`: `later` is no day; write `expires = 2027-06-30`, or \"never\""),
-            ("\"network@example.com\"", "\" \"", "list `vpn`: it lacks an owner or a reason"),
-            ("\"vpn\"", "\"V P N\"", "list `V P N`: that is no name; use small letters, digits and `_`"),
-            ("reason", "why", "unknown field `why`"),
-            ("expires = 2026-03-31\n", "", "missing field `expires`"),
-        ] {
-            let error = Site::parse(&TEXT.replacen(from, to, 1), "site.toml").unwrap_err().to_string();
-            assert!(error.contains("site.toml") && error.contains(said), "{said} is not in: {error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn sql_asks_them() {
-        let session = SessionContext::new();
-        Arc::new(Site::parse(TEXT, "site.toml").unwrap()).register(&session).unwrap();
-        let ask =
-            "SELECT in_site('vpn', '203.0.113.9'), in_site('vpn', arrow_cast(NULL, 'Utf8View')), in_site('none', 'x'),
-            in_site('vpn', '198.51.100.7', arrow_cast('2026-03-31T23:59:59Z', 'Timestamp(Microsecond, Some(\"UTC\"))')),
-            account_name('111122223333'), account_name('1') IS NULL,
-            (SELECT count(*) FROM site_lists WHERE owner = 'network@example.com'), (SELECT name FROM site_accounts)";
-        let rows = session.sql(ask).await.unwrap().collect().await.unwrap();
-        let shown = arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string();
-        let row: Vec<&str> = shown.lines().nth(3).unwrap().split('|').map(str::trim).collect();
-        assert_eq!(row[1..9], ["true", "false", "false", "true", "production", "true", "4", "production"]);
-    }
-}
+mod tests;

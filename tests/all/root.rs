@@ -52,6 +52,56 @@ fn object(number: i64, records: &[Value]) -> Object {
     (format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/{day}/{file}"), gzip(&log(records)))
 }
 
+/// A root session that the management account asked for is told apart by the record that gave out its key, though that comes
+/// last: the finding becomes less grave, and names the person.
+#[test]
+fn a_delegated_root_session_is_known_by_who_gave_out_its_key() {
+    let stage = Stage::new("root-delegated", QueueOptions::default());
+    let begun = jiff::Timestamp::now().as_second() - 1_800;
+    let at = |minute: i64| jiff::Timestamp::from_second(begun + 60 * minute).unwrap().to_string();
+    const MEMBER: &str = "444455556666";
+    const KEY: &str = "ASIADELEGATEDROOT001";
+    let issue = record_with(
+        "assume-root",
+        json!({
+            "eventTime": at(0), "eventSource": "sts.amazonaws.com", "eventName": "AssumeRoot", "readOnly": false,
+            "requestParameters": {"targetPrincipal": MEMBER, "durationSeconds": 900,
+                                  "taskPolicyArn": {"arn": "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"}},
+            "responseElements": {"credentials": {"accessKeyId": KEY}}
+        }),
+    );
+    let deed = record_with(
+        "unlock",
+        json!({
+            "userIdentity": {"type": "Root", "principalId": MEMBER, "accountId": MEMBER, "accessKeyId": KEY,
+                             "arn": format!("arn:aws:iam::{MEMBER}:root"),
+                             "sessionContext": {"attributes": {"creationDate": at(0), "mfaAuthenticated": "false"}}},
+            "eventTime": at(3), "eventSource": "s3.amazonaws.com", "eventName": "DeleteBucketPolicy", "readOnly": false,
+            "recipientAccountId": MEMBER, "requestParameters": {"bucketName": "locked"}
+        }),
+    );
+    stage.announce(&[object(1, &[deed])]);
+    let mut service = stage.serve(None);
+    let store = stage.store();
+    let of = |severity: &str| {
+        store.number(&format!(
+            "SELECT count(*) AS n FROM findings WHERE rule = 'account/root_write' AND state = 'current' AND severity = '{severity}'"
+        ))
+    };
+    until("root's change is found", || stage.aws.remaining(QUEUE) == 0 && of("high") == 1);
+    stage.announce(&[object(2, &[issue])]);
+    until("the key's issue makes it less grave", || of("low") == 1 && of("high") == 0);
+    let told = store.sql("SELECT person, explanation FROM findings WHERE rule = 'account/root_write'");
+    assert_eq!(told[0]["person"], format!("ana of {ACCOUNT}"), "{told:?}");
+    let explanation = told[0]["explanation"].as_str().unwrap();
+    assert!(explanation.contains("It is low, since issued_by is AssumeRoot."), "{explanation}");
+    until("one incident, of the person", || {
+        store.number("SELECT count(*) AS n FROM incidents WHERE state = 'open'") == 1
+            && store.number("SELECT count(*) AS n FROM incident_findings") == 2
+    });
+    service.stop();
+}
+
 #[test]
 fn root_at_the_console_for_days_is_one_incident_a_session() {
     let stage = Stage::new("root", QueueOptions::default());

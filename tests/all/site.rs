@@ -49,6 +49,15 @@ fn findings_follow_facts_and_expiry_goes_by_the_events_time() {
     let asked = store.command(["sql", "--format", "json", "--site", site.to_str().unwrap(), named]).ok();
     assert_eq!(asked.lines(), [json!({"account": "production", "sealed": true})]);
 
+    let id = store.sql("SELECT id FROM findings WHERE rule = 'account/break_glass_used' AND state = 'current'");
+    let id = id[0]["id"].as_str().unwrap();
+    let shown = store.command(["findings", "show", id, "--site", site.to_str().unwrap()]).ok().text();
+    for part in [format!("was used in production ({ACCOUNT})"), format!("account     production ({ACCOUNT})")] {
+        assert!(shown.contains(&part), "{part} is not in\n{shown}");
+    }
+    let listed = store.command(["findings", "list"]).env("TRAILHOUND_SITE", site.to_str().unwrap()).ok().text();
+    assert!(listed.contains(&format!("production ({ACCOUNT})")), "{listed}");
+
     world.put("site.toml", facts("\"soon\""));
     let refused = trailhound(["rules", "check", "--site", site.to_str().unwrap()]).exits(2);
     let said = "list `break_glass`: `soon` is no day; write `expires = 2027-06-30`, or \"never\"";
@@ -70,6 +79,9 @@ fn a_service_takes_changed_facts_over_and_keeps_those_before_where_they_are_wron
 
     stage.world.put("site.toml", facts("2030-01-01"));
     until("the facts tell who it was", || store.number(FOUND) == 1);
+    let paged =
+        || stage.people.got("enqueue").iter().any(|page| page.to_string().contains(&format!("production ({ACCOUNT})")));
+    until("the pager hears the account's name", paged);
     stage.world.put("site.toml", facts("\"soon\""));
     until("wrong facts are refused", || service.log().contains("`soon` is no day"));
     assert_eq!(store.number(FOUND), 1, "{}", service.log());

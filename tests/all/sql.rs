@@ -108,6 +108,7 @@ fn every_table_and_view_answers() {
         "denied",
         "access_keys",
         "principals",
+        "behaviour",
         "sessions",
         "lineage",
     ] {

@@ -39,6 +39,31 @@ fn every_mistake_in_a_header_is_named_by_line() {
         ("\"high\"", "\"bad\"", "rules/iam/x.sql:3: `severity`: `bad` is not one of info, low, medium, high, critical"),
         ("\"high\"", "3", "rules/iam/x.sql:3: `severity` is a integer, not a text in quotes"),
         (
+            "\"high\"",
+            "\"high\"\n-- severity_if = \"low\"",
+            "rules/iam/x.sql:4: `severity_if` is a string, not a table like { \"planned = true\" = \"low\" }",
+        ),
+        (
+            "\"high\"",
+            "\"high\"\n-- severity_if = { \"planned\" = \"low\" }",
+            "rules/iam/x.sql:4: `severity_if`: `planned` is not a table like { \"planned = true\" = \"low\" }",
+        ),
+        (
+            "\"high\"",
+            "\"high\"\n-- severity_if = { \"event_name = A\" = \"lower\" }",
+            "rules/iam/x.sql:4: `severity_if`: `lower` is not one of info, low, medium, high, critical",
+        ),
+        (
+            "\"high\"",
+            "\"high\"\n-- severity_if = { \"planned = true\" = \"low\" }",
+            "rules/iam/x.sql:4: `severity_if` names `planned`, which the SELECT does not; add `planned` to the SELECT, or use one of principal_key, event_name",
+        ),
+        (
+            "\"match\"",
+            "\"travel\"\n-- place = [\"principal_key\", \"event_name\"]\n-- speed_kmh = 900\n-- distance_km = 100\n-- severity_if = { \"issued_by = AssumeRoot\" = \"low\" }",
+            "rules/iam/x.sql:9: `severity_if` asks `issued_by` of a rule of kind \"travel\"; findings of kind \"match\" know who gave out the key",
+        ),
+        (
             "\"match\"",
             "\"threshold\"",
             "rules/iam/x.sql:1: the header key `having` is missing; add `-- having = …`\nrules/iam/x.sql:1: the header key `window` is missing; add `-- window = …`",
@@ -71,7 +96,7 @@ fn every_mistake_in_a_header_is_named_by_line() {
         (
             "\"match\"",
             "\"sequence\"\n-- steps = [\"one\"]\n-- within = \"1h\"\n-- fold = \"1h\"",
-            "rules/iam/x.sql:6: `steps` names fewer than two; one step alone is a rule of kind \"match\"\nrules/iam/x.sql:8: unknown header key `fold`; a rule of kind \"sequence\" has attack, cis, entity, false_positives, kind, ordered, refs, runbook, same, severity, status, steps, title, unless, why, within",
+            "rules/iam/x.sql:6: `steps` names fewer than two; one step alone is a rule of kind \"match\"\nrules/iam/x.sql:8: unknown header key `fold`; a rule of kind \"sequence\" has attack, cis, entity, false_positives, kind, ordered, refs, runbook, same, severity, severity_if, status, steps, title, unless, why, within",
         ),
         (
             "\"match\"",
