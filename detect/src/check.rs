@@ -114,7 +114,8 @@ fn check_names(rule: &Rule, report: &mut Report<'_>) {
 
 /// Whether the WHERE is known to choose nothing.
 fn never(rule: &Rule) -> bool {
-    let settled = |p: &Expr| matches!(p, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _));
+    let settled =
+        |p: &Expr| matches!(p, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _));
     rule.select.predicate.as_ref().is_some_and(settled)
 }
 

@@ -173,8 +173,8 @@ mod tests {
         assert!(lines[2].starts_with("critical  2026-03-02 00:00       1  evil␛[2J"), "{lines:#?}");
         assert!(lines[3].ends_with("aaaaaaaaaa"));
         assert!(lines[4].contains("  [trial] perhaps  "), "{lines:#?}");
-        assert!(table(&all, None, true)[2].starts_with("\x1b[1;31mcritical\x1b[0m  "));
-        assert!(table(&[], None, false).is_empty());
+        assert!(table(&all, &Site::default(), None, true)[2].starts_with("\x1b[1;31mcritical\x1b[0m  "));
+        assert!(table(&[], &Site::default(), None, false).is_empty());
     }
 
     #[test]
