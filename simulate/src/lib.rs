@@ -29,6 +29,7 @@ mod organisation;
 mod person;
 mod profile;
 mod record;
+mod repertoire;
 mod rng;
 mod stage;
 mod workload;

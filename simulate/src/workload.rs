@@ -13,6 +13,7 @@ use crate::{
     organisation::{Account, AccountKind, Organisation},
     profile::{PROFILES, Profile},
     record::Call,
+    repertoire::Repertoire,
     rng::{Rng, mix},
     stage::{Caller, Failure, Stage},
 };
@@ -55,17 +56,13 @@ pub struct Workload {
     pub addresses: Vec<(i64, String)>,
     /// Some members call through the VPC endpoint for some services.
     pub through_endpoint: bool,
-    management: Vec<(usize, u64)>,
-    data: Vec<(usize, u64)>,
-    /// What later versions call beside: from when on, which shape.
-    added: Vec<(i64, usize)>,
+    repertoire: Repertoire,
     /// Another region that a later version works in.
     region_added: Option<(i64, &'static str)>,
     pub seed: u64,
 }
 
-/// Share of the calls that are those of a later version, once it is there, or in its other region.
-const ADDED: f64 = 0.03;
+/// Share of the calls in a later version's other region, once it is there.
 const REGION_ADDED: f64 = 0.15;
 
 /// Temporary credentials last six hours here.
@@ -144,20 +141,6 @@ fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, deployed: i
         Instances | Task | Pod => (daily * profile.weight / 400.0) as usize,
         _ => 0,
     };
-    let table = |names: &[(&str, u64)]| {
-        let mut sum = 0;
-        let mut rows = Vec::new();
-        for (name, weight) in names {
-            sum += weight;
-            rows.push((catalogue.find(name), sum));
-        }
-        rows
-    };
-    let management = if profile.kind == Scanner {
-        catalogue.scanner.iter().zip(1..).map(|(shape, sum)| (*shape, sum)).collect()
-    } else {
-        table(profile.management)
-    };
     Workload {
         account: account.index,
         region,
@@ -173,12 +156,10 @@ fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, deployed: i
         denied: profile.denied,
         addresses: addresses(profile.kind, world, seed, &mut rng),
         through_endpoint: profile.through_endpoint,
-        added: added(&management, world, &mut rng),
+        repertoire: Repertoire::new(profile, catalogue, calendar, &mut rng),
         region_added: calendar
             .moment(yearly::REGION_ADDED, &mut rng)
             .map(|at| (at, world.regions[rng.index(world.regions.len())])),
-        management,
-        data: table(profile.data),
         seed,
     }
 }
@@ -197,27 +178,6 @@ fn addresses(kind: WorkloadKind, world: &World, seed: u64, rng: &mut Rng) -> Vec
         }
         _ => Vec::new(),
     }
-}
-
-/// What later versions of a program call: reads mostly, of services that it uses or, more seldom, of another one.
-fn added(management: &[(usize, u64)], world: &World, rng: &mut Rng) -> Vec<(i64, usize)> {
-    let mut added = Vec::new();
-    if management.is_empty() {
-        return added;
-    }
-    let all = &world.catalogue.scanner;
-    if let Some(at) = world.calendar.moment(yearly::API_ADDED, rng) {
-        let service = world.catalogue.get(management[rng.index(management.len())].0).service;
-        let same: Vec<usize> =
-            all.iter().copied().filter(|shape| world.catalogue.get(*shape).service == service).collect();
-        if !same.is_empty() {
-            added.push((at, *rng.pick(&same)));
-        }
-    }
-    if let Some(at) = world.calendar.moment(yearly::SERVICE_ADDED, rng) {
-        added.push((at, *rng.pick(all)));
-    }
-    added
 }
 
 /// Credentials of one member for one block of time.
@@ -356,14 +316,7 @@ impl Workload {
             if self.user.is_none() && (time < credentials.created || time - credentials.created >= BLOCK) {
                 *credentials = self.credentials(organisation, nth, time);
             }
-            let table = if !self.data.is_empty() && rng.chance(data_share) { &self.data } else { &self.management };
-            let total = table.last().map_or(1, |row| row.1);
-            let drawn = rng.below(total);
-            let mut shape = table[table.partition_point(|row| row.1 <= drawn)].0;
-            if !self.added.is_empty() && rng.chance(ADDED) {
-                let (from, added) = *rng.pick(&self.added);
-                shape = if time >= from { added } else { shape };
-            }
+            let shape = self.repertoire.draw(time, data_share, rng);
             let region = match self.region_added {
                 Some((from, region)) if time >= from && rng.chance(REGION_ADDED) => region,
                 _ => self.region,
