@@ -218,7 +218,7 @@ impl Workload {
             }
             (None, WorkloadKind::Stack) => "cloudformation.amazonaws.com".to_owned(),
             (None, WorkloadKind::Function) => organisation.atlas.amazon(self.region).address(rng.bits()),
-            (None, _) => organisation.nat(self.account, self.region).to_owned(),
+            (None, _) => organisation.nat(self.account, self.region, 0),
         };
         if let Some(user) = &self.user {
             return Credentials {
@@ -322,14 +322,14 @@ impl Workload {
                 _ => self.region,
             };
             let service = organisation.catalogue.get(shape).service;
-            let endpoint = self.through_endpoint
-                && matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs");
+            let endpoint = self.through_endpoint && has_endpoint(service);
             let private = format!("10.{}.{}.{}", self.account % 200, nth % 200, 10 + nth % 200);
+            let public = self.public(organisation, nth, service, time);
             let caller = Caller {
                 account,
                 identity: &credentials.identity,
                 arn: &credentials.arn,
-                ip: if endpoint { &private } else { &credentials.ip },
+                ip: if endpoint { &private } else { public.as_ref().unwrap_or(&credentials.ip) },
                 agent: if service.starts_with("ssm") || service == "ec2messages" { SSM_AGENT } else { agent },
                 console: false,
                 endpoint: endpoint.then_some((account.endpoint.as_str(), account.id.as_str())),
@@ -344,6 +344,21 @@ impl Workload {
             };
             stage.emit_shape(organisation, &caller, shape, region, time, failure, rng);
         }
+    }
+
+    /// By which address a machine in the account's network makes a call on the internet; none for those that are elsewhere.
+    fn public(&self, organisation: &Organisation, nth: usize, service: &str, time: i64) -> Option<String> {
+        if !matches!(self.kind, WorkloadKind::Instances | WorkloadKind::Task | WorkloadKind::Pod) {
+            return None;
+        }
+        // One connection after the other: whichever protocol answers first, and the gateway's next address.
+        let connection = mix(self.seed, &[16, nth as u64, time as u64]);
+        let v6 = if connection & 1 == 1 && answers_v6(service) {
+            organisation.address_v6(self.account, self.region, mix(self.seed, &[17, nth as u64]))
+        } else {
+            None
+        };
+        v6.or_else(|| Some(organisation.nat(self.account, self.region, connection >> 1)))
     }
 
     /// How busy this hour is, against the day's mean of one.
@@ -464,6 +479,16 @@ impl Workload {
         call.resources = resources.as_bytes();
         stage.emit(organisation, account, &call, rng);
     }
+}
+
+/// Whether what is called lies behind the VPC endpoints that this organisation has.
+pub fn has_endpoint(service: &str) -> bool {
+    matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs")
+}
+
+/// Whether programs reach a service by IPv6 too, as they do where its endpoint has both protocols.
+pub fn answers_v6(service: &str) -> bool {
+    matches!(service, "s3" | "ec2" | "ssm" | "sqs" | "lambda" | "secretsmanager" | "logs" | "dynamodb")
 }
 
 const SSM_AGENT: &str = "aws-sdk-go/1.55.5 (go1.22.7; linux; amd64) amazon-ssm-agent/3.3.987.0";

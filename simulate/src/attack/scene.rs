@@ -309,7 +309,7 @@ impl<'a> Scene<'a> {
             account,
             identity,
             arn: role.session_arn(&person.email),
-            ip: work.map_or_else(|| person.home_address(&organisation.atlas), |work| work.ip),
+            ip: work.map_or_else(|| person.home_address(&organisation.atlas), |work| work.address(self.now).to_owned()),
             agent: person.laptop(self.now).browser.to_owned(),
             console: true,
             endpoint: None,
