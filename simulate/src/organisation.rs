@@ -7,6 +7,7 @@ use crate::{
     catalogue::{Catalogue, POOLS, Pool},
     identity::{Role, User},
     ids,
+    key::{self, LongTermKey},
     names::{COMPANY, WORDS},
     options::Options,
     person::Person,
@@ -97,6 +98,8 @@ pub struct Organisation {
     pub accounts: Vec<Account>,
     pub people: Vec<Person>,
     pub workloads: Vec<Workload>,
+    /// Long-term keys that are used from more than one address. Those of the workloads have one.
+    pub keys: Vec<LongTermKey>,
     pub atlas: Atlas,
     pub catalogue: Catalogue,
     /// ARN of the Identity Center identity store.
@@ -129,9 +132,11 @@ impl Organisation {
         let sso_provider = format!("AWSSSO_{}_DO_NOT_DELETE", ids::hex(16, &mut rng));
         let log_bucket = format!("{company}-org-trail-{}", ids::hex(6, &mut rng));
         let calendar = Calendar::new(options);
-        let people =
+        let people: Vec<Person> =
             (0..people_count(options)).map(|index| Person::new(index, seed, &company, &accounts, &calendar)).collect();
         let workloads = workload::all(options, &accounts, (&regions, used), &atlas, &catalogue, &calendar);
+        let home = regions.get(1).copied().unwrap_or(regions[0]);
+        let keys = key::all(options, &accounts, &people, home, (&atlas, &catalogue, &calendar));
         Organisation {
             seed,
             id,
@@ -142,6 +147,7 @@ impl Organisation {
             accounts,
             people,
             workloads,
+            keys,
             atlas,
             catalogue,
             identity_store,

@@ -155,10 +155,13 @@ impl Person {
         self.next_job.as_ref().filter(|(from, _)| time >= *from).map_or(&self.job, |(_, job)| job)
     }
 
+    pub fn employed(&self, time: i64) -> bool {
+        (self.from..=self.until).contains(&time)
+    }
+
     /// Whether somebody is there at a time, and has a permission set in an account.
     pub fn works(&self, time: i64, account: usize, set: &str) -> bool {
-        (self.from..=self.until).contains(&time)
-            && self.job(time).grants.iter().any(|(index, granted)| *index == account && *granted == set)
+        self.employed(time) && self.job(time).grants.iter().any(|(index, granted)| *index == account && *granted == set)
     }
 
     pub fn laptop(&self, time: i64) -> &Laptop {
@@ -297,6 +300,12 @@ impl Person {
         let lease = mix(self.home.1, &[day.div_euclid(21 * DAY) as u64, city as u64]);
         let network = atlas.nth(NetworkKind::Home, city, self.home.0);
         (network.address(lease), if self.dual_stack { network.address_v6(lease) } else { None })
+    }
+
+    /// By which address the office's computers, of those of one desk, reach the internet.
+    pub fn office_address(&self, organisation: &Organisation, time: i64) -> String {
+        let office = organisation.calendar.office(self.city, time);
+        organisation.atlas.nth(NetworkKind::Office, self.city, office).address(40 + (self.seed & 1))
     }
 
     /// A home address: for attacks that come from the victim's own network.
