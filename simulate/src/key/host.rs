@@ -44,13 +44,14 @@ pub fn all(
         Usage::Deployment => {
             let cities: Vec<usize> = (0..3).map(|nth| (city + 1 + nth * 7) % CITIES.len()).collect();
             let clouds = atlas.of_kind(NetworkKind::OtherCloud);
-            let mut places = vec![
-                office(0).address(place),
-                atlas.nth(NetworkKind::Hosting, cities[0], 0).address(place),
-                atlas.nth(NetworkKind::Office, cities[1], 0).address(place),
-                atlas.amazon(region).address(place),
-                rng.pick(&clouds).address(place),
+            let networks = [
+                office(0),
+                atlas.nth(NetworkKind::Hosting, cities[0], 0),
+                atlas.nth(NetworkKind::Office, cities[1], 0),
+                atlas.amazon(region),
+                *rng.pick(&clouds),
             ];
+            let mut places: Vec<String> = networks.iter().map(|network| network.address(rng.bits())).collect();
             rng.shuffle(&mut places);
             places.truncate(2 + rng.index(3));
             let mut hosts: Vec<Host> = places.into_iter().map(|address| always(vec![address])).collect();
@@ -61,7 +62,7 @@ pub fn all(
                 }
             }
             if let Some(from) = calendar.moment(yearly::HOST_ADDED, rng) {
-                let address = atlas.nth(NetworkKind::Hosting, cities[2], 0).address(place);
+                let address = atlas.nth(NetworkKind::Hosting, cities[2], 0).address(rng.bits());
                 hosts.push(Host { from, ..always(vec![address]) });
             }
             return hosts;
