@@ -24,7 +24,7 @@ use crate::{
     repertoire::Repertoire,
     rng::{Rng, mix},
     stage::{Caller, Failure, Stage},
-    workload::{self, WorkloadKind},
+    workload::WorkloadKind,
 };
 
 use host::Host;
@@ -38,7 +38,7 @@ pub enum Usage {
     DualStack,
     /// By one program in an office that has two providers.
     TwoLines,
-    /// By one program on a machine at AWS: some services through a VPC endpoint, the others through the gateway.
+    /// By one program on a machine at AWS: S3 through a VPC endpoint, all else through the gateway.
     Endpoint,
     /// By build jobs, each on another rented machine, several at a time.
     Runners,
@@ -76,13 +76,13 @@ impl Usage {
 const STEADY: &str = "steady_shared_key";
 
 /// Share of what an account's machines call that each of these programs calls beside.
-const PROGRAM: f64 = 0.05;
+const PROGRAM: f64 = 0.07;
 /// The most calls that are made in a row; the fewest is one.
 const ROW_MOST: i64 = 7;
 /// One in so many people still has a long-term key of their own; and how much is called with it, against a session at Identity Center.
 const ONE_IN: usize = 12;
 const BY_LAPTOP: f64 = 0.6;
-const BY_DESKTOP: f64 = 0.25;
+const BY_DESKTOP: f64 = 0.15;
 
 /// A long-term key and those who use it.
 #[derive(Debug)]
@@ -261,8 +261,7 @@ impl LongTermKey {
                 if self.usage == Usage::DualStack {
                     connection = rng.bits();
                 }
-                let behind =
-                    self.usage == Usage::Endpoint && workload::has_endpoint(organisation.catalogue.get(shape).service);
+                let behind = self.usage == Usage::Endpoint && organisation.catalogue.get(shape).service == "s3";
                 let ip = if behind {
                     format!("10.{}.200.{}", self.account % 200, 10 + self.seed % 200)
                 } else {

@@ -80,6 +80,11 @@ pub(super) fn key_in_use_stolen(scene: &mut Scene) {
         .collect();
     let programs = organisation.keys.iter().filter(|key| key.person().is_none());
     keys.extend(programs.map(|key| (key.account, &key.user, key.agent(organisation, now))));
+    // What matters most is also what is busiest.
+    let account = scene.account(&[Production]);
+    if keys.iter().any(|(index, ..)| *index == account) {
+        keys.retain(|(index, ..)| *index == account);
+    }
     let (account, user, agent) = scene.rng.pick(&keys).clone();
     beside_the_owner(scene, account, Taken::Key(user), agent, None);
 }
@@ -139,7 +144,7 @@ fn pace(scene: &mut Scene) -> (i64, i64) {
             let seconds = (scene.rng.range(24, 41) * 3_600).min(left);
             (scene.rng.range(1, 4) * seconds / 3_600, seconds)
         }
-        Strength::Moderate => (scene.rng.range(30, 80), scene.rng.range(3, 10) * 3_600),
+        Strength::Moderate => (scene.rng.range(30, 80), scene.rng.range(4, 13) * 3_600),
         Strength::Loud => (scene.rng.range(200, 500), scene.rng.range(1, 5) * 3_600),
     };
     (calls.max(3), seconds.min(left).max(1))
