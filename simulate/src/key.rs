@@ -6,6 +6,8 @@
 //! the others, unless a thief has them. All numbers come from streams of their own, so that nobody else's doings depend on them.
 
 mod host;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
