@@ -81,7 +81,7 @@ impl Network {
         format!("{a}.{b}.{c}.{d}")
     }
 
-    /// An IPv6 address in the `n`-th /64 of the block.
+    /// An IPv6 address in the `n`-th /64 of the block. Numbers that differ in their lower 16 bits alone lie in one /48.
     pub fn address_v6(&self, n: u64) -> Option<String> {
         let first = self.v6?;
         let site = first | (u128::from(n & 0xffff_ffff) << 64) | u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
@@ -104,18 +104,19 @@ const CARRIERS: [&str; 6] =
 const HOSTERS: [&str; 6] =
     ["Copperrack Hosting", "Bytebarn VPS", "Greycloud Servers", "Halfrack", "Fastpeer Cloud", "Oxbow Datacenters"];
 
-/// Blocks inside the ranges that the clouds announce: (AS, organisation, region or "", city, block of 16 bits).
-const CLOUDS: &[(u32, &str, &str, usize, [u32; 2])] = &[
-    (16509, "AMAZON-02", "eu-west-1", 1, [54, 72]),
-    (16509, "AMAZON-02", "eu-central-1", 0, [3, 120]),
-    (14618, "AMAZON-AES", "us-east-1", 7, [54, 160]),
-    (16509, "AMAZON-02", "us-west-2", 9, [54, 184]),
-    (16509, "AMAZON-02", "ap-southeast-2", 14, [13, 210]),
-    (16509, "AMAZON-02", "eu-north-1", 3, [13, 48]),
-    (8075, "MICROSOFT-CORP-MSN-AS-BLOCK", "", 8, [20, 29]),
-    (8075, "MICROSOFT-CORP-MSN-AS-BLOCK", "", 7, [20, 55]),
-    (8075, "MICROSOFT-CORP-MSN-AS-BLOCK", "", 9, [52, 234]),
-    (396982, "GOOGLE-CLOUD-PLATFORM", "", 20, [34, 90]),
+/// Blocks inside the ranges that the clouds announce: (AS, organisation, region or "", city, block of 16 bits, IPv6 block of 32 bits or 0).
+/// Amazon's are inside those of its `ip-ranges.json`.
+const CLOUDS: &[(u32, &str, &str, usize, [u32; 2], u32)] = &[
+    (16509, "AMAZON-02", "eu-west-1", 1, [54, 72], 0x2a05_d018),
+    (16509, "AMAZON-02", "eu-central-1", 0, [3, 120], 0x2a05_d014),
+    (14618, "AMAZON-AES", "us-east-1", 7, [54, 160], 0x2600_1f18),
+    (16509, "AMAZON-02", "us-west-2", 9, [54, 184], 0x2600_1f14),
+    (16509, "AMAZON-02", "ap-southeast-2", 14, [13, 210], 0x2406_da1c),
+    (16509, "AMAZON-02", "eu-north-1", 3, [13, 48], 0x2a05_d016),
+    (8075, "MICROSOFT-CORP-MSN-AS-BLOCK", "", 8, [20, 29], 0),
+    (8075, "MICROSOFT-CORP-MSN-AS-BLOCK", "", 7, [20, 55], 0),
+    (8075, "MICROSOFT-CORP-MSN-AS-BLOCK", "", 9, [52, 234], 0),
+    (396982, "GOOGLE-CLOUD-PLATFORM", "", 20, [34, 90], 0),
 ];
 
 impl Atlas {
@@ -138,7 +139,7 @@ impl Atlas {
                 block += 1;
             }
         }
-        for (asn, organization, region, index, octets) in CLOUDS {
+        for (asn, organization, region, index, octets, v6) in CLOUDS {
             networks.push(Network {
                 kind: if region.is_empty() { NetworkKind::OtherCloud } else { NetworkKind::Amazon },
                 asn: *asn,
@@ -146,7 +147,7 @@ impl Atlas {
                 city: *index,
                 v4: (octets[0] << 24) | (octets[1] << 16),
                 v4_bits: 16,
-                v6: None,
+                v6: (*v6 != 0).then(|| u128::from(*v6) << 96),
             });
         }
         Atlas { networks }
@@ -192,7 +193,11 @@ fn provider(kind: NetworkKind, city: usize, nth: usize, block: usize) -> Network
         NetworkKind::Vpn => "Tunnelwise VPN".to_owned(),
         _ => format!("{} {place}", CARRIERS[(city * 2 + nth) % CARRIERS.len()]),
     };
-    let has_v6 = matches!(kind, NetworkKind::Home | NetworkKind::Mobile) && !city.is_multiple_of(3);
+    let has_v6 = match kind {
+        NetworkKind::Home | NetworkKind::Mobile => !city.is_multiple_of(3),
+        NetworkKind::Hosting => true,
+        _ => false,
+    };
     Network {
         kind,
         // 64512 to 65534 are for private use (RFC 6996): no real provider is meant.

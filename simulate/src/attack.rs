@@ -8,6 +8,7 @@ mod defence;
 mod impact;
 mod persistence;
 mod scene;
+mod theft;
 
 use crate::{
     calendar::DAY,
@@ -119,6 +120,18 @@ kinds! {
     Mining "mining" ["T1496" "T1578.002"] impact::mining;
     /// Backups, snapshots and objects deleted, as extortionists do.
     MassDeletion "mass_deletion" ["T1485" "T1490"] impact::mass_deletion;
+    /// A program's long-term key used by a thief, too, in between the program's own calls.
+    KeyInUseStolen "key_in_use_stolen" ["T1078.004" "T1552.001" "T1087.004" "T1530"] theft::key_in_use_stolen;
+    /// A person's long-term key used by a thief, too.
+    PersonalKeyStolen "personal_key_stolen" ["T1078.004" "T1552.001" "T1087.004" "T1530"] theft::personal_key_stolen;
+    /// An instance's credentials used in another VPC, through its endpoint.
+    CredentialsThroughEndpoint "credentials_through_endpoint" ["T1552.005" "T1078.004" "T1530"] theft::credentials_through_endpoint;
+    /// A function's or a container's credentials used outside.
+    RuntimeCredentials "runtime_credentials" ["T1552.005" "T1078.004" "T1530"] theft::runtime_credentials;
+    /// One host tries a collection of keys.
+    KeysTried "keys_tried" ["T1552.001" "T1078.004" "T1087.004"] theft::keys_tried;
+    /// Several stolen users in one role under one session name.
+    SessionNameOfMany "session_name_of_many" ["T1078.004" "T1548.005"] theft::session_name_of_many;
 }
 
 /// A planned story and its records.

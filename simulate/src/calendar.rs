@@ -27,6 +27,8 @@ pub mod yearly {
     /// … of a service that it did not use before.
     pub const SERVICE_ADDED: f64 = 1.0;
     pub const REGION_ADDED: f64 = 0.15;
+    /// A deployment that shares a key gets another host.
+    pub const HOST_ADDED: f64 = 0.5;
     /// A machine with a long-term key gets another way to the internet.
     pub const NETWORK_CHANGES: f64 = 0.4;
 }

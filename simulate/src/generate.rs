@@ -16,7 +16,9 @@ use std::{
 use crate::{
     attack::{self, Story},
     delivery::{self, Delivery, Written},
-    human, mmdb,
+    human,
+    key::{self, Rates},
+    mmdb,
     noise::Noise,
     options::{Options, SimulateError},
     organisation::{Account, Organisation},
@@ -52,8 +54,8 @@ pub struct Summary {
     pub lookalikes: usize,
 }
 
-/// Makes the organisation's logs in `options.out`: `AWSLogs/…`, `labels.ndjson`, `lookalikes.ndjson`, `organisation.json`, `geo-city.mmdb` and
-/// `geo-asn.mmdb`. `progress` is called from this thread, once for each finished day of an account.
+/// Makes the organisation's logs in `options.out`: `AWSLogs/…`, `labels.ndjson`, `lookalikes.ndjson`, `keys.ndjson`, `organisation.json`,
+/// `geo-city.mmdb` and `geo-asn.mmdb`. `progress` is called from this thread, once for each finished day of an account.
 ///
 /// # Errors
 /// When an option makes no sense, the folder is not empty, or something cannot be written.
@@ -100,6 +102,7 @@ fn facts(options: &Options, organisation: &Organisation, stories: &[Story]) -> R
         |attack: bool| stories.iter().filter(|story| story.attack == attack).map(Story::label).collect::<String>();
     put("labels.ndjson", lines(true).as_bytes())?;
     put("lookalikes.ndjson", lines(false).as_bytes())?;
+    put("keys.ndjson", key::describe(organisation).as_bytes())?;
     put("organisation.json", describe(organisation).as_bytes())
 }
 
@@ -258,6 +261,10 @@ impl<'a> Worker<'a> {
                 options.data_share,
                 &mut rng,
             );
+        }
+        let rates = Rates { machines, person: rate, data_share: options.data_share };
+        for key in organisation.keys.iter().filter(|key| key.account == account.index) {
+            key.hour(organisation, &mut self.stage, sessions, hour, rates);
         }
         for story in self.stories {
             story.play(&mut self.stage, account.index, hour);

@@ -2,6 +2,7 @@
 //! calls of the command line. Also IAM users who sign in to the console themselves. The length is that of a day's habits.
 
 use crate::{
+    catalogue::Catalogue,
     identity::{self, Role, Session, User},
     ids,
     organisation::{Account, Organisation},
@@ -140,6 +141,16 @@ fn reads(team: Team) -> &'static [&'static str] {
     }
 }
 
+/// A read: one of the team's own, the first of which are the most frequent, or, seldom, any that there is. So a person still meets
+/// new ones after months, ever more seldom.
+pub fn usual_read(catalogue: &Catalogue, team: Team, rng: &mut Rng) -> usize {
+    if rng.chance(NOVEL) {
+        return catalogue.scanner[rng.skewed(catalogue.scanner.len())];
+    }
+    let list = reads(team);
+    catalogue.find(list[rng.skewed(list.len())])
+}
+
 /// A person's session, ready to write from: role, keys and texts made once.
 struct Desk<'a> {
     organisation: &'a Organisation,
@@ -259,7 +270,6 @@ impl Desk<'_> {
     fn pages(&self, stage: &mut Stage, from: i64, to: i64, calls: u64, rng: &mut Rng) {
         let mut left = calls;
         let catalogue = &self.organisation.catalogue;
-        let list = reads(self.team);
         let region = self.organisation.regions[self.work.region];
         while left > 0 {
             let burst = rng.range(2, 9).min(left as i64);
@@ -268,39 +278,31 @@ impl Desk<'_> {
             let key = self.key(1 + rng.below(4) + (at - self.work.start) as u64 / 900 * 4);
             let identity = self.identity(&key);
             for nth in 0..burst {
+                let time = (at + nth / 3).min(to - 1);
                 let shape = if rng.chance(0.12) {
                     catalogue.find(rng.pick::<&str>(CONSOLE))
                 } else if rng.chance(0.04) && self.writes() {
                     self.write(rng)
                 } else {
-                    self.read(list, rng)
+                    self.read(rng)
                 };
                 let caller = Caller {
                     account: self.account,
                     identity: &identity,
                     arn: &self.arn,
-                    ip: &self.work.ip,
+                    ip: self.work.address(time),
                     agent: self.laptop.browser,
                     console: true,
                     endpoint: None,
                     own_instance: None,
                 };
-                stage.emit_shape(
-                    self.organisation,
-                    &caller,
-                    shape,
-                    region,
-                    (at + nth / 3).min(to - 1),
-                    self.failure(rng),
-                    rng,
-                );
+                stage.emit_shape(self.organisation, &caller, shape, region, time, self.failure(rng), rng);
             }
             left -= burst as u64;
         }
     }
 
     fn commands(&self, stage: &mut Stage, from: i64, to: i64, calls: u64, rng: &mut Rng) {
-        let list = reads(self.team);
         let catalogue = &self.organisation.catalogue;
         let region = self.organisation.regions[self.work.region];
         let identity = self.identity(&self.key(0));
@@ -310,15 +312,14 @@ impl Desk<'_> {
             } else if rng.chance(0.06) && self.writes() {
                 self.write(rng)
             } else {
-                self.read(list, rng)
+                self.read(rng)
             };
             let called = catalogue.get(shape);
-            let agent = format!("{}{}.{}", self.laptop.cli, called.service, called.name.to_lowercase());
+            let agent = self.laptop.command(called.service, called.name);
             // A laptop with two protocols alternates between them; S3 and EC2 have IPv6 endpoints.
-            let ip = match &self.work.ip_v6 {
-                Some(v6) if rng.chance(0.3) => v6,
-                _ => &self.work.ip,
-            };
+            let by_v6 = self.work.ip_v6.is_some() && rng.chance(0.3);
+            let time = rng.range(from, to);
+            let ip = self.work.address_v6(time).filter(|_| by_v6).unwrap_or(self.work.address(time));
             let caller = Caller {
                 account: self.account,
                 identity: &identity,
@@ -329,19 +330,17 @@ impl Desk<'_> {
                 endpoint: None,
                 own_instance: None,
             };
-            stage.emit_shape(self.organisation, &caller, shape, region, rng.range(from, to), self.failure(rng), rng);
+            stage.emit_shape(self.organisation, &caller, shape, region, time, self.failure(rng), rng);
         }
     }
 
-    /// A read: one of the team's own, the first of which are the most frequent, or, seldom, any that there is. So a person still meets
-    /// new ones after months, ever more seldom.
-    fn read(&self, list: &[&str], rng: &mut Rng) -> usize {
+    fn read(&self, rng: &mut Rng) -> usize {
         let catalogue = &self.organisation.catalogue;
         // In a region that is not in use one looks around; there is nothing to ask of data.
-        if self.work.region >= self.organisation.used || rng.chance(NOVEL) {
+        if self.work.region >= self.organisation.used {
             catalogue.scanner[rng.skewed(catalogue.scanner.len())]
         } else {
-            catalogue.find(list[rng.skewed(list.len())])
+            usual_read(catalogue, self.team, rng)
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     catalogue::{Catalogue, POOLS, Pool},
     identity::{Role, User},
     ids,
+    key::{self, LongTermKey},
     names::{COMPANY, WORDS},
     options::Options,
     person::Person,
@@ -40,6 +41,10 @@ pub struct Account {
     pub users: Vec<User>,
     /// Id of the VPC endpoint that some workloads call through.
     pub endpoint: String,
+    /// How many addresses its NAT gateways have in a region. With several, each connection takes another one.
+    gateways: u64,
+    /// Its machines have IPv6 addresses, too, and reach by them what answers there.
+    pub dual_stack: bool,
     /// For each region, whether an old trail of the account itself still delivers beside the organisation's.
     pub second_trails: Vec<bool>,
     /// A log bucket's policy refuses a delivery service, every few minutes, for ever.
@@ -93,6 +98,8 @@ pub struct Organisation {
     pub accounts: Vec<Account>,
     pub people: Vec<Person>,
     pub workloads: Vec<Workload>,
+    /// Long-term keys that are used from more than one address. Those of the workloads have one.
+    pub keys: Vec<LongTermKey>,
     pub atlas: Atlas,
     pub catalogue: Catalogue,
     /// ARN of the Identity Center identity store.
@@ -125,9 +132,11 @@ impl Organisation {
         let sso_provider = format!("AWSSSO_{}_DO_NOT_DELETE", ids::hex(16, &mut rng));
         let log_bucket = format!("{company}-org-trail-{}", ids::hex(6, &mut rng));
         let calendar = Calendar::new(options);
-        let people =
+        let people: Vec<Person> =
             (0..people_count(options)).map(|index| Person::new(index, seed, &company, &accounts, &calendar)).collect();
         let workloads = workload::all(options, &accounts, (&regions, used), &atlas, &catalogue, &calendar);
+        let home = regions.get(1).copied().unwrap_or(regions[0]);
+        let keys = key::all(options, &accounts, &people, home, (&atlas, &catalogue, &calendar));
         Organisation {
             seed,
             id,
@@ -138,6 +147,7 @@ impl Organisation {
             accounts,
             people,
             workloads,
+            keys,
             atlas,
             catalogue,
             identity_store,
@@ -200,6 +210,8 @@ fn account(index: usize, options: &Options, company: &str, regions: &[&'static s
         weight,
         users: Vec::new(),
         endpoint: format!("vpce-0{}", ids::hex(16, &mut rng)),
+        gateways: if mix(seed, &[6]).is_multiple_of(3) { 4 } else { 1 },
+        dual_stack: mix(seed, &[7]).is_multiple_of(4),
         second_trails: (0..regions.len())
             .map(|region| Rng::derive(seed, &[5, region as u64]).chance(options.second_trail_share))
             .collect(),
@@ -279,10 +291,21 @@ fn thing(pool: Pool, nth: usize, regions: &[&'static str], atlas: &Atlas, compan
 }
 
 impl Organisation {
-    /// The address of the NAT gateway through which an account's machines in a region reach the internet.
-    pub fn nat(&self, account: usize, region: &str) -> &str {
+    /// The address of the NAT gateway through which an account's machine in a region reaches the internet, by one of its connections.
+    pub fn nat(&self, account: usize, region: &str, connection: u64) -> String {
+        let account = &self.accounts[account];
         let nth = self.regions.iter().position(|known| *known == region).unwrap_or(0);
-        &self.accounts[account].names(Pool::NatAddress)[nth]
+        match connection % account.gateways {
+            0 => account.names(Pool::NatAddress)[nth].clone(),
+            other => self.atlas.amazon(region).address(mix(account.seed, &[8, nth as u64, other])),
+        }
+    }
+
+    /// The IPv6 address of one of an account's machines in a region; none if it has none.
+    pub fn address_v6(&self, account: usize, region: &str, machine: u64) -> Option<String> {
+        let account = &self.accounts[account];
+        let network = (mix(account.seed, &[9]) & 0xffff) << 16;
+        account.dual_stack.then(|| self.atlas.amazon(region).address_v6(network | machine & 0xffff)).flatten()
     }
 
     /// A server that an intruder may rent: hosting in any city, or an exit of a commercial VPN.

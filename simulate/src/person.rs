@@ -75,9 +75,23 @@ pub struct WorkSession {
     pub ip: String,
     /// The laptop's second address, where its network has IPv6.
     pub ip_v6: Option<String>,
+    /// From when on it is in another network, with which address: its owner has left for the train, or come home.
+    pub moved: Option<(i64, String)>,
     /// Index among the organisation's regions.
     pub region: usize,
     pub seed: u64,
+}
+
+impl WorkSession {
+    /// Where the laptop is at a time.
+    pub fn address(&self, time: i64) -> &str {
+        self.moved.as_ref().filter(|(from, _)| time >= *from).map_or(&self.ip, |(_, address)| address)
+    }
+
+    /// Its second address at a time, where it has one.
+    pub fn address_v6(&self, time: i64) -> Option<&str> {
+        self.ip_v6.as_deref().filter(|_| self.address(time) == self.ip)
+    }
 }
 
 /// Shares of working days and weeks. A journey abroad a year for most; a tunnel with its exit in another country once in a year or two.
@@ -85,6 +99,8 @@ const TRIP_A_WEEK: f64 = 0.03;
 const MOBILE_A_DAY: f64 = 0.03;
 const VPN_A_DAY: f64 = 0.04;
 const VPN_ABROAD_A_DAY: f64 = 0.002;
+/// Share of the sessions in which the laptop goes from one network to another.
+const MOVED_A_SESSION: f64 = 0.03;
 /// One in eight is on call for a week, and is woken in one night of four.
 const ON_CALL_A_WEEK: f64 = 0.125;
 const WOKEN_A_NIGHT: f64 = 0.25;
@@ -139,10 +155,13 @@ impl Person {
         self.next_job.as_ref().filter(|(from, _)| time >= *from).map_or(&self.job, |(_, job)| job)
     }
 
+    pub fn employed(&self, time: i64) -> bool {
+        (self.from..=self.until).contains(&time)
+    }
+
     /// Whether somebody is there at a time, and has a permission set in an account.
     pub fn works(&self, time: i64, account: usize, set: &str) -> bool {
-        (self.from..=self.until).contains(&time)
-            && self.job(time).grants.iter().any(|(index, granted)| *index == account && *granted == set)
+        self.employed(time) && self.job(time).grants.iter().any(|(index, granted)| *index == account && *granted == set)
     }
 
     pub fn laptop(&self, time: i64) -> &Laptop {
@@ -182,20 +201,38 @@ impl Person {
         while at < home_time && sessions.len() < already + 12 {
             let length = rng.range(900, 3 * 3_600);
             let (account, set) = job.grants[rng.skewed(job.grants.len())];
+            let end = (at + length).min(home_time);
             sessions.push(WorkSession {
                 account,
                 set,
                 start: at,
-                end: (at + length).min(home_time),
+                end,
                 console: !rng.chance(self.uses_cli),
                 ip: ip.clone(),
                 ip_v6: ip_v6.clone(),
+                moved: self.moves(&organisation.atlas, city, at, end),
                 region: region(organisation, &mut rng),
                 seed: rng.bits(),
             });
             at += length + rng.range(300, 5_400);
         }
         sessions
+    }
+
+    /// Whether a laptop changes its network in the midst of a session: from one moment on it is in the other one and nowhere else.
+    fn moves(&self, atlas: &Atlas, city: usize, start: i64, end: i64) -> Option<(i64, String)> {
+        let mut rng = Rng::derive(self.seed, &[16, start as u64]);
+        if !rng.chance(MOVED_A_SESSION) {
+            return None;
+        }
+        let at = rng.range(start, end);
+        let mobile = rng.chance(0.7);
+        let address = if mobile {
+            atlas.nth(NetworkKind::Mobile, city, 0).address(rng.bits())
+        } else {
+            self.lease(atlas, city, start).0
+        };
+        Some((at, address))
     }
 
     fn travels(&self, week: i64) -> bool {
@@ -225,6 +262,7 @@ impl Person {
             console: true,
             ip: self.lease(&organisation.atlas, self.city, day).0,
             ip_v6: None,
+            moved: None,
             region: 1,
             seed: rng.bits(),
         });
@@ -264,6 +302,12 @@ impl Person {
         (network.address(lease), if self.dual_stack { network.address_v6(lease) } else { None })
     }
 
+    /// By which address the office's computers, of those of one desk, reach the internet.
+    pub fn office_address(&self, organisation: &Organisation, time: i64) -> String {
+        let office = organisation.calendar.office(self.city, time);
+        organisation.atlas.nth(NetworkKind::Office, self.city, office).address(40 + (self.seed & 1))
+    }
+
     /// A home address: for attacks that come from the victim's own network.
     pub fn home_address(&self, atlas: &Atlas) -> String {
         atlas.nth(NetworkKind::Home, self.city, self.home.0).address(self.home.1)
@@ -282,7 +326,12 @@ fn region(organisation: &Organisation, rng: &mut Rng) -> usize {
 }
 
 impl Laptop {
-    fn draw(rng: &mut Rng) -> Laptop {
+    /// What the command line calls itself, for one of its commands.
+    pub fn command(&self, service: &str, name: &str) -> String {
+        format!("{}{service}.{}", self.cli, name.to_lowercase())
+    }
+
+    pub fn draw(rng: &mut Rng) -> Laptop {
         let (laptop, mark) = *rng.pick(LAPTOPS);
         let browsers: Vec<&'static str> = BROWSERS.iter().copied().filter(|browser| browser.contains(mark)).collect();
         Laptop {

@@ -13,6 +13,7 @@ use crate::{
     organisation::{Account, AccountKind, Organisation},
     profile::{PROFILES, Profile},
     record::Call,
+    repertoire::Repertoire,
     rng::{Rng, mix},
     stage::{Caller, Failure, Stage},
 };
@@ -55,17 +56,13 @@ pub struct Workload {
     pub addresses: Vec<(i64, String)>,
     /// Some members call through the VPC endpoint for some services.
     pub through_endpoint: bool,
-    management: Vec<(usize, u64)>,
-    data: Vec<(usize, u64)>,
-    /// What later versions call beside: from when on, which shape.
-    added: Vec<(i64, usize)>,
+    repertoire: Repertoire,
     /// Another region that a later version works in.
     region_added: Option<(i64, &'static str)>,
     pub seed: u64,
 }
 
-/// Share of the calls that are those of a later version, once it is there, or in its other region.
-const ADDED: f64 = 0.03;
+/// Share of the calls in a later version's other region, once it is there.
 const REGION_ADDED: f64 = 0.15;
 
 /// Temporary credentials last six hours here.
@@ -144,20 +141,6 @@ fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, deployed: i
         Instances | Task | Pod => (daily * profile.weight / 400.0) as usize,
         _ => 0,
     };
-    let table = |names: &[(&str, u64)]| {
-        let mut sum = 0;
-        let mut rows = Vec::new();
-        for (name, weight) in names {
-            sum += weight;
-            rows.push((catalogue.find(name), sum));
-        }
-        rows
-    };
-    let management = if profile.kind == Scanner {
-        catalogue.scanner.iter().zip(1..).map(|(shape, sum)| (*shape, sum)).collect()
-    } else {
-        table(profile.management)
-    };
     Workload {
         account: account.index,
         region,
@@ -173,12 +156,10 @@ fn one(account: &Account, nth: usize, profile: &Profile, daily: f64, deployed: i
         denied: profile.denied,
         addresses: addresses(profile.kind, world, seed, &mut rng),
         through_endpoint: profile.through_endpoint,
-        added: added(&management, world, &mut rng),
+        repertoire: Repertoire::new(profile, catalogue, calendar, &mut rng),
         region_added: calendar
             .moment(yearly::REGION_ADDED, &mut rng)
             .map(|at| (at, world.regions[rng.index(world.regions.len())])),
-        management,
-        data: table(profile.data),
         seed,
     }
 }
@@ -197,27 +178,6 @@ fn addresses(kind: WorkloadKind, world: &World, seed: u64, rng: &mut Rng) -> Vec
         }
         _ => Vec::new(),
     }
-}
-
-/// What later versions of a program call: reads mostly, of services that it uses or, more seldom, of another one.
-fn added(management: &[(usize, u64)], world: &World, rng: &mut Rng) -> Vec<(i64, usize)> {
-    let mut added = Vec::new();
-    if management.is_empty() {
-        return added;
-    }
-    let all = &world.catalogue.scanner;
-    if let Some(at) = world.calendar.moment(yearly::API_ADDED, rng) {
-        let service = world.catalogue.get(management[rng.index(management.len())].0).service;
-        let same: Vec<usize> =
-            all.iter().copied().filter(|shape| world.catalogue.get(*shape).service == service).collect();
-        if !same.is_empty() {
-            added.push((at, *rng.pick(&same)));
-        }
-    }
-    if let Some(at) = world.calendar.moment(yearly::SERVICE_ADDED, rng) {
-        added.push((at, *rng.pick(all)));
-    }
-    added
 }
 
 /// Credentials of one member for one block of time.
@@ -258,7 +218,7 @@ impl Workload {
             }
             (None, WorkloadKind::Stack) => "cloudformation.amazonaws.com".to_owned(),
             (None, WorkloadKind::Function) => organisation.atlas.amazon(self.region).address(rng.bits()),
-            (None, _) => organisation.nat(self.account, self.region).to_owned(),
+            (None, _) => organisation.nat(self.account, self.region, 0),
         };
         if let Some(user) = &self.user {
             return Credentials {
@@ -356,27 +316,20 @@ impl Workload {
             if self.user.is_none() && (time < credentials.created || time - credentials.created >= BLOCK) {
                 *credentials = self.credentials(organisation, nth, time);
             }
-            let table = if !self.data.is_empty() && rng.chance(data_share) { &self.data } else { &self.management };
-            let total = table.last().map_or(1, |row| row.1);
-            let drawn = rng.below(total);
-            let mut shape = table[table.partition_point(|row| row.1 <= drawn)].0;
-            if !self.added.is_empty() && rng.chance(ADDED) {
-                let (from, added) = *rng.pick(&self.added);
-                shape = if time >= from { added } else { shape };
-            }
+            let shape = self.repertoire.draw(time, data_share, rng);
             let region = match self.region_added {
                 Some((from, region)) if time >= from && rng.chance(REGION_ADDED) => region,
                 _ => self.region,
             };
             let service = organisation.catalogue.get(shape).service;
-            let endpoint = self.through_endpoint
-                && matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs");
+            let endpoint = self.through_endpoint && has_endpoint(service);
             let private = format!("10.{}.{}.{}", self.account % 200, nth % 200, 10 + nth % 200);
+            let public = self.public(organisation, nth, service, time);
             let caller = Caller {
                 account,
                 identity: &credentials.identity,
                 arn: &credentials.arn,
-                ip: if endpoint { &private } else { &credentials.ip },
+                ip: if endpoint { &private } else { public.as_ref().unwrap_or(&credentials.ip) },
                 agent: if service.starts_with("ssm") || service == "ec2messages" { SSM_AGENT } else { agent },
                 console: false,
                 endpoint: endpoint.then_some((account.endpoint.as_str(), account.id.as_str())),
@@ -391,6 +344,21 @@ impl Workload {
             };
             stage.emit_shape(organisation, &caller, shape, region, time, failure, rng);
         }
+    }
+
+    /// By which address a machine in the account's network makes a call on the internet; none for those that are elsewhere.
+    fn public(&self, organisation: &Organisation, nth: usize, service: &str, time: i64) -> Option<String> {
+        if !matches!(self.kind, WorkloadKind::Instances | WorkloadKind::Task | WorkloadKind::Pod) {
+            return None;
+        }
+        // One connection after the other: whichever protocol answers first, and the gateway's next address.
+        let connection = mix(self.seed, &[16, nth as u64, time as u64]);
+        let v6 = if connection & 1 == 1 && answers_v6(service) {
+            organisation.address_v6(self.account, self.region, mix(self.seed, &[17, nth as u64]))
+        } else {
+            None
+        };
+        v6.or_else(|| Some(organisation.nat(self.account, self.region, connection >> 1)))
     }
 
     /// How busy this hour is, against the day's mean of one.
@@ -511,6 +479,16 @@ impl Workload {
         call.resources = resources.as_bytes();
         stage.emit(organisation, account, &call, rng);
     }
+}
+
+/// Whether what is called lies behind the VPC endpoints that this organisation has.
+pub fn has_endpoint(service: &str) -> bool {
+    matches!(service, "s3" | "kms" | "ssm" | "ec2messages" | "logs" | "secretsmanager" | "sqs")
+}
+
+/// Whether programs reach a service by IPv6 too, as they do where its endpoint has both protocols.
+pub fn answers_v6(service: &str) -> bool {
+    matches!(service, "s3" | "ec2" | "ssm" | "sqs" | "lambda" | "secretsmanager" | "logs" | "dynamodb")
 }
 
 const SSM_AGENT: &str = "aws-sdk-go/1.55.5 (go1.22.7; linux; amd64) amazon-ssm-agent/3.3.987.0";

@@ -2,7 +2,7 @@
 
 use crate::{
     attack::{
-        Strength,
+        Strength, chores,
         scene::{Act, Actor, Scene},
     },
     catalogue::Pool,
@@ -174,12 +174,8 @@ pub(super) fn stolen_key(scene: &mut Scene) {
     let id = scene.id(actor.account);
     let request = format!("{{\"userName\":\"{name}\"}}");
     scene.stumble(&actor, Act::write("iam", "CreateUser", &request));
-    let user_id = ids::principal_id("AIDA", number, &mut scene.rng);
     let created = ids::java_time(scene.now);
-    let response = format!(
-        "{{\"user\":{{\"path\":\"/\",\"userName\":\"{name}\",\"userId\":\"{user_id}\",\"arn\":\"arn:aws:iam::{id}:user/{name}\",\"createDate\":\"{created}\"}}}}"
-    );
-    scene.act(&actor, Act::write("iam", "CreateUser", &request).answer(&response));
+    let user_id = chores::user_made(scene, &actor, &name);
     let key = ids::access_key("AKIA", number, &mut scene.rng);
     let made = format!(
         "{{\"accessKey\":{{\"userName\":\"{name}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{created}\"}}}}"
@@ -309,17 +305,17 @@ pub(super) fn role_chain(scene: &mut Scene) {
         };
         let role_name = scene.name(target, Pool::Role);
         let role = scene.organisation.accounts[target].role("/", &role_name);
-        actor = assume(scene, &actor, &role, target);
+        let session = format!("botocore-session-{}", scene.now);
+        actor = assume(scene, &actor, &role, target, session);
         let calls = scene.amount(1, 4, 15);
         scene.recon(&actor, calls);
     }
 }
 
 /// AssumeRole into a role. Across accounts it makes two records that share an id: the caller's and the owner's.
-fn assume(scene: &mut Scene, actor: &Actor, role: &Role, target: usize) -> Actor {
+pub(super) fn assume(scene: &mut Scene, actor: &Actor, role: &Role, target: usize, session: String) -> Actor {
     let organisation = scene.organisation;
     let region = organisation.home_region();
-    let session = format!("botocore-session-{}", scene.now);
     let key = ids::access_key("ASIA", organisation.accounts[target].number, &mut scene.rng);
     let arn = role.arn();
     let request = format!("{{\"roleArn\":\"{arn}\",\"roleSessionName\":\"{session}\",\"durationSeconds\":3600}}");

@@ -4,10 +4,11 @@
 
 use crate::{
     attack::{
-        benign,
+        access, benign,
         persistence::url_encoded,
         scene::{Act, Actor, Scene},
     },
+    calendar::DAY,
     catalogue::Pool,
     ids,
     organisation::AccountKind::{Development, LogArchive, Management, Production, Sandbox, Security},
@@ -47,6 +48,7 @@ pub(super) static ALL: &[(&str, f64, Play)] = &[
     ("secrets_migrated", 0.5, secrets_migrated),
     ("sandbox_emptied", 0.7, sandbox_emptied),
     ("image_shared_inside", 2.0, image_shared_inside),
+    ("role_worn_by_a_team", 2.0, role_worn_by_a_team),
 ];
 
 /// Whoever changes things in an account: a pipeline more often than a person.
@@ -79,7 +81,7 @@ fn key_rotated(scene: &mut Scene) {
     scene.act(&actor, Act::write("iam", "UpdateAccessKey", &off));
 }
 
-fn key_made(scene: &mut Scene, actor: &Actor, user: &str) {
+pub(super) fn key_made(scene: &mut Scene, actor: &Actor, user: &str) {
     let key = ids::access_key("AKIA", scene.organisation.accounts[actor.account].number, &mut scene.rng);
     let response = format!(
         "{{\"accessKey\":{{\"userName\":\"{user}\",\"accessKeyId\":\"{key}\",\"status\":\"Active\",\"createDate\":\"{}\"}}}}",
@@ -88,18 +90,24 @@ fn key_made(scene: &mut Scene, actor: &Actor, user: &str) {
     scene.act(actor, Act::write("iam", "CreateAccessKey", &format!("{{\"userName\":\"{user}\"}}")).answer(&response));
 }
 
+/// A user, by an actor of its account; tells the user's unique id.
+pub(super) fn user_made(scene: &mut Scene, actor: &Actor, user: &str) -> String {
+    let id = ids::principal_id("AIDA", scene.organisation.accounts[actor.account].number, &mut scene.rng);
+    let response = format!(
+        "{{\"user\":{{\"path\":\"/\",\"userName\":\"{user}\",\"userId\":\"{id}\",\"arn\":\"arn:aws:iam::{}:user/{user}\",\"createDate\":\"{}\"}}}}",
+        scene.id(actor.account),
+        ids::java_time(scene.now)
+    );
+    scene.act(actor, Act::write("iam", "CreateUser", &format!("{{\"userName\":\"{user}\"}}")).answer(&response));
+    id
+}
+
 /// A user for a program that runs elsewhere, with rights for one bucket.
 fn service_user_made(scene: &mut Scene) {
     let account = scene.account(&[Production, Development]);
     let actor = changer(scene, account);
     let (user, bucket) = (format!("{}-sync", scene.word()), scene.name(account, Pool::Bucket));
-    let id = ids::principal_id("AIDA", scene.organisation.accounts[account].number, &mut scene.rng);
-    let response = format!(
-        "{{\"user\":{{\"path\":\"/\",\"userName\":\"{user}\",\"userId\":\"{id}\",\"arn\":\"arn:aws:iam::{}:user/{user}\",\"createDate\":\"{}\"}}}}",
-        scene.id(account),
-        ids::java_time(scene.now)
-    );
-    scene.act(&actor, Act::write("iam", "CreateUser", &format!("{{\"userName\":\"{user}\"}}")).answer(&response));
+    user_made(scene, &actor, &user);
     let document = statement("s3:PutObject", &format!("arn:aws:s3:::{bucket}/*"));
     let policy = format!("{{\"userName\":\"{user}\",\"policyName\":\"upload\",\"policyDocument\":\"{document}\"}}");
     scene.act(&actor, Act::write("iam", "PutUserPolicy", &policy));
@@ -368,4 +376,25 @@ fn image_shared_inside(scene: &mut Scene) {
         scene.id(other)
     );
     scene.act(&actor, Act::write("ec2", "ModifyImageAttribute", &request).answer("{\"_return\":true}"));
+}
+
+/// A team's shared profile names the session, so that whoever of them puts on the role is called the same.
+fn role_worn_by_a_team(scene: &mut Scene) {
+    let account = scene.account(&[Production, Development]);
+    let role_name = scene.name(account, Pool::Role);
+    let role = scene.organisation.accounts[account].role("/", &role_name);
+    let session = format!("{}-ops", scene.word());
+    let (begin, latest) = (scene.now, scene.end - DAY);
+    for _ in 0..scene.rng.range(3, 6) {
+        scene.now = begin.min(latest);
+        let mut actor = scene.colleague(account, "AdministratorAccess");
+        actor.console = false;
+        if let Some(person) = scene.organisation.people.iter().find(|person| actor.arn.ends_with(&person.email)) {
+            actor.agent = person.laptop(scene.now).command("sts", "AssumeRole");
+        }
+        let worn = access::assume(scene, &actor, &role, account, session.clone());
+        for _ in 0..scene.rng.range(1, 5) {
+            scene.shape(&worn, "ec2:DescribeInstances", Failure::None);
+        }
+    }
 }

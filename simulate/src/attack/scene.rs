@@ -309,7 +309,7 @@ impl<'a> Scene<'a> {
             account,
             identity,
             arn: role.session_arn(&person.email),
-            ip: work.map_or_else(|| person.home_address(&organisation.atlas), |work| work.ip),
+            ip: work.map_or_else(|| person.home_address(&organisation.atlas), |work| work.address(self.now).to_owned()),
             agent: person.laptop(self.now).browser.to_owned(),
             console: true,
             endpoint: None,
@@ -372,7 +372,7 @@ impl<'a> Scene<'a> {
         self.call(actor, self.organisation.catalogue.find(name), failure);
     }
 
-    fn call(&mut self, actor: &Actor, shape: usize, failure: Failure) {
+    pub fn call(&mut self, actor: &Actor, shape: usize, failure: Failure) {
         let organisation = self.organisation;
         let caller = Caller {
             account: &organisation.accounts[actor.account],
@@ -408,17 +408,27 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn look(&mut self, actor: &Actor, calls: usize) {
+    /// Looks at some things.
+    pub fn look(&mut self, actor: &Actor, calls: usize) {
+        for _ in 0..calls {
+            let (shape, failure) = self.glance();
+            self.call(actor, shape, failure);
+        }
+    }
+
+    /// What this intruder looks at next, and whether it is refused.
+    pub fn glance(&mut self) -> (usize, Failure) {
+        (self.curiosity[self.rng.index(self.curiosity.len())], self.refusal())
+    }
+
+    /// How a call ends of somebody who does not know what the credentials allow.
+    pub fn refusal(&mut self) -> Failure {
         let denied = match self.strength {
             Strength::Subtle => 0.0,
             Strength::Moderate => 0.15,
             Strength::Loud => 0.5,
         };
-        for _ in 0..calls {
-            let shape = self.curiosity[self.rng.index(self.curiosity.len())];
-            let failure = if self.rng.chance(denied) { Failure::Denied } else { Failure::None };
-            self.call(actor, shape, failure);
-        }
+        if self.rng.chance(denied) { Failure::Denied } else { Failure::None }
     }
 }
 
