@@ -39,7 +39,7 @@ pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
         summary.gzip_bytes as f64 / 1e6
     );
     eprintln!(
-        "planted         {} attacks (labels.ndjson), {} look-alikes (lookalikes.ndjson)",
+        "planted         {} attacks (labels.ndjson), {} look-alikes (lookalikes.ndjson); keys.ndjson says how long-term keys are used",
         summary.attacks, summary.lookalikes
     );
     eprintln!("speed           {seconds:.1} s, {:.0} events/s", summary.events as f64 / seconds.max(1e-9));

@@ -12,6 +12,7 @@ pub fn print(runs: &[Run], list: bool) {
     precision(runs);
     let outcomes: Vec<Outcome> = runs.iter().flat_map(Run::outcomes).collect();
     detectors(runs, &outcomes);
+    keys(runs);
     recall(&outcomes);
     delay(&outcomes);
     missed(&outcomes);
@@ -95,6 +96,37 @@ fn detectors(runs: &[Run], outcomes: &[Outcome]) {
             format!("{} of {of_kinds}", by_it().count()),
             by_it().filter(|outcome| outcome.rules.len() == 1).count(),
         );
+    }
+}
+
+/// What is said of long-term keys, quietly or not, by what they are: in a thief's hands, shared by design, or somebody's own.
+fn keys(runs: &[Run]) {
+    let mut said: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    let mut shared: BTreeSet<(u64, &str)> = BTreeSet::new();
+    for run in runs {
+        for (finding, key, stolen) in run.of_keys() {
+            let known = run.keys.iter().find(|known| known.access_key == key);
+            let what = match known {
+                _ if stolen => "stolen",
+                Some(known) => &known.usage,
+                None => "another key",
+            };
+            *said.entry(&finding.rule).or_default().entry(what).or_default() += 1;
+            if known.is_some_and(|known| known.posture.is_some()) && finding.rule.ends_with("access_key_shared") {
+                shared.insert((run.seed, key));
+            }
+        }
+    }
+    let postures = runs.iter().flat_map(|run| &run.keys).filter(|key| key.posture.is_some()).count();
+    let all: usize = runs.iter().map(|run| run.keys.len()).sum();
+    println!(
+        "\nlong-term keys: {all} in regular use, {postures} of them shared by design (deployment, two_computers, two_programs), of \
+         which account/access_key_shared names {}; findings of any severity, by what the key is:",
+        shared.len()
+    );
+    for (rule, about) in said {
+        let about: Vec<String> = about.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        println!("  {rule:54} {}", about.join(", "));
     }
 }
 

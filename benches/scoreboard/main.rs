@@ -18,6 +18,7 @@ use std::{
 };
 
 use clap::Parser;
+use serde::de::DeserializeOwned;
 use trailhound_simulate::{AttackKind, Options, Strength, generate};
 
 use score::{Finding, Label, Run, Span};
@@ -134,13 +135,14 @@ fn organisation(args: &Args, nth: usize, seed: u64) -> Run {
     let at = |day: u32| options.start + i64::from(day) * DAY;
     let quiet = Span { from: at(args.learn), to: at(args.learn + args.quiet) };
     let attacked = Span { from: quiet.to, to: at(days) };
-    let mut labels = read_labels(&logs.join("labels.ndjson"));
+    let mut labels: Vec<Label> = read_lines(&logs.join("labels.ndjson"));
     let owners = principals_of(&store, &labels);
     for label in &mut labels {
         label.principals = label.ids.iter().filter_map(|id| owners.get(id).cloned()).collect();
     }
-    let chores = read_labels(&logs.join("lookalikes.ndjson"));
-    Run { seed, principals: principals(&store, quiet), quiet, attacked, findings, labels, chores }
+    let chores = read_lines(&logs.join("lookalikes.ndjson"));
+    let keys = read_lines(&logs.join("keys.ndjson"));
+    Run { seed, principals: principals(&store, quiet), quiet, attacked, findings, labels, chores, keys }
 }
 
 fn trailhound(arguments: &[&str]) -> String {
@@ -171,9 +173,9 @@ fn scan(args: &Args, logs: &Path, store: &Path) -> Vec<Finding> {
     lines.lines().map(|line| serde_json::from_str(line).expect("a finding a line")).collect()
 }
 
-fn read_labels(path: &Path) -> Vec<Label> {
-    let lines = std::fs::read_to_string(path).expect("the simulator writes labels");
-    lines.lines().map(|line| serde_json::from_str(line).expect("a label a line")).collect()
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
+    let lines = std::fs::read_to_string(path).expect("the simulator writes what it planted");
+    lines.lines().map(|line| serde_json::from_str(line).expect("one a line")).collect()
 }
 
 /// People, users and roles that did anything of themselves.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
 
 #[derive(Debug, Deserialize)]
 pub struct Finding {
@@ -22,6 +23,7 @@ pub struct Finding {
     pub principal: Option<String>,
     pub count: usize,
     pub event_ids: Vec<String>,
+    pub entity: BTreeMap<String, Value>,
 }
 
 impl Finding {
@@ -29,9 +31,24 @@ impl Finding {
         matches!(self.severity.as_str(), "medium" | "high" | "critical") && self.status == "stable"
     }
 
+    /// The long-term key that it is about.
+    pub fn key(&self) -> Option<&str> {
+        let named = ["access_key", "user_identity_access_key_id"].iter().find_map(|column| self.entity.get(*column))?;
+        named.as_str().filter(|key| key.starts_with("AKIA"))
+    }
+
     fn raised_at(&self) -> Timestamp {
         if matches!(self.kind.as_str(), "match" | "first_seen" | "rare") { self.first_time } else { self.last_time }
     }
+}
+
+/// How a long-term key is used, by design.
+#[derive(Debug, Deserialize)]
+pub struct Key {
+    pub access_key: String,
+    pub usage: String,
+    /// The weakness that this is, if the key is shared.
+    pub posture: Option<String>,
 }
 
 /// A planted story.
@@ -94,6 +111,7 @@ pub struct Run {
     pub findings: Vec<Finding>,
     pub labels: Vec<Label>,
     pub chores: Vec<Label>,
+    pub keys: Vec<Key>,
 }
 
 /// An attack, and what became of it.
@@ -132,6 +150,17 @@ impl Run {
             self.labels.iter().map(|label| label.ids.iter().map(String::as_str).collect()).collect();
         let is_true = |finding: &&Finding| self.labels.iter().zip(&ids).any(|(label, ids)| label.holds(finding, ids));
         self.findings.iter().filter(|finding| finding.is_told() && span.holds(finding)).partition(is_true)
+    }
+
+    /// Findings about a long-term key, whether people are told or not: each with whether it is true of an attack.
+    pub fn of_keys(&self) -> impl Iterator<Item = (&Finding, &str, bool)> {
+        let ids: Vec<HashSet<&str>> =
+            self.labels.iter().map(|label| label.ids.iter().map(String::as_str).collect()).collect();
+        let from = self.quiet.from;
+        self.findings.iter().filter(move |finding| finding.last_time.as_second() >= from).filter_map(move |finding| {
+            let stolen = self.labels.iter().zip(&ids).any(|(label, ids)| label.holds(finding, ids));
+            Some((finding, finding.key()?, stolen))
+        })
     }
 
     /// The chore that a finding is about, by the events that it lists.

@@ -70,7 +70,8 @@ fn a_service_takes_changed_facts_over_and_keeps_those_before_where_they_are_wron
     let site = stage.world.path("site.toml");
     stage.world.put("site.toml", "");
     stage.more = format!("[rules]\nsite = {site:?}");
-    let records = ["one", "two"].map(|id| record_with(id, json!({"eventName": "GetUser"})));
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let records = ["one", "two"].map(|id| record_with(id, json!({"eventName": "GetUser", "eventTime": now})));
     stage.announce(&[(key("a"), gzip(&log(&records)))]);
     let mut service = stage.serve(None);
     let store = stage.store();
