@@ -81,7 +81,7 @@ impl Reloader {
         // Compiling thousands of rules takes a while: not on a thread that answers people.
         let compiled = tokio::task::spawn_blocking(move || shipped::rule_set(&args)).await;
         let done = match compiled {
-            Ok(Ok(set)) => self.put_in_place(set).await,
+            Ok(Ok(set)) => self.take_rules_over(set).await,
             Ok(Err(error)) => Err(format!("{error:#}")),
             Err(error) => Err(error.to_string()),
         };
@@ -92,13 +92,15 @@ impl Reloader {
             }
         }
         self.metrics.reloaded("rules", done.is_ok());
-        if done.is_ok()
-            && self.config.rules.site.is_some()
-            && let Err(error) = self.tell_alerts(&self.config).await
-        {
-            tracing::error!("accounts keep the names that they had: {error:#}");
-        }
         self.metrics.reloaded("site", done.is_ok());
+    }
+
+    /// Accounts' names first: what the rules find next is told with them.
+    async fn take_rules_over(&self, set: RuleSet) -> Result<usize, String> {
+        if self.config.rules.site.is_some() {
+            self.tell_alerts(&self.config).await.map_err(|error| format!("{error:#}"))?;
+        }
+        self.put_in_place(set).await
     }
 
     async fn tell_alerts(&self, config: &Config) -> anyhow::Result<()> {
