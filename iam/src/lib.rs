@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod condition;
 pub mod document;
+pub mod evaluate;
 mod grants;
 pub mod pattern;
 pub mod principal;
@@ -17,6 +18,7 @@ mod text;
 
 pub use catalogue::{Access, Catalogue};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
+pub use evaluate::{Compiled, Context, Decision, Evaluator, PolicySet};
 pub use principal::Principal;
 pub use request::document_in;
 pub use text::{foreign_accounts, grants_admin, public};
