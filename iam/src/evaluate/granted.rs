@@ -109,7 +109,7 @@ impl Compiled {
                 .collect(),
             Selection::Except(templates) => {
                 let excepted: Vec<_> = templates.iter().filter_map(|t| glob_of(t, knowledge)).collect();
-                let sure = excepted.iter().all(|(_, sure)| *sure);
+                let sure = !templates.iter().any(|template| template.is_unresolved(knowledge));
                 // What an unknown variable excepts is some of what its wildcard does, perhaps nothing.
                 let surely = excepted.into_iter().filter(|(_, sure)| *sure).map(|(glob, _)| glob).collect();
                 vec![(Part::AllBut(surely), sure && met)]

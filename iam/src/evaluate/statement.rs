@@ -60,12 +60,19 @@ impl ReadyStatement {
 
     /// Whether the statement speaks of the resource.
     pub fn speaks_of(&self, resource: &str, knowledge: Knowledge<'_>) -> Truth {
-        let fits = |templates: &[Template]| {
-            Truth::any(templates.iter().map(|t| t.fits(knowledge, |glob| glob.matches(resource))))
-        };
+        let fits = |template: &Template| template.fits(knowledge, |glob| glob.matches(resource));
         match &self.resources {
-            Selection::Only(templates) => fits(templates),
-            Selection::Except(templates) => fits(templates).not(),
+            Selection::Only(templates) => Truth::any(templates.iter().map(fits)),
+            // "If AWS cannot resolve a variable this might cause the entire statement to be invalid" ("Variables and
+            // tags"): what such a variable excepts, and whether the statement applies at all, is not to be told.
+            Selection::Except(templates) => {
+                Truth::any(
+                    templates.iter().map(|template| {
+                        if template.is_unresolved(knowledge) { Truth::Unknown } else { fits(template) }
+                    }),
+                )
+                .not()
+            }
             Selection::Unstated => Truth::False,
         }
     }
@@ -86,6 +93,10 @@ impl ReadyStatement {
         }
         if let Selection::Only(templates) | Selection::Except(templates) = &self.resources {
             keys.extend(templates.iter().flat_map(Template::keys).filter(is_unknown).map(str::to_owned));
+        }
+        if let Selection::Except(templates) = &self.resources {
+            let unresolved = templates.iter().filter(|template| template.is_unresolved(knowledge));
+            keys.extend(unresolved.flat_map(Template::keys).map(str::to_owned));
         }
         keys
     }

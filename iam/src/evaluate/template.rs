@@ -100,6 +100,11 @@ impl Template {
         }
     }
 
+    /// Whether a variable has no value, or none that is known.
+    pub fn is_unresolved(&self, knowledge: Knowledge<'_>) -> bool {
+        matches!(self, Template::Variable(_)) && !matches!(self.resolve(knowledge), Resolved::Known(_))
+    }
+
     /// The keys of the variables.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let parts = match self {
