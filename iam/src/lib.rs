@@ -4,6 +4,8 @@
 //! read leniently, because it comes from whoever called the API: what cannot be read is told beside what can.
 //! [`grants_admin`], [`public`] and [`foreign_accounts`] are what rules call, on a document or on the request parameters that hold one.
 //! [`Catalogue`] is the list of all actions.
+//!
+//! [`Inventory`] reads who there is in the accounts and what was granted to them; [`Evaluator`] tells what a principal may do.
 
 pub mod catalogue;
 pub mod condition;

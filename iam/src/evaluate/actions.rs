@@ -31,6 +31,8 @@ impl std::fmt::Display for Action {
 #[derive(Debug)]
 pub(super) struct ActionLine {
     actions: Vec<Action>,
+    /// Ids by `service:name` in lower case.
+    ids: HashMap<String, u32>,
 }
 
 /// Sets of actions: half-open runs of ids, rising, with gaps between them.
@@ -51,8 +53,10 @@ impl ActionLine {
             .services()
             .flat_map(|(service, actions)| actions.map(move |(name, _)| Action { service, name }))
             .collect();
-        actions.sort_by(|a, b| compare(a, b.service, b.name));
-        ActionLine { actions }
+        let lower = |action: &Action| (action.service.to_ascii_lowercase(), action.name.to_ascii_lowercase());
+        actions.sort_by_cached_key(lower);
+        let ids = actions.iter().zip(0..).map(|(action, id)| (action.to_string().to_ascii_lowercase(), id)).collect();
+        ActionLine { actions, ids }
     }
 
     pub fn len(&self) -> u32 {
@@ -65,8 +69,7 @@ impl ActionLine {
 
     /// The id of an action written as `service:Name`, in any case.
     pub fn find(&self, action: &str) -> Option<u32> {
-        let (service, name) = action.split_once(':')?;
-        self.actions.binary_search_by(|a| compare(a, service, name)).ok().map(|id| id as u32)
+        self.ids.get(&action.to_ascii_lowercase()).copied()
     }
 
     /// The ids that a pattern matches.
@@ -162,10 +165,6 @@ impl Expansions {
         self.known.insert(lower, runs.clone());
         runs
     }
-}
-
-fn compare(action: &Action, service: &str, name: &str) -> Ordering {
-    ignoring_case(action.service, service).then_with(|| ignoring_case(action.name, name))
 }
 
 fn ignoring_case(a: &str, b: &str) -> Ordering {

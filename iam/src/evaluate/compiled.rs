@@ -61,6 +61,8 @@ pub(super) const NO_CLASS: ClassId = ClassId::MAX;
 struct Entry {
     policy: u32,
     statement: u32,
+    layer: Layer,
+    effect: Effect,
     /// Whether the conditions are met, as far as the principal alone tells.
     met: Truth,
 }
@@ -75,11 +77,13 @@ impl Compiled {
         let nothing = Context::new();
         let knowledge = Knowledge { principal: &set.context, request: &nothing };
         let mut entries = Vec::new();
-        for (policy, (_, _, document)) in policies.iter().enumerate() {
+        for (policy, (layer, _, document)) in policies.iter().enumerate() {
             for (index, statement) in document.statements.iter().enumerate() {
-                let is_identitys = document.document.statements[index].principals == Selection::Unstated;
+                let written = &document.document.statements[index];
+                let is_identitys = written.principals == Selection::Unstated;
                 let met = if is_identitys { statement.is_met(knowledge) } else { Truth::False };
-                entries.push(Entry { policy: policy as u32, statement: index as u32, met });
+                let (policy, index) = (policy as u32, index as u32);
+                entries.push(Entry { policy, statement: index, layer: *layer, effect: written.effect, met });
             }
         }
         let mut compiled = Compiled {
@@ -103,9 +107,9 @@ impl Compiled {
 
     pub fn statement(&self, id: StatementId) -> StatementRef<'_> {
         let entry = self.entries[id.0 as usize];
-        let (layer, place, document) = &self.policies[entry.policy as usize];
+        let (_, place, document) = &self.policies[entry.policy as usize];
         let index = entry.statement as usize;
-        StatementRef { layer: *layer, place, index, statement: &document.document.statements[index] }
+        StatementRef { layer: entry.layer, place, index, statement: &document.document.statements[index] }
     }
 
     /// Patterns of actions that match no action of the catalogue: misspelt, of a service that is newer than it, or gone.
@@ -124,11 +128,11 @@ impl Compiled {
     }
 
     pub(super) fn layer(&self, id: StatementId) -> Layer {
-        self.policies[self.entries[id.0 as usize].policy as usize].0
+        self.entries[id.0 as usize].layer
     }
 
     pub(super) fn effect(&self, id: StatementId) -> Effect {
-        self.statement(id).statement.effect
+        self.entries[id.0 as usize].effect
     }
 
     /// Whether the conditions are met, as far as the principal alone tells.

@@ -1,6 +1,6 @@
 //! The condition keys of a request, as far as they are known.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What is known of a request's condition keys: their values, that they are absent, or nothing.
 ///
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// By key in lower case; a key without values is known to be absent.
-    known: HashMap<String, Vec<String>>,
+    known: BTreeMap<String, Vec<String>>,
     closed: bool,
 }
 

@@ -108,11 +108,19 @@ impl Compiled {
                 .map(|(glob, sure)| (Part::Of(glob), sure && met))
                 .collect(),
             Selection::Except(templates) => {
-                let excepted: Vec<_> = templates.iter().filter_map(|t| glob_of(t, knowledge)).collect();
-                let sure = !templates.iter().any(|template| template.is_unresolved(knowledge));
+                let excepted = templates.iter().map(|template| match template.resolve(knowledge) {
+                    Resolved::Known(glob) => (glob.into_owned(), true),
+                    Resolved::Nothing(glob) | Resolved::Open(glob) => (glob, false),
+                });
+                let (sure, open): (Vec<_>, Vec<_>) = excepted.partition(|(_, sure)| *sure);
+                let globs = |some: Vec<(Glob, bool)>| some.into_iter().map(|(glob, _)| glob);
+                let surely: Vec<Glob> = globs(sure).collect();
+                if open.is_empty() {
+                    return vec![(Part::AllBut(surely), met)];
+                }
                 // What an unknown variable excepts is some of what its wildcard does, perhaps nothing.
-                let surely = excepted.into_iter().filter(|(_, sure)| *sure).map(|(glob, _)| glob).collect();
-                vec![(Part::AllBut(surely), sure && met)]
+                let perhaps = surely.iter().cloned().chain(globs(open)).collect();
+                vec![(Part::AllBut(perhaps), met), (Part::AllBut(surely), false)]
             }
             Selection::Unstated => Vec::new(),
         }
@@ -206,7 +214,7 @@ fn narrowed(allowed: Allowed, layer: &Allowed) -> Allowed {
 fn glob_of(template: &Template, knowledge: Knowledge<'_>) -> Option<(Glob, bool)> {
     match template.resolve(knowledge) {
         Resolved::Known(glob) => Some((glob.into_owned(), true)),
-        Resolved::Nothing => None,
+        Resolved::Nothing(_) => None,
         Resolved::Open(glob) => Some((glob, false)),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::actions::{Expansions, Runs};
 use super::context::{Knowledge, Known};
+use super::glob::Glob;
 use super::question::Question;
 use super::template::Template;
 use super::truth::Truth;
@@ -60,25 +61,17 @@ impl ReadyStatement {
 
     /// Whether the statement speaks of the resource.
     pub fn speaks_of(&self, resource: &str, knowledge: Knowledge<'_>) -> Truth {
-        let fits = |template: &Template| template.fits(knowledge, |glob| glob.matches(resource));
+        let matches = |glob: &Glob| glob.matches(resource);
         match &self.resources {
-            Selection::Only(templates) => Truth::any(templates.iter().map(fits)),
-            // "If AWS cannot resolve a variable this might cause the entire statement to be invalid" ("Variables and
-            // tags"): what such a variable excepts, and whether the statement applies at all, is not to be told.
-            Selection::Except(templates) => {
-                Truth::any(
-                    templates.iter().map(|template| {
-                        if template.is_unresolved(knowledge) { Truth::Unknown } else { fits(template) }
-                    }),
-                )
-                .not()
-            }
+            Selection::Only(templates) => Truth::any(templates.iter().map(|t| t.fits(knowledge, matches))),
+            Selection::Except(templates) => Truth::any(templates.iter().map(|t| t.excepts(knowledge, matches))).not(),
             Selection::Unstated => Truth::False,
         }
     }
 
     /// The keys that would have to be known to tell whether the statement applies: those of undecided conditions, and of
-    /// variables in them and in the resources. In lower case.
+    /// variables in them and in the resources. In lower case. A key without a value is among them where it leaves open what
+    /// `NotResource` excepts.
     pub fn open_keys(&self, knowledge: Knowledge<'_>) -> BTreeSet<String> {
         let is_unknown = |key: &&str| knowledge.look_up(key) == Known::Unknown;
         let mut keys = BTreeSet::new();

@@ -27,8 +27,8 @@ pub(super) enum Part {
 #[derive(Debug, PartialEq)]
 pub(super) enum Resolved<'a> {
     Known(Cow<'a, Glob>),
-    /// A variable's key is absent or has several values: the template matches nothing.
-    Nothing,
+    /// A variable's key is absent or has several values: the template matches nothing. In its place stands `*`.
+    Nothing(Glob),
     /// A variable's key is unknown; in its place stands `*`.
     Open(Glob),
 }
@@ -71,14 +71,17 @@ impl Template {
             Template::Variable(parts) => parts,
         };
         let mut glob = Glob::literal("");
-        let mut open = false;
+        let (mut open, mut absent) = (false, false);
         for part in parts {
             match part {
                 Part::Text(text) => glob.push(text),
                 Part::Key { key, default } => match (knowledge.look_up(key), default) {
                     (Known::Values([value]), _) => glob.push_literal(value),
                     (Known::Absent, Some(default)) => glob.push_literal(default),
-                    (Known::Absent | Known::Values(_), _) => return Resolved::Nothing,
+                    (Known::Absent | Known::Values(_), _) => {
+                        absent = true;
+                        glob.push_wild("*");
+                    }
                     (Known::Unknown, _) => {
                         open = true;
                         glob.push_wild("*");
@@ -86,7 +89,11 @@ impl Template {
                 },
             }
         }
-        if open { Resolved::Open(glob) } else { Resolved::Known(Cow::Owned(glob)) }
+        match (absent, open) {
+            (true, _) => Resolved::Nothing(glob),
+            (_, true) => Resolved::Open(glob),
+            _ => Resolved::Known(Cow::Owned(glob)),
+        }
     }
 
     /// Whether what the template comes to fits. One with unknown variables that does not fit with a wildcard in their
@@ -94,9 +101,18 @@ impl Template {
     pub fn fits(&self, knowledge: Knowledge<'_>, fits: impl Fn(&Glob) -> bool) -> Truth {
         match self.resolve(knowledge) {
             Resolved::Known(glob) => fits(&glob).into(),
-            Resolved::Nothing => Truth::False,
-            Resolved::Open(glob) if fits(&glob) => Truth::Unknown,
-            Resolved::Open(_) => Truth::False,
+            Resolved::Nothing(_) => Truth::False,
+            Resolved::Open(glob) => Truth::Unknown.and(fits(&glob).into()),
+        }
+    }
+
+    /// As [`Template::fits`], for what is excepted by `NotResource`. "If AWS cannot resolve a variable this might cause
+    /// the entire statement to be invalid" (the same page): where a variable without a value matters, it is not to
+    /// be told whether the resource is excepted.
+    pub fn excepts(&self, knowledge: Knowledge<'_>, fits: impl Fn(&Glob) -> bool) -> Truth {
+        match self.resolve(knowledge) {
+            Resolved::Known(glob) => fits(&glob).into(),
+            Resolved::Nothing(glob) | Resolved::Open(glob) => Truth::Unknown.and(fits(&glob).into()),
         }
     }
 
@@ -147,7 +163,7 @@ mod tests {
             let template = Template::new(text, true, true);
             let found = match template.resolve(knowledge) {
                 Resolved::Known(glob) => glob.to_string(),
-                Resolved::Nothing => "nothing".to_owned(),
+                Resolved::Nothing(_) => "nothing".to_owned(),
                 Resolved::Open(glob) => format!("open {glob}"),
             };
             assert_eq!(found, expected, "{text}");

@@ -12,7 +12,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
-const SEED = 20261126
+const SEED = 12
 const STATEMENTS = 420
 const REQUESTS = 160
 const CASES = 4400

@@ -561,3 +561,29 @@ fn what_is_granted() {
     assert!(granted.iter().all(|(action, _)| ["s3", "sts"].contains(&action.service)));
     assert!(granted.iter().count() > 100);
 }
+
+/// AWS's page on `…IfExists` says met, for every operator but `Null`; its page on sets says that `ForAnyValue:` without a key is
+/// not. The former is about exactly this.
+#[test]
+fn if_exists_goes_before_any_value() {
+    let page = "IAM JSON policy elements: Condition operators (...IfExists)";
+    let cost = several("aws:TagKeys", &["cost"]);
+    let condition = r#"{"ForAnyValue:StringEqualsIfExists":{"aws:TagKeys":"team"}}"#;
+    asks(page, condition, &[(Context::closed(), "met"), (cost, "not met"), (unknown(), "open")]);
+}
+
+#[test]
+fn a_variable_without_a_value_excepts_nothing_for_sure() {
+    let statement = r#"{"Effect":"Deny","Action":"s3:*","NotResource":"arn:aws:s3:::data/${aws:PrincipalTag/team}/*"}"#;
+    check(
+        "IAM policy elements: Variables and tags (a variable that cannot be resolved)",
+        &Written::default().identity(ALL).identity(statement),
+        &[
+            ("s3:GetObject", "arn:aws:s3:::data/red/x", Context::closed(), "if aws:principaltag/team"),
+            ("s3:GetObject", "arn:aws:s3:::data/red/x", unknown(), "if aws:principaltag/team"),
+            ("s3:GetObject", "arn:aws:s3:::other/x", Context::closed(), "denied"),
+            ("s3:GetObject", "arn:aws:s3:::data/red/x", with("aws:PrincipalTag/team", "red"), "allowed"),
+            ("s3:GetObject", "arn:aws:s3:::data/red/x", with("aws:PrincipalTag/team", "blue"), "denied"),
+        ],
+    );
+}
