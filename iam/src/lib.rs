@@ -15,7 +15,7 @@ mod reach;
 mod request;
 mod text;
 
-pub use catalogue::{Access, Catalogue};
+pub use catalogue::{Access, Action, ActionId, Catalogue, ResourceType};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use principal::Principal;
 pub use request::document_in;
