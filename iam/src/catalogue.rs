@@ -127,7 +127,7 @@ impl Catalogue {
         catalogue.actions.sort_by(|a, b| a.service.cmp(b.service).then_with(|| by_name(a.name, b.name)));
         for (index, action) in (0u32..).zip(&catalogue.actions) {
             let range = &mut catalogue.services.entry(action.service).or_default().actions;
-            *range = if range.is_empty() { index..index + 1 } else { range.start..index + 1 };
+            *range = if range.end == 0 { index..index + 1 } else { range.start..index + 1 };
         }
         catalogue
     }

@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod condition;
 pub mod document;
+mod event;
 mod grants;
 pub mod pattern;
 pub mod principal;
@@ -17,6 +18,7 @@ mod text;
 
 pub use catalogue::{Access, Action, ActionId, Catalogue, ResourceType};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
+pub use event::{Event, Mapped, Used, event_actions, partition};
 pub use principal::Principal;
 pub use request::document_in;
 pub use text::{foreign_accounts, grants_admin, public};
