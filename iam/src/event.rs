@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::catalogue::{ActionId, Catalogue};
+use crate::catalogue::{Action, ActionId, Catalogue};
 
 mod passed;
 mod path;
@@ -105,9 +105,15 @@ pub fn event_actions(event: &Event) -> Mapped {
     Mapped::Actions(used)
 }
 
-/// Whether some event is known to need the action, under whatever name.
-pub(crate) fn is_told_by_an_event(action: ActionId) -> bool {
-    Rules::shipped().names(action)
+/// Whether the events of some call are known to say that the action was needed: those of the operation of its own name, unless
+/// that needs something else or nothing, or others.
+pub(crate) fn is_told(id: ActionId, action: &Action) -> bool {
+    let rules = Rules::shipped();
+    let own = || match rules.outcome(action.service, action.name) {
+        Outcome::Needs(needs) => needs.iter().any(|need| need.action == id),
+        Outcome::Free | Outcome::NoCall => false,
+    };
+    rules.names(id) || action.is_operation && own()
 }
 
 /// `s3` of `s3.amazonaws.com`.
