@@ -12,6 +12,7 @@ mod event;
 mod grants;
 mod observability;
 pub mod pattern;
+mod policy;
 pub mod principal;
 mod reach;
 mod request;
@@ -21,6 +22,10 @@ pub use catalogue::{Access, Action, ActionId, Catalogue, ResourceType};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use event::{Event, Mapped, Used, event_actions, partition};
 pub use observability::{Observability, Unlogged};
+pub use policy::{
+    Attachment, Conditions, Home, Kept, Note, POLICIES_MAX, POLICIES_RAISED_MAX, POLICY_CHARS_MAX, Policies,
+    PolicyDocument, PolicyError, Use, conditions_of, terraform,
+};
 pub use principal::Principal;
 pub use request::document_in;
 pub use text::{foreign_accounts, grants_admin, public};
