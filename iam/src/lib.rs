@@ -1,9 +1,10 @@
 //! IAM's language, purely: text of policies comes in, what they grant and to whom goes out.
 //!
-//! Nothing here knows CloudTrail records, SQL or AWS accounts beyond what a document itself says. A [`Document`] is
+//! Nothing here knows SQL, tables or AWS accounts beyond what a document or an event itself says. A [`Document`] is
 //! read leniently, because it comes from whoever called the API: what cannot be read is told beside what can.
 //! [`grants_admin`], [`public`] and [`foreign_accounts`] are what rules call, on a document or on the request parameters that hold one.
-//! [`Catalogue`] is the list of all actions.
+//! [`Catalogue`] is the list of all actions; [`event_actions`] tells which of them an event of CloudTrail needed and
+//! [`Observability`] what silence about one means; [`policy`] writes policies that allow what was used.
 
 pub mod catalogue;
 pub mod condition;
@@ -12,7 +13,7 @@ mod event;
 mod grants;
 mod observability;
 pub mod pattern;
-mod policy;
+pub mod policy;
 pub mod principal;
 mod reach;
 mod request;
@@ -22,10 +23,6 @@ pub use catalogue::{Access, Action, ActionId, Catalogue, ResourceType};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use event::{Event, Mapped, Used, event_actions, partition};
 pub use observability::{Observability, Unlogged};
-pub use policy::{
-    Attachment, Conditions, Home, Kept, Note, POLICIES_MAX, POLICIES_RAISED_MAX, POLICY_CHARS_MAX, Policies,
-    PolicyDocument, PolicyError, Use, conditions_of, terraform,
-};
 pub use principal::Principal;
 pub use request::document_in;
 pub use text::{foreign_accounts, grants_admin, public};

@@ -45,7 +45,7 @@ pub struct Use {
     pub conditions: Conditions,
 }
 
-/// A grant that stays although no use of it was seen.
+/// A grant that stays although no use of it was seen. Without actions or without resources it is none.
 #[derive(Debug, Clone)]
 pub struct Kept {
     /// Patterns of `service:action`.

@@ -10,6 +10,8 @@ pub struct ResourceType {
     pub arn: String,
     /// The same with `*` for every variable.
     pattern: String,
+    /// How its name in the service begins, before the first variable: `role/`. Most ARNs differ from most types here.
+    begins: String,
 }
 
 impl ResourceType {
@@ -20,12 +22,20 @@ impl ResourceType {
             None => arn.to_owned(),
         };
         let pattern = filled(&arn, |_| Some("*".into())).expect("every variable has a value");
-        ResourceType { name, arn, pattern }
+        let own = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        let begins = own.split_once("${").map_or(own, |(begins, _)| begins).to_owned();
+        ResourceType { name, arn, pattern, begins }
     }
 
     /// Whether an ARN has this form. Values may hold anything, a slash too, so that it can have several.
     pub fn fits(&self, arn: &str) -> bool {
-        pattern::matches(&self.pattern, arn)
+        arn.splitn(6, ':').nth(5).is_some_and(|own| own.starts_with(&self.begins))
+            && pattern::matches(&self.pattern, arn)
+    }
+
+    /// How the name of such a resource begins within its service and account: `role/`, or nothing.
+    pub fn begins(&self) -> &str {
+        &self.begins
     }
 
     /// How much the form says: its characters that are no variables.

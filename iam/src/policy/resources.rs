@@ -91,7 +91,7 @@ fn patterns(kind: &ResourceType, arns: &BTreeSet<String>) -> Vec<(String, usize)
         places.entry(place(arn)).or_default().push(arn);
     }
     let of_place =
-        |(place, arns): (&str, Vec<&str>)| narrowed(place.len() + own_name(kind), place.ends_with("::"), &arns);
+        |(place, arns): (&str, Vec<&str>)| narrowed(place.len() + kind.begins().len(), place.ends_with("::"), &arns);
     places.into_iter().flat_map(of_place).collect()
 }
 
@@ -99,12 +99,6 @@ fn patterns(kind: &ResourceType, arns: &BTreeSet<String>) -> Vec<(String, usize)
 fn place(arn: &str) -> &str {
     let end = arn.match_indices(':').nth(4).map_or(arn.len(), |(at, _)| at + 1);
     &arn[..end]
-}
-
-/// How many bytes the name of the type takes at the beginning of a resource's name: `table/`.
-fn own_name(kind: &ResourceType) -> usize {
-    let name = kind.arn.splitn(6, ':').nth(5).unwrap_or_default();
-    name.find("${").unwrap_or(name.len())
 }
 
 /// ARNs that share their first `shared` bytes, which end a part of the name. With `fixed`, the next part may not differ, nor its

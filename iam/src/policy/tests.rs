@@ -101,10 +101,12 @@ fn a_condition_that_fits_nowhere_is_an_error() {
 
 #[test]
 fn terraform_text() {
-    let policies =
-        Policies::from_use(&home(), &[used("s3:GetObject", &["arn:aws:s3:::b/${a}"])], &[]).expect("policies");
+    let uses = [used("s3:GetObject", &["arn:aws:s3:::b/${a}", "arn:aws:s3:::odd\nbucket"])];
+    let policies = Policies::from_use(&home(), &uses, &[]).expect("policies");
     let text = terraform(&policies, "ci@least", &Attachment::Role("ci".into()));
-    let expected = r#"resource "aws_iam_policy" "ci_least" {
+    let expected = r#"# s3:GetObject is not about arn:aws:s3:::odd bucket, which is left out
+
+resource "aws_iam_policy" "ci_least" {
   name   = "ci@least"
   policy = <<EOT
 {
