@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::document::element;
 
 /// The values at a path. A list is gone through whether or not the path says `[]`, and so is the `{"items": […]}` in
-/// which EC2 wraps its lists. Null, empty texts and empty lists are no values.
+/// which EC2 wraps its lists, so that paths do not name `items`. Null, empty texts and empty lists are no values.
 pub(super) fn values<'v>(value: &'v Value, path: &str) -> Vec<&'v Value> {
     let mut found = vec![value];
     for part in path.split('.') {

@@ -101,18 +101,21 @@ impl Resources {
     fn made(&self, event: &Event, action: ActionId, request: &Value) -> BTreeSet<String> {
         let catalogue = Catalogue::shipped();
         let prefix = catalogue.action(action).service;
-        let (mut found, mut parts_most) = (BTreeSet::new(), 0);
+        let (mut needed, mut others, mut parts_most) = (BTreeSet::new(), BTreeSet::new(), 0);
         for (kind, required) in catalogue.resource_types(action) {
             let (arns, parts) = self.filled(event, prefix, kind, request);
             let arns = arns.into_iter().filter(|arn| catalogue.type_for(action, arn).is_some());
-            if required || parts == parts_most {
-                found.extend(arns);
+            if required {
+                needed.extend(arns);
+            } else if parts == parts_most {
+                others.extend(arns);
             } else if parts > parts_most {
-                found = arns.collect();
+                others = arns.collect();
                 parts_most = parts;
             }
         }
-        found
+        needed.append(&mut others);
+        needed
     }
 
     /// The ARNs of one type, and how many parts of them the request told.

@@ -123,6 +123,14 @@ fn requests() {
              arn:aws:ec2:eu-west-1:111122223333:instance/i-2",
         ),
         (
+            "ec2",
+            "RunInstances",
+            r#"{"instancesSet":{"items":[{"imageId":"ami-1","keyName":"k"}]},"groupSet":{"items":[{"groupId":"sg-1"}]}}"#,
+            &[],
+            "ec2:RunInstances arn:aws:ec2:eu-west-1:111122223333:key-pair/k \
+             arn:aws:ec2:eu-west-1:111122223333:security-group/sg-1 arn:aws:ec2:eu-west-1::image/ami-1",
+        ),
+        (
             "sqs",
             "SendMessageBatch",
             r#"{"queueUrl":"https://sqs.eu-west-1.amazonaws.com/111122223333/work"}"#,
