@@ -8,6 +8,10 @@ use crate::catalogue::{ActionId, Catalogue, ResourceType};
 /// More resources of one kind than this become patterns.
 const LISTED_MAX: usize = 20;
 
+/// Types that a call is asked about although the reference does not say that it must name one: an instance nearly always gets
+/// a volume (Amazon EC2 User Guide, "Example policies to control access the Amazon EC2 API", launching instances).
+const ASKED_TOO: &[(&str, &str)] = &[("ec2:RunInstances", "volume")];
+
 /// The resources of a grant. `anywhere` says that some use did not tell its resource.
 pub(super) fn granted(
     home: &Home,
@@ -45,7 +49,8 @@ pub(super) fn granted(
     // A launch asks for its volumes and interfaces, too, which its events do not name.
     let named: BTreeSet<&str> = by_type.values().map(|(kind, _)| kind.name).collect();
     for (kind, required) in catalogue.resource_types(id) {
-        if required && !named.contains(kind.name) {
+        let asked = required || ASKED_TOO.contains(&(action.as_str(), kind.name));
+        if asked && !named.contains(kind.name) {
             let pattern = any_of(kind, home);
             notes.insert(Note::AnyOfType { action: action.clone(), pattern: pattern.clone() });
             granted.insert(pattern);

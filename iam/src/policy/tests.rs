@@ -77,7 +77,9 @@ fn what_is_asked_but_not_told_is_a_pattern_of_its_type() {
     assert_eq!(statements[1]["Resource"], json!(["arn:aws:iam::111122223333:role/*"]));
     let launch: Vec<&str> =
         statements[0]["Resource"].as_array().expect("a list").iter().filter_map(|r| r.as_str()).collect();
-    assert!(launch.contains(&subnet) && launch.contains(&"arn:aws:ec2:*:111122223333:instance/*"), "{launch:?}");
+    for asked in [subnet, "arn:aws:ec2:*:111122223333:instance/*", "arn:aws:ec2:*:111122223333:volume/*"] {
+        assert!(launch.contains(&asked), "{asked}: {launch:?}");
+    }
     assert!(!launch.contains(&"arn:aws:ec2:*:111122223333:subnet/*") && !launch.contains(&"*"), "{launch:?}");
 }
 
