@@ -165,6 +165,7 @@ fn statement(index: usize, value: &Value, errors: &mut Vec<ReadError>) -> Option
             return None;
         }
     };
+    let conditions = element(object, "Condition").map(|c| conditions(c, &mut wrong)).unwrap_or_default();
     let mut texts = |only, except| {
         selection(object, only, except, |value| match texts_of(value) {
             Some(texts) => texts,
@@ -178,7 +179,7 @@ fn statement(index: usize, value: &Value, errors: &mut Vec<ReadError>) -> Option
         actions: texts("Action", "NotAction"),
         resources: texts("Resource", "NotResource"),
         principals: selection(object, "Principal", "NotPrincipal", principals),
-        conditions: element(object, "Condition").map(conditions).unwrap_or_default(),
+        conditions,
         sid: element(object, "Sid").and_then(scalar),
         effect,
     })
@@ -210,12 +211,23 @@ fn principals(value: &Value) -> Vec<Principal> {
     }
 }
 
-/// Operator → key → value or values.
-fn conditions(value: &Value) -> Vec<Condition> {
+/// Operator → key → value or values. What has another form is told and asks nothing.
+fn conditions(value: &Value, mut wrong: impl FnMut(&'static str, &Value, &'static str)) -> Vec<Condition> {
     let mut all = Vec::new();
-    for (operator, keys) in value.as_object().into_iter().flatten() {
-        for (key, values) in keys.as_object().into_iter().flatten() {
-            let values = texts_of(values).unwrap_or_default();
+    let Some(operators) = value.as_object() else {
+        wrong("Condition", value, "an object of operators");
+        return all;
+    };
+    for (operator, keys) in operators {
+        let Some(keys) = keys.as_object() else {
+            wrong("Condition", keys, "an object of condition keys for each operator");
+            continue;
+        };
+        for (key, values) in keys {
+            let values = texts_of(values).unwrap_or_else(|| {
+                wrong("Condition", values, "a string or an array of strings for each condition key");
+                Vec::new()
+            });
             all.push(Condition { operator: operator.clone(), key: key.clone(), values });
         }
     }

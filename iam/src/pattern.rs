@@ -26,7 +26,7 @@ pub fn is_anything(pattern: &str) -> bool {
 }
 
 /// The usual two-pointer walk: on a mismatch the last `*` swallows one character more.
-fn walk(pattern: &[u8], text: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
+pub(crate) fn walk(pattern: &[u8], text: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut last_star: Option<(usize, usize)> = None;
     while t < text.len() {
