@@ -170,6 +170,15 @@ impl Part {
             (Part::AllBut(_), Part::AllBut(_)) => true,
         }
     }
+
+    /// What is in both, which overlap; perhaps more where neither covers the other.
+    fn common(&self, other: &Part) -> Part {
+        match (self, other) {
+            (Part::AllBut(mine), Part::AllBut(theirs)) => Part::AllBut([&mine[..], theirs].concat()),
+            _ if self.covers(other) => other.clone(),
+            _ => self.clone(),
+        }
+    }
 }
 
 /// As a pattern, or `all but …`.
@@ -185,27 +194,23 @@ impl std::fmt::Display for Part {
     }
 }
 
-/// What is allowed here and by another layer: the narrower of two parts where one covers the other.
+/// What is allowed here and by another layer.
 fn narrowed(allowed: Allowed, layer: &Allowed) -> Allowed {
     let mut both: Allowed = Vec::new();
     let many = allowed.len() * layer.len() > PATTERNS_MAX * PATTERNS_MAX || allowed.len() > PATTERNS_MAX;
     for (part, sure) in allowed {
-        // Sure by anything that covers it, so that the rest need not be looked at.
-        if let Some((_, surely)) = layer.iter().filter(|(wide, _)| wide.covers(&part)).max_by_key(|(_, surely)| *surely)
-        {
-            both.push((part, sure && *surely));
+        // Surely allowed throughout, so that the rest need not be looked at.
+        if layer.iter().any(|(wide, surely)| *surely && wide.covers(&part)) {
+            both.push((part, sure));
             continue;
         }
         let meeting = layer.iter().filter(|(other, _)| other.overlaps(&part));
         if many {
             let surely = meeting.map(|(_, surely)| *surely).reduce(|a, b| a || b);
             both.extend(surely.map(|surely| (part, sure && surely)));
-            continue;
+        } else {
+            both.extend(meeting.map(|(other, surely)| (part.common(other), sure && *surely)));
         }
-        both.extend(meeting.map(|(other, surely)| {
-            let narrower = if part.covers(other) { other.clone() } else { part.clone() };
-            (narrower, sure && *surely)
-        }));
     }
     both
 }
