@@ -1,6 +1,7 @@
 -- +++
 -- title = "Key {access_key} of {principal_name} is used from {source_network}, where it never was before"
 -- severity = "medium"
+-- severity_if = { "client = a person at a computer" = "low" }
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["access_key"]
@@ -28,6 +29,8 @@
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts", "AWS Security Incident Response Guide"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       user_identity_access_key_id AS access_key, source_network, source_country, event_name, outcome
+       user_identity_access_key_id AS access_key, source_network, source_country, event_name, outcome,
+       CASE WHEN user_agent_os IN ('macos', 'windows') AND user_agent_family IN ('aws-cli', 'cloudformation')
+            THEN 'a person at a computer' END AS client
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public'

@@ -1,6 +1,6 @@
 -- +++
 -- title = "Key {access_key} of {principal_name} is used from several networks at once"
--- severity = "medium"
+-- severity = "low"
 -- status = "stable"
 -- kind = "threshold"
 -- entity = ["access_key"]
@@ -9,8 +9,8 @@
 -- attack = ["T1078.004", "T1552.001"]
 -- cis = []
 -- why = """
--- One key, three networks, one hour: several people or machines hold it. If it was meant so, it is a shared key; \
--- if not, it is a stolen one."""
+-- One key, three networks, one hour: several people or machines hold it. As a rule it was meant so, which hides a thief; \
+-- who is new among them is told by account/access_key_in_two_hands."""
 -- false_positives = [
 --   "runners in a cloud that share a key and whose addresses change: give them roles",
 --   "a laptop that moves between networks",

@@ -1,6 +1,7 @@
 -- +++
 -- title = "Key {access_key} of {principal_name} turns to {area}, where it never was before"
 -- severity = "medium"
+-- severity_if = { "client = a person at a computer" = "low" }
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["access_key"]
@@ -33,6 +34,8 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
          WHEN 'identitystore.amazonaws.com' THEN 'identities' WHEN 'organizations.amazonaws.com' THEN 'accounts'
          WHEN 'account.amazonaws.com' THEN 'accounts' WHEN 'cloudtrail.amazonaws.com' THEN 'the watch'
          WHEN 'guardduty.amazonaws.com' THEN 'the watch' WHEN 'config.amazonaws.com' THEN 'the watch'
-         ELSE 'its work' END AS area
+         ELSE 'its work' END AS area,
+       CASE WHEN user_agent_os IN ('macos', 'windows') AND user_agent_family = 'aws-cli'
+            THEN 'a person at a computer' END AS client
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND NOT actor_is_service
