@@ -69,6 +69,18 @@ impl ReadyStatement {
         }
     }
 
+    /// Whether the statement speaks of every resource, of none, or that depends on which.
+    pub fn speaks_of_all(&self) -> Truth {
+        let is_anything = |template: &Template| matches!(template, Template::Plain(glob) if glob.is_anything());
+        match &self.resources {
+            Selection::Only(templates) if templates.iter().any(is_anything) => Truth::True,
+            Selection::Except(templates) if templates.is_empty() => Truth::True,
+            Selection::Except(templates) if templates.iter().any(is_anything) => Truth::False,
+            Selection::Unstated => Truth::False,
+            _ => Truth::Unknown,
+        }
+    }
+
     /// The keys that would have to be known to tell whether the statement applies: those of undecided conditions, and of
     /// variables in them and in the resources. In lower case. A key without a value is among them where it leaves open what
     /// `NotResource` excepts.
