@@ -10,6 +10,7 @@
 
 pub mod catalogue;
 pub mod condition;
+mod coverage;
 pub mod document;
 pub mod evaluate;
 mod event;
@@ -22,8 +23,11 @@ pub mod principal;
 mod reach;
 mod request;
 mod text;
+pub mod usage;
+pub mod verdict;
 
 pub use catalogue::{Access, Action, ActionId, Catalogue, ResourceType};
+pub use coverage::{Blind, Confidence, Coverage};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use evaluate::{Compiled, Context, Decision, Evaluator, PolicySet};
 pub use event::{Event, Mapped, Used, event_actions, partition};
@@ -32,3 +36,5 @@ pub use observability::{Observability, Unlogged};
 pub use principal::Principal;
 pub use request::document_in;
 pub use text::{foreign_accounts, grants_admin, public};
+pub use usage::{Usages, Window};
+pub use verdict::{Judge, Judgement, Subject, Verdict};

@@ -119,6 +119,11 @@ impl Compiled {
         self.ids().flat_map(|id| self.ready(id).unknown_actions.iter().map(move |pattern| (id, pattern.as_str())))
     }
 
+    /// The statements of all layers, by policy in the order of the set.
+    pub fn statements(&self) -> impl Iterator<Item = StatementId> + use<> {
+        self.ids()
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = StatementId> + use<> {
         (0..self.entries.len() as u32).map(StatementId)
     }
