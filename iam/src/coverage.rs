@@ -110,7 +110,11 @@ impl Coverage {
 
     /// Management events of a source (`kms.amazonaws.com`) with this `readOnly`.
     pub fn saw_management(&mut self, source: &str, read_only: bool) {
-        if read_only { self.reads = true } else { self.writes = true }
+        if read_only {
+            self.reads = true
+        } else {
+            self.writes = true
+        }
         let known = EXCLUDABLE.iter().find(|(_, own)| *own == source).map(|(_, own)| *own);
         if let Some(source) = known.filter(|source| !self.sources.contains(source)) {
             self.sources.push(source);
@@ -160,9 +164,9 @@ impl Coverage {
     }
 
     pub fn confidence(&self) -> Confidence {
-        let full = self.span().is_some_and(|(first, last)| {
-            first <= self.window.from + MARGIN && last >= self.window.to - MARGIN
-        });
+        let full = self
+            .span()
+            .is_some_and(|(first, last)| first <= self.window.from + MARGIN && last >= self.window.to - MARGIN);
         match self.share() {
             share if share >= HIGH_SHARE && full => Confidence::High,
             share if share >= MEDIUM_SHARE => Confidence::Medium,
@@ -223,7 +227,8 @@ impl Sight<'_> {
             return Some(Blind::DataEvents { resource_type: kind });
         }
         let in_sight = *self.known.borrow_mut().entry((grant, action.service, kind, reads)).or_insert_with(|| {
-            let since = coverage.window.from + ((coverage.window.to - coverage.window.from) as f64 * DATA_MARGIN) as i64;
+            let since =
+                coverage.window.from + ((coverage.window.to - coverage.window.from) as f64 * DATA_MARGIN) as i64;
             let mut of_service = resources.iter().filter(|pattern| is_of(pattern, action.service)).peekable();
             of_service.peek().is_some() && of_service.all(|pattern| is_within(pattern, seen, since))
         });

@@ -192,7 +192,10 @@ impl Usages {
     /// Events of which it is not known what they need, by source and name: their services are called unused for nobody
     /// who made them.
     pub fn unmapped(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.events.iter().filter(|event| matches!(event.mapping, Mapping::Unmapped { .. })).map(|e| (&*e.source, &*e.name))
+        self.events
+            .iter()
+            .filter(|event| matches!(event.mapping, Mapping::Unmapped { .. }))
+            .map(|e| (&*e.source, &*e.name))
     }
 }
 

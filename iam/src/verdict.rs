@@ -26,6 +26,7 @@ mod summary;
 pub use credential::{CredentialFinding, Finding, KeyName};
 pub use judgement::{JudgedAction, Judgement};
 pub use subject::{Activity, Standing, Subject};
+pub(crate) use summary::identity_allows;
 pub use summary::{Breadth, Counts, ServiceSummary, StatementSummary, Summary};
 
 /// From when on what counts as unused. The defaults are those of IAM Access Analyzer and of the CIS AWS Foundations Benchmark.
@@ -138,7 +139,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Blind(blind) => blind.fmt(f),
-            Why::UnmappedCalls => f.write_str("there were calls of its service of which it is not known what they need"),
+            Why::UnmappedCalls => {
+                f.write_str("there were calls of its service of which it is not known what they need")
+            }
             Why::OnlyFailed => f.write_str("its calls failed, for other reasons than permissions"),
             Why::RequestsNotRead => f.write_str("calls may have needed it, which only their requests tell"),
             Why::ServiceSeenByIam => f.write_str("IAM says that its service was used, and the logs have no call of it"),

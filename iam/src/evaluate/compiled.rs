@@ -113,6 +113,11 @@ impl Compiled {
         StatementRef { layer: entry.layer, place, index, statement: &document.document.statements[index] }
     }
 
+    /// Whether `${…}` in the statement's document is a variable.
+    pub(crate) fn has_variables(&self, id: StatementId) -> bool {
+        self.policies[self.entries[id.0 as usize].policy as usize].2.has_variables()
+    }
+
     /// Patterns of actions that match no action of the catalogue: misspelt, of a service that is newer than it, or gone.
     /// [`Compiled::decide`] takes them as they are; [`Compiled::granted`] cannot list what they select.
     pub fn unknown_actions(&self) -> impl Iterator<Item = (StatementId, &str)> {

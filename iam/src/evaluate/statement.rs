@@ -32,9 +32,13 @@ pub(super) struct ReadyStatement {
 
 impl ReadyDocument {
     pub fn new(document: Arc<Document>, expansions: &mut Expansions) -> ReadyDocument {
-        let variables = document.version.as_deref() == Some(VERSION_WITH_VARIABLES);
+        let variables = has_variables(&document);
         let statements = document.statements.iter().map(|s| ReadyStatement::new(s, variables, expansions)).collect();
         ReadyDocument { document, statements }
+    }
+
+    pub fn has_variables(&self) -> bool {
+        has_variables(&self.document)
     }
 }
 
@@ -105,4 +109,8 @@ impl ReadyStatement {
         }
         keys
     }
+}
+
+fn has_variables(document: &Document) -> bool {
+    document.version.as_deref() == Some(VERSION_WITH_VARIABLES)
 }

@@ -17,6 +17,8 @@ pub struct Actions<'u> {
     unmapped: BTreeSet<&'static str>,
     /// Services of which it made any call.
     services: BTreeSet<&'static str>,
+    /// Successful calls whose requests were not told.
+    untold: u64,
 }
 
 /// One action, as far as calls and requests tell.
@@ -34,6 +36,7 @@ impl<'u> Actions<'u> {
         let mut uses: BTreeMap<ActionId, ActionUse<'u>> = BTreeMap::new();
         let mut actions = Actions::default();
         for (event, calls) in &usage.calls {
+            actions.untold += calls.tally.count.saturating_sub(calls.told);
             match events.mapping(*event) {
                 Mapping::Free => {}
                 Mapping::Unmapped { services } => actions.unmapped.extend(services),
@@ -76,6 +79,11 @@ impl<'u> Actions<'u> {
     /// Whether a call may have needed the action, by what its request says, which was not told.
     pub fn perhaps(&self, action: ActionId) -> bool {
         self.perhaps.binary_search(&action).is_ok()
+    }
+
+    /// Whether the requests of all calls were told.
+    pub fn requests_read(&self) -> bool {
+        self.untold == 0
     }
 
     /// Whether calls of the service are among those of which it is not known what they need.

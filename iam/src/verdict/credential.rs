@@ -74,9 +74,9 @@ impl Judge<'_> {
         let keys: Vec<Key> = keys(user).into_iter().filter(|key| key.active).collect();
         let mut findings: Vec<Finding> = keys.iter().filter_map(|key| self.of_use(key)).collect();
         let old = keys.iter().filter(|key| self.is_older(key.created, self.options.key_age_days));
-        findings.extend(old.filter_map(|key| {
-            Some(Finding::OldKey { key: key.name.clone(), created: micros(key.created)? })
-        }));
+        findings.extend(
+            old.filter_map(|key| Some(Finding::OldKey { key: key.name.clone(), created: micros(key.created)? })),
+        );
         if keys.len() > 1 {
             findings.push(Finding::SeveralKeys { active: keys.len() });
         }

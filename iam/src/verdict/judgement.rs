@@ -85,6 +85,15 @@ impl<'a> Judgement<'a> {
         self.granted.compiled()
     }
 
+    pub fn granted(&self) -> &Granted<'a> {
+        &self.granted
+    }
+
+    /// What the principal used, granted or not.
+    pub fn uses(&self) -> &Actions<'a> {
+        &self.uses
+    }
+
     /// All granted actions, in the catalogue's order.
     pub fn actions(&self) -> impl Iterator<Item = JudgedAction<'_>> {
         self.granted.runs().flat_map(move |(run, kind, grant)| {

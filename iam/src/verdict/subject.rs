@@ -24,19 +24,30 @@ pub struct Subject<'a> {
 pub enum Standing {
     Judged,
     /// It has not existed for as long as it takes to count as unused. Nothing of it is called unused.
-    Young { created: i64 },
+    Young {
+        created: i64,
+    },
 }
 
 /// Whether a user or role did anything at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// The last call of any outcome, sign-in, or taking of the role.
-    Active { last: i64 },
+    Active {
+        last: i64,
+    },
     /// The logs have nothing of late; IAM knows better.
-    ActiveByIam { last: i64 },
+    ActiveByIam {
+        last: i64,
+    },
     /// Nothing since `since`; the last there was before that, if any is known.
-    Unused { since: i64, last: Option<i64> },
-    Young { created: i64 },
+    Unused {
+        since: i64,
+        last: Option<i64>,
+    },
+    Young {
+        created: i64,
+    },
     /// There are no logs.
     NotObservable,
 }
