@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use trailhound_iam::evaluate::{Action, Place, Policy};
-use trailhound_iam::{Catalogue, Compiled, Context, Decision, Document, Evaluator, PolicySet};
+use trailhound_iam::evaluate::{Place, Policy};
+use trailhound_iam::{Action, Catalogue, Compiled, Context, Decision, Document, Evaluator, PolicySet};
 
 const MANAGED_POLICIES: usize = 300;
 const STATEMENTS_OF_MANAGED: usize = 10;
@@ -78,8 +78,7 @@ fn main() {
     let (roles, statements) = (arguments.next().unwrap_or(5_000), arguments.next().unwrap_or(200));
     let mut dice = Dice(7);
     let catalogue = Catalogue::shipped();
-    let actions: Vec<Action> =
-        catalogue.services().flat_map(|(service, all)| all.map(move |(name, _)| Action { service, name })).collect();
+    let actions: Vec<Action> = catalogue.actions().map(|(_, action)| action.clone()).collect();
     let some = |count: usize, dice: &mut Dice| (0..count).map(|_| statement(&actions, dice)).collect::<Vec<_>>();
 
     let managed: Vec<Policy> = (0..MANAGED_POLICIES)

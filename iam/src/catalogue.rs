@@ -190,6 +190,12 @@ impl Catalogue {
         range.map(ActionId).map(|id| (id, self.action(id)))
     }
 
+    /// The action at a place, which must be smaller than [`Catalogue::len`].
+    pub(crate) fn at(&self, index: usize) -> ActionId {
+        debug_assert!(index < self.len());
+        ActionId(index as u32)
+    }
+
     pub fn action(&self, id: ActionId) -> &Action {
         &self.actions[id.index()]
     }
@@ -237,6 +243,13 @@ impl Catalogue {
 
     fn service(&self, prefix: &str) -> Option<&Service> {
         self.services.get(prefix).or_else(|| self.services.get(prefix.to_ascii_lowercase().as_str()))
+    }
+}
+
+/// Not its twenty thousand actions.
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalogue").field("actions", &self.actions.len()).finish_non_exhaustive()
     }
 }
 

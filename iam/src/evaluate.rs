@@ -43,13 +43,12 @@ mod statement;
 mod template;
 mod truth;
 
-pub use actions::Action;
 pub use compiled::{Compiled, Layer, StatementId, StatementRef};
 pub use context::Context;
 pub use decision::{Decision, Denial, Open};
 pub use granted::{Grant, Granted};
 
-use actions::{ActionLine, Expansions};
+use actions::Expansions;
 use statement::ReadyDocument;
 
 /// All policies of one principal that are evaluated together.
@@ -104,9 +103,8 @@ impl PolicySet {
 }
 
 impl Evaluator {
-    pub fn new(catalogue: &Catalogue) -> Evaluator {
-        let line = Arc::new(ActionLine::new(catalogue));
-        Evaluator { expansions: Expansions::new(line), shared: HashMap::new() }
+    pub fn new(catalogue: &'static Catalogue) -> Evaluator {
+        Evaluator { expansions: Expansions::new(catalogue), shared: HashMap::new() }
     }
 
     /// Makes a principal's policies ready to be asked.
@@ -124,7 +122,7 @@ impl Evaluator {
         let mut layers = vec![Layer::Identity];
         layers.extend(policies.boundary.iter().map(|_| Layer::Boundary));
         layers.extend((0..policies.levels.len()).map(|level| Layer::Organisation { level }));
-        Compiled::new(self.expansions.line().clone(), layers, ready, policies)
+        Compiled::new(self.expansions.catalogue(), layers, ready, policies)
     }
 
     fn ready(&mut self, policy: &Policy) -> Arc<ReadyDocument> {

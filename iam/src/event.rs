@@ -116,6 +116,21 @@ pub(crate) fn is_told(id: ActionId, action: &Action) -> bool {
     rules.names(id) || action.is_operation && own()
 }
 
+/// Actions that an event of this name can need, by what its request says; [`event_actions`] tells which of them it did.
+pub(crate) fn possible_actions(source: &str, name: &str) -> Vec<ActionId> {
+    match Rules::shipped().outcome(source_name(source), name) {
+        Outcome::Needs(needs) => needs.iter().map(|need| need.action).collect(),
+        Outcome::Free | Outcome::NoCall => Vec::new(),
+    }
+}
+
+/// The prefixes of IAM that an event source belongs to, of those that the catalogue holds.
+pub(crate) fn services_of(source: &str) -> Vec<&'static str> {
+    let prefixes = Rules::shipped().prefixes(source_name(source));
+    let first = |prefix: &&str| Catalogue::shipped().of_service(prefix).next().map(|(_, action)| action.service);
+    prefixes.iter().filter_map(first).collect()
+}
+
 /// `s3` of `s3.amazonaws.com`.
 fn source_name(source: &str) -> &str {
     let source = source.strip_suffix(".cn").unwrap_or(source);

@@ -10,6 +10,7 @@
 
 pub mod catalogue;
 pub mod condition;
+mod coverage;
 pub mod document;
 pub mod evaluate;
 mod event;
@@ -19,16 +20,24 @@ mod observability;
 pub mod pattern;
 pub mod policy;
 pub mod principal;
+mod proposal;
 mod reach;
+pub mod replay;
 mod request;
 mod text;
+pub mod usage;
+pub mod verdict;
 
 pub use catalogue::{Access, Action, ActionId, Catalogue, ResourceType};
+pub use coverage::{Blind, Confidence, Coverage};
 pub use document::{Document, Effect, ReadError, Selection, Statement};
 pub use evaluate::{Compiled, Context, Decision, Evaluator, PolicySet};
 pub use event::{Event, Mapped, Used, event_actions, partition};
 pub use inventory::{Inventory, InventoryError};
 pub use observability::{Observability, Unlogged};
 pub use principal::Principal;
+pub use replay::Trial;
 pub use request::document_in;
 pub use text::{foreign_accounts, grants_admin, public};
+pub use usage::{Usages, Window};
+pub use verdict::{Judge, Judgement, Subject, Verdict};

@@ -26,7 +26,7 @@ pub enum Observability {
 }
 
 /// Why no event tells an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unlogged {
     /// It is no call but a permission that other calls ask for, as `iam:PassRole` is.
     Permission,

@@ -9,12 +9,15 @@
 //! says so. What is not: that a principal can do with it what it did not do while it was watched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::catalogue::{ActionId, Catalogue};
 use crate::condition::Condition;
+use crate::document::{self, Document, Selection};
+use crate::evaluate;
 
 mod note;
 mod pack;
@@ -52,6 +55,8 @@ pub struct Kept {
     pub actions: BTreeSet<String>,
     /// Patterns of ARNs, as the grant has them.
     pub resources: BTreeSet<String>,
+    /// Whether the grant is on all but these (`NotResource`).
+    pub all_but: bool,
     pub conditions: Conditions,
     /// Why it stays, for people.
     pub why: String,
@@ -80,13 +85,19 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
     sid: String,
     effect: &'static str,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     action: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    not_action: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     resource: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    not_resource: BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     condition: Conditions,
 }
@@ -95,7 +106,7 @@ struct Statement {
 pub enum PolicyError {
     #[error(
         "statement {sid} has {chars} characters with one action and one resource, more than the {POLICY_CHARS_MAX} of a \
-         managed policy: shorten its conditions"
+         managed policy: shorten its conditions or exceptions"
     )]
     TooLong { sid: String, chars: usize },
 }
@@ -122,20 +133,37 @@ impl PolicyDocument {
 }
 
 impl Policies {
-    /// Policies for one principal.
+    /// Policies for one principal. Statements that deny (`denies`) stay as they are: what is kept may need them.
     ///
     /// # Errors
     ///
-    /// If a statement cannot be cut down to the size of a policy, which only conditions can cause.
-    pub fn from_use(home: &Home, uses: &[Use], kept: &[Kept]) -> Result<Policies, PolicyError> {
+    /// If a statement cannot be cut down to the size of a policy, which only conditions and long lists of exceptions can cause.
+    pub fn from_use(
+        home: &Home,
+        uses: &[Use],
+        kept: &[Kept],
+        denies: &[document::Statement],
+    ) -> Result<Policies, PolicyError> {
         let mut notes = BTreeSet::new();
         let mut statements = used_statements(home, uses, &mut notes);
         statements.extend(kept_statements(kept, &mut notes));
+        statements.extend(denying_statements(denies));
         let documents = pack::documents(statements)?;
         if documents.len() > POLICIES_MAX {
             notes.insert(Note::TooMany { policies: documents.len() });
         }
         Ok(Policies { documents, notes })
+    }
+
+    /// The documents as policies that can be evaluated, for trying them out.
+    pub fn to_evaluate(&self) -> Vec<evaluate::Policy> {
+        let policy = |(number, document): (usize, &PolicyDocument)| {
+            let (read, errors) = Document::parse(&document.json());
+            debug_assert!(errors.is_empty(), "what is written here can be read: {errors:?}");
+            let place = evaluate::Place::Inline { owner: String::new(), name: format!("proposed {number}") };
+            evaluate::Policy { place, document: Arc::new(read) }
+        };
+        (1..).zip(&self.documents).map(policy).collect()
     }
 
     /// Whether all documents can be attached to one role or user, if need be with the quota raised.
@@ -177,27 +205,55 @@ fn used_statements(home: &Home, uses: &[Use], notes: &mut BTreeSet<Note>) -> Vec
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let statement = |((service, resource, condition), action)| {
         let number = counts.entry(service).and_modify(|n| *n += 1).or_insert(1);
-        Statement { sid: format!("Used{number}{}", capitalised(service)), effect: "Allow", action, resource, condition }
+        let sid = format!("Used{number}{}", capitalised(service));
+        Statement { sid, effect: "Allow", action, resource, condition, ..Statement::default() }
     };
     groups.into_iter().map(statement).collect()
 }
 
 /// One statement for each set of resources and set of conditions.
 fn kept_statements(kept: &[Kept], notes: &mut BTreeSet<Note>) -> Vec<Statement> {
-    let mut groups: BTreeMap<(&BTreeSet<String>, &Conditions), BTreeSet<String>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&BTreeSet<String>, bool, &Conditions), BTreeSet<String>> = BTreeMap::new();
     for one in kept.iter().filter(|one| !one.actions.is_empty() && !one.resources.is_empty()) {
-        groups.entry((&one.resources, &one.conditions)).or_default().extend(one.actions.iter().cloned());
+        let group = (&one.resources, one.all_but, &one.conditions);
+        groups.entry(group).or_default().extend(one.actions.iter().cloned());
         notes.insert(Note::Kept { actions: one.actions.clone(), why: one.why.clone() });
     }
-    let statement =
-        |(number, ((resource, condition), action)): (usize, ((&BTreeSet<String>, &Conditions), _))| Statement {
+    let mut statements = Vec::new();
+    for (number, ((resources, all_but, conditions), action)) in (1..).zip(groups) {
+        let (resource, not_resource) = only_or_not(resources.clone(), all_but);
+        statements.push(Statement {
             sid: format!("Kept{number}"),
             effect: "Allow",
             action,
-            resource: resource.clone(),
-            condition: condition.clone(),
-        };
-    (1..).zip(groups).map(statement).collect()
+            resource,
+            not_resource,
+            condition: conditions.clone(),
+            ..Statement::default()
+        });
+    }
+    statements
+}
+
+/// The statements as they are, but for their names.
+fn denying_statements(denies: &[document::Statement]) -> Vec<Statement> {
+    let sets = |selection: &Selection<String>| match selection {
+        Selection::Only(patterns) => only_or_not(patterns.iter().cloned().collect(), false),
+        Selection::Except(patterns) => only_or_not(patterns.iter().cloned().collect(), true),
+        Selection::Unstated => Default::default(),
+    };
+    let mut statements = Vec::new();
+    for (number, deny) in (1..).zip(denies) {
+        let ((action, not_action), (resource, not_resource)) = (sets(&deny.actions), sets(&deny.resources));
+        let condition = conditions_of(&deny.conditions);
+        let sid = format!("Denied{number}");
+        statements.push(Statement { sid, effect: "Deny", action, not_action, resource, not_resource, condition });
+    }
+    statements
+}
+
+fn only_or_not(set: BTreeSet<String>, not: bool) -> (BTreeSet<String>, BTreeSet<String>) {
+    if not { (BTreeSet::new(), set) } else { (set, BTreeSet::new()) }
 }
 
 /// `AccessAnalyzer` of `access-analyzer`: a Sid has letters and digits only.

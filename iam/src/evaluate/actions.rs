@@ -1,39 +1,15 @@
-//! All actions in one line, so that what a pattern selects is a few runs of it.
+//! Sets of actions as runs of ids.
 //!
-//! IAM's actions lie sorted by service and name. `s3:*` is then one run, `s3:Get*` another, a name a run of one: a set of
+//! The catalogue's actions lie sorted by service and name. `s3:*` is then one run, `s3:Get*` another, a name a run of one: a set of
 //! actions takes a few bytes where a bit for each would take kilobytes, for each of a million statements.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Action, ActionId, Catalogue};
 use crate::document::Selection;
 use crate::pattern;
-
-/// An action as AWS spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Action {
-    /// `s3`
-    pub service: &'static str,
-    /// `GetObject`
-    pub name: &'static str,
-}
-
-impl std::fmt::Display for Action {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.service, self.name)
-    }
-}
-
-/// The catalogue's actions, by service and name without regard to case. A place in it is an action's id.
-#[derive(Debug)]
-pub(super) struct ActionLine {
-    actions: Vec<Action>,
-    /// Ids by `service:name` in lower case.
-    ids: HashMap<String, u32>,
-}
 
 /// Sets of actions: half-open runs of ids, rising, with gaps between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,58 +18,9 @@ pub(super) struct Runs(Arc<[Range<u32>]>);
 /// What patterns select, worked out once for each.
 #[derive(Debug)]
 pub(super) struct Expansions {
-    line: Arc<ActionLine>,
+    catalogue: &'static Catalogue,
     /// By pattern in lower case.
     known: HashMap<String, Runs>,
-}
-
-impl ActionLine {
-    pub fn new(catalogue: &Catalogue) -> ActionLine {
-        let mut actions: Vec<Action> = catalogue
-            .services()
-            .flat_map(|(service, actions)| actions.map(move |(name, _)| Action { service, name }))
-            .collect();
-        let lower = |action: &Action| (action.service.to_ascii_lowercase(), action.name.to_ascii_lowercase());
-        actions.sort_by_cached_key(lower);
-        let ids = actions.iter().zip(0..).map(|(action, id)| (action.to_string().to_ascii_lowercase(), id)).collect();
-        ActionLine { actions, ids }
-    }
-
-    pub fn len(&self) -> u32 {
-        u32::try_from(self.actions.len()).expect("AWS has some ten thousand actions")
-    }
-
-    pub fn get(&self, id: u32) -> Action {
-        self.actions[id as usize]
-    }
-
-    /// The id of an action written as `service:Name`, in any case.
-    pub fn find(&self, action: &str) -> Option<u32> {
-        self.ids.get(&action.to_ascii_lowercase()).copied()
-    }
-
-    /// The ids that a pattern matches.
-    fn matching(&self, wanted: &str) -> Runs {
-        if pattern::is_anything(wanted) {
-            return Runs::new([0..self.len()]);
-        }
-        let (within, service, name) = match wanted.split_once(':') {
-            Some((service, name)) if !service.contains(['*', '?']) => (self.of_service(service), "*", name),
-            Some((service, name)) => (0..self.actions.len(), service, name),
-            None => return Runs::default(),
-        };
-        let fits = |id: &usize| {
-            let action = &self.actions[*id];
-            pattern::matches_ignoring_case(service, action.service) && pattern::matches_ignoring_case(name, action.name)
-        };
-        Runs::new(within.filter(fits).map(|id| id as u32..id as u32 + 1))
-    }
-
-    fn of_service(&self, service: &str) -> Range<usize> {
-        let start = self.actions.partition_point(|a| ignoring_case(a.service, service).is_lt());
-        let end = self.actions.partition_point(|a| ignoring_case(a.service, service).is_le());
-        start..end
-    }
 }
 
 impl Runs {
@@ -135,12 +62,12 @@ impl Runs {
 }
 
 impl Expansions {
-    pub fn new(line: Arc<ActionLine>) -> Expansions {
-        Expansions { line, known: HashMap::new() }
+    pub fn new(catalogue: &'static Catalogue) -> Expansions {
+        Expansions { catalogue, known: HashMap::new() }
     }
 
-    pub fn line(&self) -> &Arc<ActionLine> {
-        &self.line
+    pub fn catalogue(&self) -> &'static Catalogue {
+        self.catalogue
     }
 
     /// What a selection selects, and those of its patterns that match no action of the catalogue.
@@ -153,7 +80,7 @@ impl Expansions {
         let runs: Vec<Runs> = patterns.iter().map(|p| self.of_pattern(p)).collect();
         let unknown = patterns.iter().zip(&runs).filter(|(_, runs)| runs.is_empty()).map(|(p, _)| p.clone()).collect();
         let together = Runs::union(&runs);
-        (if except { together.complement(self.line.len()) } else { together }, unknown)
+        (if except { together.complement(self.catalogue.len() as u32) } else { together }, unknown)
     }
 
     fn of_pattern(&mut self, pattern: &str) -> Runs {
@@ -161,14 +88,26 @@ impl Expansions {
         if let Some(runs) = self.known.get(&lower) {
             return runs.clone();
         }
-        let runs = self.line.matching(&lower);
+        let runs = matching(self.catalogue, &lower);
         self.known.insert(lower, runs.clone());
         runs
     }
 }
 
-fn ignoring_case(a: &str, b: &str) -> Ordering {
-    a.bytes().map(|b| b.to_ascii_lowercase()).cmp(b.bytes().map(|b| b.to_ascii_lowercase()))
+/// The ids that a pattern matches.
+fn matching(catalogue: &Catalogue, wanted: &str) -> Runs {
+    if pattern::is_anything(wanted) {
+        return Runs::new([0..catalogue.len() as u32]);
+    }
+    let Some((service, name)) = wanted.split_once(':') else { return Runs::default() };
+    let fits = |(_, action): &(ActionId, &Action)| {
+        pattern::matches_ignoring_case(service, action.service) && pattern::matches_ignoring_case(name, action.name)
+    };
+    let run = |(id, _): (ActionId, &Action)| id.index() as u32..id.index() as u32 + 1;
+    match service.contains(['*', '?']) {
+        true => Runs::new(catalogue.actions().filter(fits).map(run)),
+        false => Runs::new(catalogue.of_service(service).filter(fits).map(run)),
+    }
 }
 
 #[cfg(test)]
@@ -177,8 +116,8 @@ mod tests {
 
     #[test]
     fn runs_are_what_patterns_match() {
-        let line = Arc::new(ActionLine::new(Catalogue::shipped()));
-        let mut expansions = Expansions::new(line.clone());
+        let catalogue = Catalogue::shipped();
+        let mut expansions = Expansions::new(catalogue);
         for patterns in [
             &["*"][..],
             &["s3:*"],
@@ -192,23 +131,13 @@ mod tests {
             let written: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
             for selection in [Selection::Only(written.clone()), Selection::Except(written.clone())] {
                 let (runs, _) = expansions.expand(&selection);
-                let found: Vec<u32> = runs.iter().flatten().collect();
-                let expected: Vec<u32> = (0..line.len())
-                    .filter(|id| selection.selects(&line.get(*id).to_string(), pattern::matches_ignoring_case))
-                    .collect();
+                let found: Vec<usize> = runs.iter().flatten().map(|id| id as usize).collect();
+                let selected =
+                    |(_, a): &(ActionId, &Action)| selection.selects(&a.to_string(), pattern::matches_ignoring_case);
+                let expected: Vec<usize> = catalogue.actions().filter(selected).map(|(id, _)| id.index()).collect();
                 assert_eq!(found, expected, "{selection:?}");
             }
         }
         assert_eq!(expansions.expand(&Selection::Only(vec!["s3:Gett*".into(), "s3:Get*".into()])).1, ["s3:Gett*"]);
-    }
-
-    #[test]
-    fn every_action_is_found_in_any_case() {
-        let line = ActionLine::new(Catalogue::shipped());
-        for id in 0..line.len() {
-            let name = line.get(id).to_string();
-            assert_eq!(line.find(&name.to_uppercase()), Some(id), "{name}");
-        }
-        assert_eq!(line.find("s3:GetObjekt"), None);
     }
 }

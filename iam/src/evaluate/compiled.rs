@@ -4,23 +4,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::actions::{ActionLine, Runs};
+use super::actions::Runs;
 use super::context::{Context, Knowledge};
 use super::statement::{ReadyDocument, ReadyStatement};
 use super::truth::Truth;
 use super::{Place, PolicySet};
+use crate::catalogue::{ActionId, Catalogue};
 use crate::document::{Effect, Selection, Statement};
 
 /// A principal's policies, ready to be asked. Cheap to keep: documents are shared, and for each principal there are some
 /// bytes for each statement and for each run of actions of which the same statements speak.
 #[derive(Debug)]
 pub struct Compiled {
-    pub(super) line: Arc<ActionLine>,
+    pub(super) catalogue: &'static Catalogue,
     /// Each must allow. The identity's own first.
     pub(super) layers: Vec<Layer>,
     policies: Vec<(Layer, Place, Arc<ReadyDocument>)>,
     entries: Vec<Entry>,
-    /// Where a segment of the line of actions begins, and the class of its actions; it ends where the next begins.
+    /// Where a segment of the catalogue begins, and the class of its actions; it ends where the next begins.
     pub(super) segments: Vec<(u32, ClassId)>,
     /// For each class of actions the statements that speak of them, rising.
     pub(super) classes: Vec<Arc<[StatementId]>>,
@@ -69,7 +70,7 @@ struct Entry {
 
 impl Compiled {
     pub(super) fn new(
-        line: Arc<ActionLine>,
+        catalogue: &'static Catalogue,
         layers: Vec<Layer>,
         policies: Vec<(Layer, Place, Arc<ReadyDocument>)>,
         set: &PolicySet,
@@ -87,7 +88,7 @@ impl Compiled {
             }
         }
         let mut compiled = Compiled {
-            line,
+            catalogue,
             layers,
             policies,
             entries,
@@ -112,10 +113,20 @@ impl Compiled {
         StatementRef { layer: entry.layer, place, index, statement: &document.document.statements[index] }
     }
 
+    /// Whether `${…}` in the statement's document is a variable.
+    pub(crate) fn has_variables(&self, id: StatementId) -> bool {
+        self.policies[self.entries[id.0 as usize].policy as usize].2.has_variables()
+    }
+
     /// Patterns of actions that match no action of the catalogue: misspelt, of a service that is newer than it, or gone.
     /// [`Compiled::decide`] takes them as they are; [`Compiled::granted`] cannot list what they select.
     pub fn unknown_actions(&self) -> impl Iterator<Item = (StatementId, &str)> {
         self.ids().flat_map(|id| self.ready(id).unknown_actions.iter().map(move |pattern| (id, pattern.as_str())))
+    }
+
+    /// The statements of all layers, by policy in the order of the set.
+    pub fn statements(&self) -> impl Iterator<Item = StatementId> + use<> {
+        self.ids()
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = StatementId> + use<> {
@@ -141,14 +152,14 @@ impl Compiled {
     }
 
     /// The class of an action.
-    pub(super) fn class_of(&self, action: u32) -> ClassId {
-        match self.segments.partition_point(|(start, _)| *start <= action) {
+    pub(super) fn class_of(&self, action: ActionId) -> ClassId {
+        match self.segments.partition_point(|(start, _)| *start as usize <= action.index()) {
             0 => NO_CLASS,
             after => self.segments[after - 1].1,
         }
     }
 
-    /// Divides the line of actions where a statement begins or ceases to speak. Actions between two such places have the
+    /// Divides the catalogue where a statement begins or ceases to speak. Actions between two such places have the
     /// same statements, and so have many segments: a class is made of each set of statements once.
     fn divide(&mut self) {
         let mut borders: Vec<(u32, bool, StatementId)> = Vec::new();

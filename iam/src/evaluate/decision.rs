@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::compiled::{Compiled, Layer, NO_CLASS, StatementId};
 use super::context::{Context, Knowledge};
+use super::statement::ReadyStatement;
 use super::truth::Truth;
 use crate::document::Effect;
 use crate::pattern;
@@ -50,6 +51,19 @@ impl Compiled {
     /// knows no resources. Actions that the catalogue does not hold are decided as well, only slower.
     pub fn decide(&self, action: &str, resource: &str, request: &Context) -> Decision {
         let knowledge = Knowledge { principal: &self.context, request };
+        self.settle(action, knowledge, |statement| statement.speaks_of(resource, knowledge))
+    }
+
+    /// The decision that holds on every resource; none if it depends on which, so that the resource has to be known.
+    pub fn decide_anywhere(&self, action: &str, request: &Context) -> Option<Decision> {
+        let knowledge = Knowledge { principal: &self.context, request };
+        let decision = self.settle(action, knowledge, ReadyStatement::speaks_of_all);
+        let depends = |open: &Open| self.ready(open.statement).speaks_of_all() == Truth::Unknown;
+        let settled = !matches!(&decision, Decision::Conditional { open, .. } if open.iter().any(depends));
+        settled.then_some(decision)
+    }
+
+    fn settle(&self, action: &str, knowledge: Knowledge<'_>, speaks: impl Fn(&ReadyStatement) -> Truth) -> Decision {
         let (mut denying, mut allowing, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for id in self.speaking_of(action).iter().copied() {
             let statement = self.ready(id);
@@ -57,7 +71,7 @@ impl Compiled {
                 Truth::Unknown => statement.is_met(knowledge),
                 settled => settled,
             };
-            let applies = match statement.speaks_of(resource, knowledge) {
+            let applies = match speaks(statement) {
                 Truth::False => Truth::False,
                 speaks => speaks.and(met()),
             };
@@ -89,7 +103,7 @@ impl Compiled {
     }
 
     fn speaking_of(&self, action: &str) -> Cow<'_, [StatementId]> {
-        match self.line.find(action) {
+        match self.catalogue.find_named(action) {
             Some(known) => match self.class_of(known) {
                 NO_CLASS => Cow::Borrowed(&[]),
                 class => Cow::Borrowed(&self.classes[class as usize]),

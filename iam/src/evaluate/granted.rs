@@ -1,13 +1,14 @@
 //! All that a principal's policies grant.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use super::actions::Action;
 use super::compiled::{Compiled, Layer, NO_CLASS, StatementId};
 use super::context::{Context, Knowledge};
 use super::glob::Glob;
 use super::template::{Resolved, Template};
 use super::truth::Truth;
+use crate::catalogue::ActionId;
 use crate::document::{Effect, Selection};
 
 /// Up to so many patterns of resources are compared with those of the next layer; beyond it they are taken as they are.
@@ -127,24 +128,42 @@ impl Compiled {
     }
 }
 
-impl Granted<'_> {
+impl<'c> Granted<'c> {
     /// The granted actions in the catalogue's order, each with how it is granted.
-    pub fn iter(&self) -> impl Iterator<Item = (Action, &Grant)> {
-        let line = &self.compiled.line;
-        let segments = &self.compiled.segments;
-        let ends = segments[segments.len().min(1)..].iter().map(|(start, _)| *start).chain([line.len()]);
-        segments.iter().zip(ends).filter(|((_, class), _)| *class != NO_CLASS).flat_map(move |((start, class), end)| {
-            let grant = self.grants[*class as usize].as_ref();
-            grant.into_iter().flat_map(move |grant| (*start..end).map(move |id| (line.get(id), grant)))
-        })
+    pub fn iter(&self) -> impl Iterator<Item = (ActionId, &Grant)> {
+        let catalogue = self.compiled.catalogue;
+        self.runs().flat_map(move |(run, _, grant)| run.map(move |index| (catalogue.at(index), grant)))
     }
 
     /// How an action, named in any case, is granted; none if it is not, or if the catalogue does not hold it.
     pub fn get(&self, action: &str) -> Option<&Grant> {
-        match self.compiled.class_of(self.compiled.line.find(action)?) {
+        self.of(self.compiled.catalogue.find_named(action)?)
+    }
+
+    pub fn of(&self, action: ActionId) -> Option<&Grant> {
+        match self.compiled.class_of(action) {
             NO_CLASS => None,
             class => self.grants[class as usize].as_ref(),
         }
+    }
+
+    pub fn compiled(&self) -> &'c Compiled {
+        self.compiled
+    }
+
+    /// Runs of actions that are granted alike. Runs of one number share their grant; numbers are below [`Granted::kinds`].
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (Range<usize>, usize, &Grant)> {
+        let segments = &self.compiled.segments;
+        let ends = segments[segments.len().min(1)..].iter().map(|(start, _)| *start as usize);
+        let ends = ends.chain([self.compiled.catalogue.len()]);
+        segments.iter().zip(ends).filter(|((_, class), _)| *class != NO_CLASS).filter_map(|((start, class), end)| {
+            let class = *class as usize;
+            self.grants[class].as_ref().map(|grant| (*start as usize..end, class, grant))
+        })
+    }
+
+    pub(crate) fn kinds(&self) -> usize {
+        self.grants.len()
     }
 }
 

@@ -32,9 +32,13 @@ pub(super) struct ReadyStatement {
 
 impl ReadyDocument {
     pub fn new(document: Arc<Document>, expansions: &mut Expansions) -> ReadyDocument {
-        let variables = document.version.as_deref() == Some(VERSION_WITH_VARIABLES);
+        let variables = has_variables(&document);
         let statements = document.statements.iter().map(|s| ReadyStatement::new(s, variables, expansions)).collect();
         ReadyDocument { document, statements }
+    }
+
+    pub fn has_variables(&self) -> bool {
+        has_variables(&self.document)
     }
 }
 
@@ -69,6 +73,18 @@ impl ReadyStatement {
         }
     }
 
+    /// Whether the statement speaks of every resource, of none, or that depends on which.
+    pub fn speaks_of_all(&self) -> Truth {
+        let is_anything = |template: &Template| matches!(template, Template::Plain(glob) if glob.is_anything());
+        match &self.resources {
+            Selection::Only(templates) if templates.iter().any(is_anything) => Truth::True,
+            Selection::Except(templates) if templates.is_empty() => Truth::True,
+            Selection::Except(templates) if templates.iter().any(is_anything) => Truth::False,
+            Selection::Unstated => Truth::False,
+            _ => Truth::Unknown,
+        }
+    }
+
     /// The keys that would have to be known to tell whether the statement applies: those of undecided conditions, and of
     /// variables in them and in the resources. In lower case. A key without a value is among them where it leaves open what
     /// `NotResource` excepts.
@@ -93,4 +109,8 @@ impl ReadyStatement {
         }
         keys
     }
+}
+
+fn has_variables(document: &Document) -> bool {
+    document.version.as_deref() == Some(VERSION_WITH_VARIABLES)
 }

@@ -127,7 +127,7 @@ impl Rules {
     }
 
     /// IAM's prefixes of an event source.
-    fn prefixes<'s>(&'s self, source: &'s str) -> Cow<'s, [&'s str]> {
+    pub fn prefixes<'s>(&'s self, source: &'s str) -> Cow<'s, [&'s str]> {
         match self.prefixes.get(source) {
             Some(prefixes) => Cow::Borrowed(prefixes),
             None => Cow::Owned(vec![source]),

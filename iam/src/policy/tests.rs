@@ -42,10 +42,11 @@ fn uses_become_statements() {
     let kept = Kept {
         actions: BTreeSet::from(["logs:PutLogEvents".to_owned()]),
         resources: BTreeSet::from(["arn:aws:logs:*:111122223333:log-group:/aws/lambda/f:*".to_owned()]),
+        all_but: false,
         conditions: Conditions::new(),
         why: "CloudTrail does not write this call".into(),
     };
-    let policies = Policies::from_use(&home(), &uses, &[kept]).expect("policies");
+    let policies = Policies::from_use(&home(), &uses, &[kept], &[]).expect("policies");
     let expected = json!([
         {"Sid": "Used1Ec2", "Effect": "Allow", "Action": ["ec2:DescribeInstances"], "Resource": ["*"],
          "Condition": {"IpAddress": {"aws:SourceIp": ["198.51.100.0/24"]}}},
@@ -72,7 +73,8 @@ fn what_is_asked_but_not_told_is_a_pattern_of_its_type() {
     let mut passed = used("iam:PassRole", &["arn:aws:iam::111122223333:instance-profile/web"]);
     passed.passed_to = Some("ec2.amazonaws.com".into());
     let subnet = "arn:aws:ec2:eu-west-1:111122223333:subnet/subnet-1";
-    let policies = Policies::from_use(&home(), &[passed, used("ec2:RunInstances", &[subnet])], &[]).expect("policies");
+    let policies =
+        Policies::from_use(&home(), &[passed, used("ec2:RunInstances", &[subnet])], &[], &[]).expect("policies");
     let statements = statements(&policies);
     assert_eq!(statements[1]["Resource"], json!(["arn:aws:iam::111122223333:role/*"]));
     let launch: Vec<&str> =
@@ -87,7 +89,7 @@ fn what_is_asked_but_not_told_is_a_pattern_of_its_type() {
 fn more_policies_than_a_role_can_have_are_told() {
     let buckets: Vec<String> = (0..3_000).map(|n| format!("arn:aws:s3:::a-bucket-with-a-long-name-{n:04}")).collect();
     let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
-    let policies = Policies::from_use(&home(), &[used("s3:GetBucketAcl", &buckets)], &[]).expect("policies");
+    let policies = Policies::from_use(&home(), &[used("s3:GetBucketAcl", &buckets)], &[], &[]).expect("policies");
     assert!(policies.documents.len() > POLICIES_RAISED_MAX && !policies.can_be_attached());
     assert!(policies.notes.contains(&Note::TooMany { policies: policies.documents.len() }));
 }
@@ -97,14 +99,14 @@ fn a_condition_that_fits_nowhere_is_an_error() {
     let mut one = used("ec2:DescribeInstances", &[]);
     let values = (0..1_000).map(|n| format!("198.51.{n}.0/24")).collect();
     one.conditions.insert("IpAddress".into(), BTreeMap::from([("aws:SourceIp".into(), values)]));
-    let error = Policies::from_use(&home(), &[one], &[]).expect_err("too long");
+    let error = Policies::from_use(&home(), &[one], &[], &[]).expect_err("too long");
     assert!(matches!(error, PolicyError::TooLong { ref sid, .. } if sid == "Used1Ec2"), "{error}");
 }
 
 #[test]
 fn terraform_text() {
     let uses = [used("s3:GetObject", &["arn:aws:s3:::b/${a}", "arn:aws:s3:::odd\nbucket"])];
-    let policies = Policies::from_use(&home(), &uses, &[]).expect("policies");
+    let policies = Policies::from_use(&home(), &uses, &[], &[]).expect("policies");
     let text = terraform(&policies, "ci@least", &Attachment::Role("ci".into()));
     let expected = r#"# s3:GetObject is not about arn:aws:s3:::odd bucket, which is left out
 
@@ -198,10 +200,11 @@ proptest! {
         let kept: Vec<Kept> = keep.iter().map(|action| Kept {
             actions: BTreeSet::from([action.clone()]),
             resources: BTreeSet::from(["*".to_owned()]),
+            all_but: false,
             conditions: Conditions::new(),
             why: "cannot be seen".into(),
         }).collect();
-        let policies = Policies::from_use(&home(), &uses, &kept).expect("conditions are short");
+        let policies = Policies::from_use(&home(), &uses, &kept, &[]).expect("conditions are short");
         let mut documents = Vec::new();
         for document in &policies.documents {
             prop_assert!(document.chars() <= POLICY_CHARS_MAX, "{}", document.chars());
@@ -227,6 +230,6 @@ proptest! {
         let mut wanted: BTreeSet<String> = uses.iter().map(|one| catalogue.action(one.action).to_string()).collect();
         wanted.extend(keep);
         prop_assert_eq!(named, wanted);
-        prop_assert_eq!(&policies, &Policies::from_use(&home(), &uses.into_iter().rev().collect::<Vec<_>>(), &kept).expect("again"));
+        prop_assert_eq!(&policies, &Policies::from_use(&home(), &uses.into_iter().rev().collect::<Vec<_>>(), &kept, &[]).expect("again"));
     }
 }
