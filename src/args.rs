@@ -28,6 +28,8 @@ pub enum Command {
     Findings(FindingsCommand),
     /// Everything about a principal, an access key or an address: first and last seen, what, from where, findings
     Investigate(InvestigateArgs),
+    /// What users and roles may do and did not, what nobody can tell, and policies that grant no more than was used
+    Permissions(PermissionsArgs),
     /// Reads parked input again, after the cause is mended
     Replay(ReplayArgs),
     /// Runs as a service: from queues to people, for months
@@ -383,6 +385,104 @@ pub struct InvestigateArgs {
     pub store: StoreArgs,
     #[command(flatten)]
     pub site: SiteArgs,
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct PermissionsArgs {
+    #[command(subcommand)]
+    pub command: Option<PermissionsCommand>,
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+#[derive(Subcommand)]
+pub enum PermissionsCommand {
+    /// What a policy would have denied of what succeeded
+    WhatIf(WhatIfArgs),
+}
+
+/// Whose permissions, and by which days they are judged.
+#[derive(clap::Args)]
+pub struct ScopeArgs {
+    /// What is granted: outputs of `aws iam get-account-authorization-details` (all pages), and, where there are, of
+    /// get-credential-report, list-access-keys, get-service-last-accessed-details and `aws organizations` calls; again for each file
+    #[arg(long, value_name = "FILE")]
+    pub iam: Vec<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub site: SiteArgs,
+    /// Only users and roles whose ARN contains this; again for more
+    #[arg(long, value_name = "TEXT")]
+    pub principal: Vec<String>,
+    /// Days that are looked at
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// Permissions count as unused after so many days; by default after all that are looked at
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub unused_after: Option<u32>,
+    /// The end of the days that are looked at; by default the newest event of the store
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<jiff::Timestamp>,
+}
+
+#[derive(clap::Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Also every action with its verdict (with --format json, or of one to three principals)
+    #[arg(long)]
+    pub actions: bool,
+    /// Writes policies that grant what was used below this folder: JSON, Terraform, and what to know of each
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = PermissionsFormat::Table)]
+    pub format: PermissionsFormat,
+}
+
+#[derive(clap::Args)]
+pub struct WhatIfArgs {
+    /// A policy document (JSON)
+    pub file: PathBuf,
+    /// What it is tried as
+    #[arg(long = "as", value_enum, default_value_t = WhatIfAs::Replace)]
+    pub kind: WhatIfAs,
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Exit 1 if something that succeeded would have been denied
+    #[arg(long)]
+    pub fail: bool,
+    #[arg(long, value_enum, default_value_t = WhatIfFormat::Table)]
+    pub format: WhatIfFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhatIfAs {
+    /// In place of all identity policies
+    Replace,
+    /// One identity policy more
+    Attach,
+    /// As permissions boundary
+    Boundary,
+    /// As a service control policy more, which has to allow as the others do
+    Scp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhatIfFormat {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PermissionsFormat {
+    Table,
+    Json,
+    /// A page that needs nothing beside it
+    Html,
+    Markdown,
 }
 
 #[derive(clap::Args)]

@@ -2,5 +2,9 @@
 
 /// Microseconds since the epoch.
 pub fn now_micros() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
+    now().as_microsecond()
+}
+
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }

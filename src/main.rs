@@ -14,6 +14,7 @@ mod findings;
 mod intake;
 mod investigate;
 mod output;
+mod permissions;
 mod replay;
 mod rules_command;
 mod scan;
@@ -90,6 +91,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rules(command) => rules_command::run(command).await,
         Command::Findings(command) => findings::run(command).await,
         Command::Investigate(options) => investigate::run(options).await,
+        Command::Permissions(options) => permissions::run(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Backfill(options) => backfill_command::run(options).await,
         Command::Doctor(options) => doctor::run(options).await,

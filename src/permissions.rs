@@ -1,0 +1,219 @@
+//! `trailhound permissions`: what principals may do and did not, what cannot be told, and policies that grant no more than was used.
+//!
+//! In: outputs of AWS's calls (`--iam`), which say what is granted, and a store, which says what was used. Out: a verdict for
+//! every principal, service, statement and action, and for passwords and keys; with `--policies` documents that allow what was
+//! used, each tried against what succeeded. `what-if` tries any policy against it.
+
+mod document;
+mod reading;
+mod remedy;
+mod report;
+mod text;
+mod what_if;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use trailhound_iam::coverage::Coverage;
+use trailhound_iam::inventory::File;
+use trailhound_iam::principal::account_in;
+use trailhound_iam::usage::{Usages, Window};
+use trailhound_iam::verdict::{Judge, Judgement, Options, Subject};
+use trailhound_iam::{Catalogue, Evaluator, Inventory, PolicySet};
+
+use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, ReportArgs, ScopeArgs};
+use crate::output::counted;
+use crate::session::Asked;
+use crate::terminal;
+use reading::{Names, Reading, Requests};
+use report::{AccountLine, CredentialLine, PrincipalLine, Report};
+
+/// Errors of a file that are told one by one.
+const ERRORS_SHOWN: usize = 50;
+
+pub async fn run(args: PermissionsArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Some(PermissionsCommand::WhatIf(args)) => what_if::run(args).await,
+        None => judge(args.report).await,
+    }
+}
+
+/// What is granted and what was done, side by side.
+struct Ground {
+    asked: Asked,
+    inventory: Inventory,
+    names: Names,
+    window: Window,
+    options: Options,
+    /// The users and roles that are asked about, by ARN.
+    principals: BTreeSet<String>,
+}
+
+impl Ground {
+    async fn open(scope: &ScopeArgs) -> anyhow::Result<Ground> {
+        anyhow::ensure!(
+            !scope.iam.is_empty(),
+            "--iam names no file; `aws iam get-account-authorization-details > iam.json` makes one"
+        );
+        let inventory = inventory(&scope.iam)?;
+        let asked = Asked::open(&scope.store).await?.at(&scope.site)?;
+        let session = asked.session().await?;
+        let to = match scope.until {
+            Some(until) => until.as_microsecond(),
+            // The newest event belongs to the window.
+            None => reading::newest(&session).await?.context("the store holds no events; there is nothing to judge by")? + 1,
+        };
+        let options = Options { unused_after_days: scope.unused_after.unwrap_or(scope.days), ..Options::default() };
+        anyhow::ensure!(
+            options.unused_after_days <= scope.days,
+            "--unused-after {} is more than the {} days that are looked at; raise --days",
+            options.unused_after_days,
+            scope.days
+        );
+        let all = inventory.users.keys().chain(inventory.roles.keys());
+        let wanted = |arn: &&String| scope.principal.is_empty() || scope.principal.iter().any(|part| arn.contains(part.as_str()));
+        let principals: BTreeSet<String> = all.filter(wanted).cloned().collect();
+        anyhow::ensure!(
+            !principals.is_empty(),
+            "no user or role of the --iam files has {} in its ARN",
+            scope.principal.join(" or ")
+        );
+        Ok(Ground {
+            names: Names::of(&inventory),
+            window: Window::before(to, scope.days),
+            asked,
+            inventory,
+            options,
+            principals,
+        })
+    }
+
+    async fn read(&self, requests: &Requests) -> anyhow::Result<Reading> {
+        reading::read(&self.asked.session().await?, &self.names, self.window, requests).await
+    }
+
+    /// Judges every principal that is asked about, one after the other: only what `take` keeps stays in memory.
+    fn each(
+        &self,
+        reading: &Reading,
+        mut take: impl FnMut(&Judgement<'_>, &PolicySet) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut evaluator = Evaluator::new(Catalogue::shipped());
+        let unseen = Coverage::new(self.window);
+        for arn in &self.principals {
+            let (Some(subject), Some(policies)) = (Subject::of(&self.inventory, arn), self.inventory.policy_set(arn))
+            else {
+                continue;
+            };
+            let compiled = evaluator.compile(&policies);
+            let coverage = account_in(arn).and_then(|account| reading.coverage.get(account)).unwrap_or(&unseen);
+            let judge = Judge { usages: &reading.usages, coverage, options: &self.options };
+            if let Some(judgement) = judge.judge(subject, &compiled) {
+                take(&judgement, &policies)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the files, whole or not at all.
+fn inventory(paths: &[std::path::PathBuf]) -> anyhow::Result<Inventory> {
+    let mut files = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        files.push((path.display().to_string(), bytes));
+    }
+    let files = files.iter().map(|(name, bytes)| File { name, bytes, entity: None });
+    Inventory::read(files, crate::clock::now()).map_err(|errors| {
+        let mut told: Vec<String> = errors.iter().take(ERRORS_SHOWN).map(|error| terminal::clean(&error.to_string()).into_owned()).collect();
+        if errors.len() > ERRORS_SHOWN {
+            told.push(format!("and {} more", errors.len() - ERRORS_SHOWN));
+        }
+        anyhow::anyhow!("the --iam files cannot be used; nothing was loaded\n  {}", told.join("\n  "))
+    })
+}
+
+async fn judge(args: ReportArgs) -> anyhow::Result<ExitCode> {
+    let ground = Ground::open(&args.scope).await?;
+    let requests = match args.policies {
+        Some(_) => Requests::Of(ground.principals.clone()),
+        None => Requests::OfChanges,
+    };
+    let reading = ground.read(&requests).await?;
+    let detail = args.actions;
+    let mut principals = Vec::new();
+    let mut written = remedy::Written::default();
+    ground.each(&reading, |judgement, policies| {
+        principals.push(PrincipalLine::of(judgement, &ground.options, detail));
+        if let Some(folder) = &args.policies {
+            written.write(folder, judgement, policies)?;
+        }
+        Ok(())
+    })?;
+    let report = ground.report(&reading, principals);
+    let target = args.format;
+    match target {
+        PermissionsFormat::Table => text::print(&report, args.scope.principal.is_empty())?,
+        PermissionsFormat::Json => terminal::print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
+        PermissionsFormat::Html => terminal::print(&document::html(&report)?)?,
+        PermissionsFormat::Markdown => terminal::print(&document::markdown(&report)?)?,
+    }
+    written.tell(args.policies.as_deref());
+    eprintln!(
+        "{} judged, {} of whom {}",
+        counted(report.principals.len(), "principal"),
+        report.principals.iter().filter(|line| line.activity == "unused").count(),
+        "were not used at all"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Ground {
+    fn report(&self, reading: &Reading, principals: Vec<PrincipalLine>) -> Report {
+        let accounts: BTreeSet<&str> = self.principals.iter().filter_map(|arn| account_in(arn)).collect();
+        Report {
+            from: report::time(self.window.from),
+            to: report::time(self.window.to),
+            unused_after_days: self.options.unused_after_days,
+            accounts: accounts
+                .iter()
+                .map(|id| AccountLine::of(id, reading.coverage.get(*id), &self.asked.site))
+                .collect(),
+            principals,
+            credentials: self.credentials(&reading.usages, &reading.coverage, &accounts),
+            notes: self.inventory.notes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Of the accounts of whom is asked about, and of nobody else if some are asked about by name.
+    fn credentials(
+        &self,
+        usages: &Usages,
+        coverage: &BTreeMap<String, Coverage>,
+        accounts: &BTreeSet<&str>,
+    ) -> Vec<CredentialLine> {
+        let unseen = Coverage::new(self.window);
+        let mut lines = Vec::new();
+        for account in accounts {
+            let coverage = coverage.get(*account).unwrap_or(&unseen);
+            let judge = Judge { usages, coverage, options: &self.options };
+            let found = judge.credentials(&self.inventory);
+            let of_account = found.iter().map(CredentialLine::of).filter(|line| line.account == *account);
+            lines.extend(of_account.filter(|line| self.principals.contains(&line.arn) || line.arn.ends_with(":root")));
+        }
+        lines
+    }
+}
+
+/// A file's name out of whatever a principal is called.
+fn file_name(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+' | '=') { c } else { '_' };
+    text.chars().map(plain).collect()
+}
+
+/// Makes a folder, its parents too.
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))
+}

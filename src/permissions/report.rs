@@ -1,0 +1,325 @@
+//! What is said of permissions, as values that JSON, tables and documents are made of.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use trailhound_iam::coverage::{Confidence, Coverage};
+use trailhound_iam::verdict::{
+    Activity, Breadth, Counts, CredentialFinding, Finding, Judgement, KeyName, Options, Standing, StatementSummary,
+    Summary, Verdict,
+};
+use trailhound_iam::{Catalogue, principal::account_in};
+use trailhound_store::Site;
+
+/// Principals, credentials and how far the logs reach.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What is judged by, RFC 3339.
+    pub from: String,
+    pub to: String,
+    pub unused_after_days: u32,
+    pub accounts: Vec<AccountLine>,
+    pub principals: Vec<PrincipalLine>,
+    pub credentials: Vec<CredentialLine>,
+    /// What a reader should know of the files.
+    pub notes: Vec<String>,
+}
+
+/// How far an account's logs show what happened.
+#[derive(Debug, Serialize)]
+pub struct AccountLine {
+    pub id: String,
+    pub name: Option<String>,
+    /// high, medium or low; none if there are no logs.
+    pub confidence: Option<&'static str>,
+    /// Of the window's hours, how many have a record.
+    pub hours_with_records: f64,
+    pub first: Option<String>,
+    pub last: Option<String>,
+    pub regions: BTreeMap<String, f64>,
+    /// Resource types with data events, and on how many resources they were seen.
+    pub data_events: BTreeMap<String, usize>,
+}
+
+/// One user or role.
+#[derive(Debug, Serialize)]
+pub struct PrincipalLine {
+    pub arn: String,
+    pub account: String,
+    /// user, role, or reserved: a role that Identity Center keeps.
+    pub kind: &'static str,
+    /// active, active by IAM, unused, young, or not observable.
+    pub activity: &'static str,
+    pub last: Option<String>,
+    pub young: bool,
+    pub confidence: &'static str,
+    pub counts: CountsLine,
+    pub services: Vec<ServiceLine>,
+    pub statements: Vec<StatementLine>,
+    /// Used, and granted by something else: a resource's policy, or a policy that is gone.
+    pub not_granted: Vec<String>,
+    /// What of the policies was not to be had: there may be more grants.
+    pub unread: Vec<String>,
+    /// Only where it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionLine>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct CountsLine {
+    pub granted: u32,
+    pub conditional: u32,
+    pub used: u32,
+    pub periodic: u32,
+    pub idle: u32,
+    pub used_by_iam: u32,
+    pub unused: u32,
+    pub not_observable: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ServiceLine {
+    pub service: &'static str,
+    pub counts: CountsLine,
+    pub last: Option<String>,
+}
+
+/// A statement that grants, and what is to be said of it.
+#[derive(Debug, Serialize)]
+pub struct StatementLine {
+    /// The policy, the statement's place in it and its Sid.
+    pub statement: String,
+    pub breadth: &'static str,
+    pub counts: CountsLine,
+    /// unused, over-broad, in use, or nothing that can be told.
+    pub verdict: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ActionLine {
+    pub action: String,
+    pub verdict: &'static str,
+    /// When it was used last, since when it is unused, or why nothing can be told.
+    pub detail: String,
+    pub conditional: bool,
+    pub resources: Vec<String>,
+    pub statements: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CredentialLine {
+    pub arn: String,
+    pub account: String,
+    pub finding: &'static str,
+    pub detail: String,
+}
+
+impl From<Counts> for CountsLine {
+    fn from(counts: Counts) -> Self {
+        let Counts { granted, conditional, used, periodic, idle, used_by_iam, unused, not_observable } = counts;
+        CountsLine { granted, conditional, used, periodic, idle, used_by_iam, unused, not_observable }
+    }
+}
+
+impl CountsLine {
+    fn add(&mut self, other: CountsLine) {
+        self.granted += other.granted;
+        self.conditional += other.conditional;
+        self.used += other.used;
+        self.periodic += other.periodic;
+        self.idle += other.idle;
+        self.used_by_iam += other.used_by_iam;
+        self.unused += other.unused;
+        self.not_observable += other.not_observable;
+    }
+
+    /// Actions that can go: nobody used them of late, and it would have been seen.
+    pub fn gap(&self) -> u32 {
+        self.unused + self.idle
+    }
+}
+
+impl AccountLine {
+    pub fn of(id: &str, coverage: Option<&Coverage>, site: &Site) -> AccountLine {
+        let logged = coverage.filter(|coverage| coverage.span().is_some());
+        let span = logged.and_then(Coverage::span);
+        AccountLine {
+            id: id.to_owned(),
+            name: site.account_names().remove(id),
+            confidence: logged.map(|coverage| confidence(coverage.confidence())),
+            hours_with_records: logged.map_or(0.0, |coverage| rounded(coverage.share())),
+            first: span.map(|(first, _)| time(first)),
+            last: span.map(|(_, last)| time(last)),
+            regions: logged
+                .into_iter()
+                .flat_map(Coverage::regions)
+                .map(|(region, share)| (region.to_owned(), rounded(share)))
+                .collect(),
+            data_events: logged
+                .into_iter()
+                .flat_map(Coverage::data)
+                .map(|(kind, resources)| (kind.to_owned(), resources.len()))
+                .collect(),
+        }
+    }
+}
+
+impl PrincipalLine {
+    /// What is to be said of a judgement; action by action if `detail`.
+    pub fn of(judgement: &Judgement<'_>, options: &Options, detail: bool) -> PrincipalLine {
+        let summary = judgement.summary();
+        let subject = judgement.subject();
+        let mut counts = CountsLine::default();
+        summary.services.iter().for_each(|service| counts.add(service.counts.into()));
+        let (activity, last) = activity(summary.activity);
+        PrincipalLine {
+            arn: subject.arn.to_owned(),
+            account: account_in(subject.arn).unwrap_or_default().to_owned(),
+            kind: match subject.role {
+                None => "user",
+                Some(_) if summary.is_reserved => "reserved",
+                Some(_) => "role",
+            },
+            activity,
+            last: last.map(time),
+            young: matches!(summary.standing, Standing::Young { .. }),
+            confidence: confidence(summary.confidence),
+            counts,
+            services: services(&summary),
+            statements: summary.statements.iter().map(|one| statement(judgement, one, options)).collect(),
+            not_granted: summary.not_granted.iter().map(|id| Catalogue::shipped().action(*id).to_string()).collect(),
+            unread: summary.unread.clone(),
+            actions: if detail { actions(judgement) } else { Vec::new() },
+        }
+    }
+
+    /// The ARN without what all have in common.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit_once(':').map_or(&self.arn, |(_, name)| name)
+    }
+
+    /// Services of which something is granted and nothing was used, as far as that can be told.
+    pub fn unused_services(&self) -> impl Iterator<Item = &ServiceLine> {
+        self.services.iter().filter(|line| line.counts.unused > 0 && line.counts.granted == line.counts.unused)
+    }
+}
+
+fn services(summary: &Summary) -> Vec<ServiceLine> {
+    let line = |service: &trailhound_iam::verdict::ServiceSummary| ServiceLine {
+        service: service.service,
+        counts: service.counts.into(),
+        last: service.last.map(time),
+    };
+    summary.services.iter().map(line).collect()
+}
+
+fn statement(judgement: &Judgement<'_>, one: &StatementSummary, options: &Options) -> StatementLine {
+    let counts = CountsLine::from(one.counts);
+    let used = counts.used + counts.periodic + counts.used_by_iam;
+    let verdict = match one.breadth {
+        _ if counts.granted == 0 => "grants nothing",
+        _ if counts.gap() == counts.granted => "unused",
+        Breadth::Narrow if used > 0 => "in use",
+        Breadth::Narrow => "not all can be told",
+        _ if one.is_over_broad(options) => "over-broad",
+        _ if used > 0 => "in use",
+        _ => "not all can be told",
+    };
+    StatementLine {
+        statement: judgement.compiled().statement(one.statement).to_string(),
+        breadth: match one.breadth {
+            Breadth::Narrow => "narrow",
+            Breadth::Service => "all of a service",
+            Breadth::Everything => "everything",
+        },
+        counts,
+        verdict,
+    }
+}
+
+fn actions(judgement: &Judgement<'_>) -> Vec<ActionLine> {
+    let compiled = judgement.compiled();
+    let line = |judged: trailhound_iam::verdict::JudgedAction<'_>| {
+        let (verdict, detail) = verdict(&judged.verdict);
+        ActionLine {
+            action: Catalogue::shipped().action(judged.action).to_string(),
+            verdict,
+            detail,
+            conditional: judged.grant.conditional,
+            resources: judged.grant.resources.clone(),
+            statements: judged.grant.by.iter().map(|id| compiled.statement(*id).to_string()).collect(),
+        }
+    };
+    judgement.actions().map(line).collect()
+}
+
+fn verdict(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Used { count, last, .. } => ("used", format!("{count} times, last {}", time(*last))),
+        Verdict::Periodic { count, last, gap_days } => {
+            ("used now and then", format!("{count} times, last {}, up to {gap_days} days apart", time(*last)))
+        }
+        Verdict::Idle { count, last } => ("unused of late", format!("{count} times, last {}", time(*last))),
+        Verdict::UsedByIam { last } => ("used, says IAM", format!("last {}", time(*last))),
+        Verdict::Unused { since } => ("unused", format!("since {}", time(*since))),
+        Verdict::NotObservable(why) => ("not observable", why.to_string()),
+    }
+}
+
+fn activity(activity: Activity) -> (&'static str, Option<i64>) {
+    match activity {
+        Activity::Active { last } => ("active", Some(last)),
+        Activity::ActiveByIam { last } => ("active by IAM", Some(last)),
+        Activity::Unused { last, .. } => ("unused", last),
+        Activity::Young { .. } => ("young", None),
+        Activity::NotObservable => ("not observable", None),
+    }
+}
+
+impl CredentialLine {
+    pub fn of(found: &CredentialFinding) -> CredentialLine {
+        let key = |key: &KeyName| match key {
+            KeyName::Id(id) => format!("key {id}"),
+            KeyName::Number(number) => format!("key {number} of the credential report"),
+        };
+        let last = |last: &Option<i64>| last.map_or("never as far as is known".to_owned(), |last| format!("last {}", time(last)));
+        let (finding, detail) = match &found.finding {
+            Finding::UnusedKey { key: name, last: at } => ("unused key", format!("{}, {}", key(name), last(at))),
+            Finding::NeverUsedKey { key: name, created } => {
+                ("key never used", format!("{}, made {}", key(name), time(*created)))
+            }
+            Finding::OldKey { key: name, created } => ("old key", format!("{}, made {}", key(name), time(*created))),
+            Finding::SeveralKeys { active } => ("several keys", format!("{active} active ones")),
+            Finding::UnusedPassword { last: at } => ("unused password", last(at)),
+            Finding::NoSecondFactor { with_factor: Some(at) } => {
+                ("no second factor", format!("signed in with one {}, and has none now", time(*at)))
+            }
+            Finding::NoSecondFactor { with_factor: None } => {
+                ("no second factor", "no sign-in with one in these days".to_owned())
+            }
+            Finding::RootKeys { active } => ("root has keys", format!("{active} active")),
+            Finding::RootWithoutSecondFactor => {
+                ("root without second factor", "needs none only where central root access took its password away".to_owned())
+            }
+        };
+        let account = account_in(&found.arn).unwrap_or_default().to_owned();
+        CredentialLine { arn: found.arn.clone(), account, finding, detail }
+    }
+}
+
+fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::High => "high",
+        Confidence::Medium => "medium",
+        Confidence::Low => "low",
+    }
+}
+
+pub fn time(micros: i64) -> String {
+    trailhound_detect::finding::time(micros)
+}
+
+/// To a thousandth: more says nothing.
+fn rounded(share: f64) -> f64 {
+    (share * 1_000.0).round() / 1_000.0
+}
