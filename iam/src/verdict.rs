@@ -165,3 +165,6 @@ impl fmt::Display for Blind {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
