@@ -388,7 +388,7 @@ pub struct InvestigateArgs {
 }
 
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct PermissionsArgs {
     #[command(subcommand)]
     pub command: Option<PermissionsCommand>,
@@ -423,8 +423,8 @@ pub struct ScopeArgs {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub unused_after: Option<u32>,
     /// The end of the days that are looked at; by default the newest event of the store
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub until: Option<jiff::Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<i64>,
 }
 
 #[derive(clap::Args)]

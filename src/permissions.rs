@@ -16,12 +16,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use trailhound_iam::coverage::Coverage;
 use trailhound_iam::inventory::File;
 use trailhound_iam::principal::account_in;
 use trailhound_iam::usage::{Usages, Window};
 use trailhound_iam::verdict::{Judge, Judgement, Options, Subject};
-use trailhound_iam::{Catalogue, Evaluator, Inventory, PolicySet};
+use trailhound_iam::{Catalogue, Coverage, Evaluator, Inventory, PolicySet};
 
 use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, ReportArgs, ScopeArgs};
 use crate::output::counted;
@@ -61,9 +60,11 @@ impl Ground {
         let asked = Asked::open(&scope.store).await?.at(&scope.site)?;
         let session = asked.session().await?;
         let to = match scope.until {
-            Some(until) => until.as_microsecond(),
+            Some(until) => until,
             // The newest event belongs to the window.
-            None => reading::newest(&session).await?.context("the store holds no events; there is nothing to judge by")? + 1,
+            None => {
+                reading::newest(&session).await?.context("the store holds no events; there is nothing to judge by")? + 1
+            }
         };
         let options = Options { unused_after_days: scope.unused_after.unwrap_or(scope.days), ..Options::default() };
         anyhow::ensure!(
@@ -73,7 +74,9 @@ impl Ground {
             scope.days
         );
         let all = inventory.users.keys().chain(inventory.roles.keys());
-        let wanted = |arn: &&String| scope.principal.is_empty() || scope.principal.iter().any(|part| arn.contains(part.as_str()));
+        let wanted = |arn: &&String| {
+            scope.principal.is_empty() || scope.principal.iter().any(|part| arn.contains(part.as_str()))
+        };
         let principals: BTreeSet<String> = all.filter(wanted).cloned().collect();
         anyhow::ensure!(
             !principals.is_empty(),
@@ -127,7 +130,8 @@ fn inventory(paths: &[std::path::PathBuf]) -> anyhow::Result<Inventory> {
     }
     let files = files.iter().map(|(name, bytes)| File { name, bytes, entity: None });
     Inventory::read(files, crate::clock::now()).map_err(|errors| {
-        let mut told: Vec<String> = errors.iter().take(ERRORS_SHOWN).map(|error| terminal::clean(&error.to_string()).into_owned()).collect();
+        let mut told: Vec<String> =
+            errors.iter().take(ERRORS_SHOWN).map(|error| terminal::clean(&error.to_string()).into_owned()).collect();
         if errors.len() > ERRORS_SHOWN {
             told.push(format!("and {} more", errors.len() - ERRORS_SHOWN));
         }
@@ -209,7 +213,8 @@ impl Ground {
 
 /// A file's name out of whatever a principal is called.
 fn file_name(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+' | '=') { c } else { '_' };
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+' | '=') { c } else { '_' };
     text.chars().map(plain).collect()
 }
 

@@ -27,7 +27,10 @@ pub fn markdown(report: &Report) -> anyhow::Result<String> {
          from these logs.\n",
         report.unused_after_days
     )?;
-    writeln!(text, "## How far the logs reach\n\n| account | name | confidence | hours with records | data events of |")?;
+    writeln!(
+        text,
+        "## How far the logs reach\n\n| account | name | confidence | hours with records | data events of |"
+    )?;
     writeln!(text, "|---|---|---|---:|---|")?;
     for line in &report.accounts {
         let data: Vec<String> = line.data_events.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -35,7 +38,10 @@ pub fn markdown(report: &Report) -> anyhow::Result<String> {
         let (name, data) = (cell(line.name.as_deref().unwrap_or("")), cell(&data.join(", ")));
         writeln!(text, "| {} | {name} | {confidence} | {:.1} % | {data} |", line.id, line.hours_with_records * 100.0)?;
     }
-    writeln!(text, "\n## Users and roles\n\n| principal | account | activity | last | granted | used | unused | not observable |")?;
+    writeln!(
+        text,
+        "\n## Users and roles\n\n| principal | account | activity | last | granted | used | unused | not observable |"
+    )?;
     writeln!(text, "|---|---|---|---|---:|---:|---:|---:|")?;
     for line in &report.principals {
         let counts = line.counts;
@@ -60,11 +66,20 @@ pub fn markdown(report: &Report) -> anyhow::Result<String> {
         })
     };
     if statements().next().is_some() {
-        writeln!(text, "\n## Statements to change\n\n| verdict | principal | statement | grants | unused |\n|---|---|---|---:|---:|")?;
+        writeln!(
+            text,
+            "\n## Statements to change\n\n| verdict | principal | statement | grants | unused |\n|---|---|---|---:|---:|"
+        )?;
     }
     for (principal, line) in statements() {
         let (name, statement) = (cell(principal.name()), cell(&line.statement));
-        writeln!(text, "| {} | {name} | {statement} | {} | {} |", line.verdict, line.counts.granted, line.counts.gap())?;
+        writeln!(
+            text,
+            "| {} | {name} | {statement} | {} | {} |",
+            line.verdict,
+            line.counts.granted,
+            line.counts.gap()
+        )?;
     }
     if !report.credentials.is_empty() {
         writeln!(text, "\n## Passwords, keys and second factors\n\n| finding | whose | detail |\n|---|---|---|")?;

@@ -10,9 +10,8 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde_json::Value;
-use trailhound_iam::coverage::Coverage;
 use trailhound_iam::usage::{DAY, Outcome, Row, Usages, Window};
-use trailhound_iam::{Event, Inventory, Mapped, Observability, event_actions};
+use trailhound_iam::{Coverage, Event, Inventory, Mapped, Observability, event_actions};
 
 /// Everything that is read.
 pub struct Reading {
@@ -35,8 +34,10 @@ pub struct Names(HashMap<String, String>);
 
 impl Names {
     pub fn of(inventory: &Inventory) -> Names {
-        let users = inventory.users.values().filter_map(|user| Some((format!("user:{}", user.id.as_ref()?), &user.arn)));
-        let roles = inventory.roles.values().filter_map(|role| Some((format!("role:{}", role.id.as_ref()?), &role.arn)));
+        let users =
+            inventory.users.values().filter_map(|user| Some((format!("user:{}", user.id.as_ref()?), &user.arn)));
+        let roles =
+            inventory.roles.values().filter_map(|role| Some((format!("role:{}", role.id.as_ref()?), &role.arn)));
         Names(users.chain(roles).map(|(key, arn)| (key, arn.clone())).collect())
     }
 

@@ -1,7 +1,6 @@
 //! Policies that allow what was used, as files: JSON for IAM, HCL for Terraform. Each set is tried against what succeeded before
 //! it is written, and what it would have denied stands beside it.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
@@ -102,11 +101,17 @@ fn told(judgement: &Judgement<'_>, policies: &Policies, replayed: &Replayed, aft
         Activity::Active { last } | Activity::ActiveByIam { last } => super::report::time(last),
         _ => "never in these days".into(),
     };
-    let mut line = |line: &str| drop(writeln!(text, "{line}"));
-    line(&format!("Last active {last}. These {} stand for all of its identity policies, its groups' as well; boundaries and \
-                   service control policies stay as they are.\n", counted(policies.documents.len(), "document")));
-    line(&format!("Replayed over what succeeded: {} allowed, {} not by these policies but by something else, as today.",
-        counted(replayed.allowed as usize, "call"), counted(replayed.as_before as usize, "call")));
+    let mut line = |line: &str| text.extend([line, "\n"]);
+    line(&format!(
+        "Last active {last}. These {} stand for all of its identity policies, its groups' as well; boundaries and \
+                   service control policies stay as they are.\n",
+        counted(policies.documents.len(), "document")
+    ));
+    line(&format!(
+        "Replayed over what succeeded: {} allowed, {} not by these policies but by something else, as today.",
+        counted(replayed.allowed as usize, "call"),
+        counted(replayed.as_before as usize, "call")
+    ));
     for loss in what_if::losses(replayed, after) {
         line(&format!("- **would have been denied**: {loss}"));
     }

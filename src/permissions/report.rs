@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use trailhound_iam::coverage::{Confidence, Coverage};
 use trailhound_iam::verdict::{
     Activity, Breadth, Counts, CredentialFinding, Finding, Judgement, KeyName, Options, Standing, StatementSummary,
     Summary, Verdict,
 };
-use trailhound_iam::{Catalogue, principal::account_in};
+use trailhound_iam::{Catalogue, Confidence, Coverage, principal::account_in};
 use trailhound_store::Site;
 
 /// Principals, credentials and how far the logs reach.
@@ -282,7 +281,9 @@ impl CredentialLine {
             KeyName::Id(id) => format!("key {id}"),
             KeyName::Number(number) => format!("key {number} of the credential report"),
         };
-        let last = |last: &Option<i64>| last.map_or("never as far as is known".to_owned(), |last| format!("last {}", time(last)));
+        let last = |last: &Option<i64>| {
+            last.map_or("never as far as is known".to_owned(), |last| format!("last {}", time(last)))
+        };
         let (finding, detail) = match &found.finding {
             Finding::UnusedKey { key: name, last: at } => ("unused key", format!("{}, {}", key(name), last(at))),
             Finding::NeverUsedKey { key: name, created } => {
@@ -298,9 +299,10 @@ impl CredentialLine {
                 ("no second factor", "no sign-in with one in these days".to_owned())
             }
             Finding::RootKeys { active } => ("root has keys", format!("{active} active")),
-            Finding::RootWithoutSecondFactor => {
-                ("root without second factor", "needs none only where central root access took its password away".to_owned())
-            }
+            Finding::RootWithoutSecondFactor => (
+                "root without second factor",
+                "needs none only where central root access took its password away".to_owned(),
+            ),
         };
         let account = account_in(&found.arn).unwrap_or_default().to_owned();
         CredentialLine { arn: found.arn.clone(), account, finding, detail }

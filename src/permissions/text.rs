@@ -83,7 +83,11 @@ fn principals(page: &mut output::Report, report: &Report) {
         vec![
             line.name().to_owned(),
             line.account.clone(),
-            if line.unread.is_empty() { line.activity.to_owned() } else { format!("{}, policies missing", line.activity) },
+            if line.unread.is_empty() {
+                line.activity.to_owned()
+            } else {
+                format!("{}, policies missing", line.activity)
+            },
             line.last.as_deref().map_or(String::new(), day),
             counts.granted.to_string(),
             (counts.used + counts.periodic + counts.used_by_iam).to_string(),
@@ -94,7 +98,11 @@ fn principals(page: &mut output::Report, report: &Report) {
     };
     page.grid(&heads, &sorted.iter().map(row).collect::<Vec<_>>());
     for line in report.principals.iter().filter(|line| !line.unread.is_empty()).take(20) {
-        page.paragraph(&format!("{}: not in the files, so there may be more grants: {}", line.name(), line.unread.join(", ")));
+        page.paragraph(&format!(
+            "{}: not in the files, so there may be more grants: {}",
+            line.name(),
+            line.unread.join(", ")
+        ));
     }
 }
 
@@ -146,14 +154,17 @@ fn statements(page: &mut output::Report, report: &Report, whole: bool) {
             if whole || matches!(line.verdict, "unused" | "over-broad") {
                 let used = line.counts.used + line.counts.periodic + line.counts.used_by_iam;
                 let gap = line.counts.gap();
-                rows.push((gap, vec![
-                    line.verdict.to_owned(),
-                    principal.name().to_owned(),
-                    line.statement.clone(),
-                    line.counts.granted.to_string(),
-                    used.to_string(),
-                    gap.to_string(),
-                ]));
+                rows.push((
+                    gap,
+                    vec![
+                        line.verdict.to_owned(),
+                        principal.name().to_owned(),
+                        line.statement.clone(),
+                        line.counts.granted.to_string(),
+                        used.to_string(),
+                        gap.to_string(),
+                    ],
+                ));
             }
         }
     }
@@ -178,7 +189,12 @@ fn actions(page: &mut output::Report, principal: &PrincipalLine) {
     let heads = [Head::fixed("verdict"), Head::text("action"), Head::text("detail"), Head::text("granted by")];
     let row = |line: &super::report::ActionLine| {
         let condition = if line.conditional { " (under a condition)" } else { "" };
-        vec![line.verdict.to_owned(), format!("{}{condition}", line.action), line.detail.clone(), line.statements.join("; ")]
+        vec![
+            line.verdict.to_owned(),
+            format!("{}{condition}", line.action),
+            line.detail.clone(),
+            line.statements.join("; "),
+        ]
     };
     page.grid(&heads, &principal.actions.iter().map(row).collect::<Vec<_>>());
 }
@@ -189,7 +205,8 @@ fn credentials(page: &mut output::Report, report: &Report) {
     }
     page.section("Passwords, keys and second factors");
     let heads = [Head::fixed("finding"), Head::text("whose"), Head::text("detail")];
-    let row = |line: &super::report::CredentialLine| vec![line.finding.to_owned(), line.arn.clone(), line.detail.clone()];
+    let row =
+        |line: &super::report::CredentialLine| vec![line.finding.to_owned(), line.arn.clone(), line.detail.clone()];
     page.grid(&heads, &report.credentials.iter().map(row).collect::<Vec<_>>());
 }
 

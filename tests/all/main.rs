@@ -12,6 +12,7 @@ mod hostile;
 mod late;
 mod lineage;
 mod order;
+mod permissions;
 mod postgres;
 mod python;
 mod readers;

@@ -196,6 +196,16 @@ impl Compiled {
 }
 
 /// `statement 2 (AllowLogs) of arn:aws:iam::111122223333:policy/logs`
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Layer::Identity => f.write_str("the identity's policies"),
+            Layer::Boundary => f.write_str("the permissions boundary"),
+            Layer::Organisation { level } => write!(f, "the organisation's policies at level {level}"),
+        }
+    }
+}
+
 impl fmt::Display for StatementRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "statement {}", self.index)?;

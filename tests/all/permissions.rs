@@ -1,0 +1,241 @@
+//! Permissions, judged through the binary: an account whose logs are whole for a hundred days, and a file of what is granted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::logs::{ACCOUNT, Object, gzip, key, log, record_with};
+use crate::world::{Store, World};
+
+const DAYS: i64 = 100;
+/// 2025-03-01T00:00:00Z.
+const BEGIN: i64 = 1_740_787_200;
+
+fn at(day: i64, hour: i64) -> String {
+    jiff::Timestamp::from_second(BEGIN + day * 86_400 + hour * 3_600).unwrap().to_string()
+}
+
+fn session(role: &str) -> Value {
+    json!({
+        "type": "AssumedRole", "principalId": format!("AROA{role}:work"), "accountId": ACCOUNT, "accessKeyId": "ASIAWORK",
+        "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/work"),
+        "sessionContext": {"sessionIssuer": {"type": "Role", "principalId": format!("AROA{role}"), "userName": role,
+                                             "accountId": ACCOUNT, "arn": format!("arn:aws:iam::{ACCOUNT}:role/{role}")}}
+    })
+}
+
+/// A program looks around every hour, and reads an object of a bucket whose data events are logged; ana does a few things.
+fn logs() -> Vec<Object> {
+    let mut records = Vec::new();
+    for day in 0..DAYS {
+        for hour in 0..24 {
+            let (source, name) = if hour % 2 == 0 { ("ec2", "DescribeInstances") } else { ("ec2", "CreateTags") };
+            records.push(record_with(
+                &format!("watch-{day}-{hour}"),
+                json!({"userIdentity": session("watch"), "eventTime": at(day, hour), "readOnly": hour % 2 == 0,
+                       "eventSource": format!("{source}.amazonaws.com"), "eventName": name}),
+            ));
+        }
+        let object = json!([{"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::logs/day"},
+                            {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::logs", "accountId": ACCOUNT}]);
+        records.push(record_with(
+            &format!("read-{day}"),
+            json!({"userIdentity": session("watch"), "eventTime": at(day, 5), "eventSource": "s3.amazonaws.com",
+                   "eventName": "GetObject", "managementEvent": false, "eventCategory": "Data", "resources": object,
+                   "requestParameters": {"bucketName": "logs", "key": "day"}}),
+        ));
+    }
+    let ana = |id: &str, day: i64, more: Value| {
+        let mut record = record_with(id, json!({"eventTime": at(day, 9)}));
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        record
+    };
+    records.push(ana("list", DAYS - 2, json!({"eventName": "ListUsers"})));
+    records.push(ana(
+        "denied",
+        DAYS - 2,
+        json!({"eventName": "CreateUser", "readOnly": false, "errorCode": "AccessDenied", "errorMessage": "no"}),
+    ));
+    records.push(ana(
+        "function",
+        DAYS - 3,
+        json!({"eventSource": "lambda.amazonaws.com", "eventName": "CreateFunction20150331", "readOnly": false,
+               "requestParameters": {"functionName": "f", "role": format!("arn:aws:iam::{ACCOUNT}:role/of-f")}}),
+    ));
+    records.push(ana(
+        "yearly",
+        2,
+        json!({"eventSource": "kms.amazonaws.com", "eventName": "ScheduleKeyDeletion",
+        "readOnly": false, "requestParameters": {"keyId": format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/1")}}),
+    ));
+    vec![(key("all"), gzip(&log(&records)))]
+}
+
+fn allow(actions: &[&str], resources: &[&str]) -> Value {
+    json!({"Effect": "Allow", "Action": actions, "Resource": resources})
+}
+
+fn role(name: &str, created: &str, statements: Value) -> Value {
+    json!({"Path": "/", "RoleName": name, "RoleId": format!("AROA{name}"), "Arn": format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+           "CreateDate": created, "AttachedManagedPolicies": [], "InstanceProfileList": [], "Tags": [], "RoleLastUsed": {},
+           "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+           "RolePolicyList": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}]})
+}
+
+/// What `aws iam get-account-authorization-details` prints of it.
+fn granted() -> Value {
+    let functions = format!("arn:aws:lambda:*:{ACCOUNT}:function:*");
+    let own = [
+        allow(&["iam:ListUsers", "iam:CreateUser", "kms:ScheduleKeyDeletion"], &["*"]),
+        allow(&["s3:GetObject"], &["arn:aws:s3:::logs/*"]),
+        allow(&["s3:PutObject"], &["arn:aws:s3:::private/*"]),
+        allow(&["lambda:CreateFunction", "lambda:DeleteFunction"], &[&functions]),
+        json!({"Sid": "Pass", "Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}),
+    ];
+    json!({
+        "UserDetailList": [{
+            "Path": "/", "UserName": "ana", "UserId": "AIDAEXAMPLE", "Arn": format!("arn:aws:iam::{ACCOUNT}:user/ana"),
+            "CreateDate": "2024-01-01T00:00:00Z", "GroupList": ["readers"], "AttachedManagedPolicies": [], "Tags": [],
+            "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": own}}]
+        }],
+        "GroupDetailList": [{
+            "Path": "/", "GroupName": "readers", "GroupId": "AGPAREADERS", "CreateDate": "2024-01-01T00:00:00Z",
+            "Arn": format!("arn:aws:iam::{ACCOUNT}:group/readers"), "AttachedManagedPolicies": [],
+            "GroupPolicyList": [{"PolicyName": "tables", "PolicyDocument":
+                {"Version": "2012-10-17", "Statement": [allow(&["dynamodb:GetItem"], &["*"])]}}]
+        }],
+        "RoleDetailList": [
+            role("watch", "2024-01-01T00:00:00Z", json!([allow(&["ec2:*", "s3:GetObject"], &["*"])])),
+            role("forgotten", "2024-01-01T00:00:00Z", json!([allow(&["ec2:RunInstances"], &["*"])])),
+            role("young", &at(DAYS - 10, 0), json!([allow(&["ec2:RunInstances"], &["*"])]))
+        ],
+        "Policies": [], "IsTruncated": false
+    })
+}
+
+/// A world with all of it, scanned.
+fn ground(name: &str) -> (World, Store) {
+    let world = World::new(name);
+    let tree = world.put_all("logs", &logs());
+    world.put("iam.json", granted().to_string());
+    let store = world.store("store");
+    store.scan(&tree).ok();
+    (world, store)
+}
+
+#[test]
+fn every_verdict_is_right_and_nothing_is_unused_that_nobody_could_see() {
+    let (world, store) = ground("permissions");
+    let iam = world.path("iam.json");
+    let asked = store.command(["permissions", "--iam", iam.to_str().unwrap(), "--actions", "--format", "json"]).ok();
+    let report: Value = serde_json::from_str(&asked.text()).unwrap();
+    assert_eq!(report["accounts"][0]["confidence"], "high", "{}", report["accounts"]);
+    let principals: BTreeMap<&str, &Value> = report["principals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["arn"].as_str().unwrap().rsplit('/').next().unwrap(), one))
+        .collect();
+    let activity: Vec<(&str, &str)> =
+        principals.iter().map(|(name, one)| (*name, one["activity"].as_str().unwrap())).collect();
+    assert_eq!(activity, [("ana", "active"), ("forgotten", "unused"), ("watch", "active"), ("young", "young")]);
+    let verdicts = |name: &str| -> BTreeMap<String, String> {
+        let actions = principals[name]["actions"].as_array().unwrap().iter();
+        actions.map(|a| (a["action"].as_str().unwrap().into(), a["verdict"].as_str().unwrap().into())).collect()
+    };
+    let expected = [
+        ("dynamodb:GetItem", "not observable"),
+        ("iam:CreateUser", "unused"),
+        ("iam:ListUsers", "used"),
+        ("iam:PassRole", "used"),
+        ("kms:ScheduleKeyDeletion", "not observable"),
+        ("lambda:CreateFunction", "used"),
+        ("lambda:DeleteFunction", "unused"),
+        ("s3:GetObject", "unused"),
+        ("s3:PutObject", "not observable"),
+    ];
+    let expected: BTreeMap<String, String> = expected.iter().map(|(a, v)| (a.to_string(), v.to_string())).collect();
+    let mut ana = verdicts("ana");
+    // Its one use lies ten days before the ninety that are judged by.
+    assert!(matches!(ana["kms:ScheduleKeyDeletion"].as_str(), "unused" | "not observable"), "{ana:?}");
+    ana.insert("kms:ScheduleKeyDeletion".into(), "not observable".into());
+    assert_eq!(ana, expected);
+    assert_eq!(verdicts("young")["ec2:RunInstances"], "not observable");
+    let broad = &principals["watch"]["statements"][0];
+    assert_eq!((&broad["verdict"], &broad["breadth"]), (&json!("over-broad"), &json!("all of a service")), "{broad}");
+
+    for (format, part) in [("table", "user/ana"), ("html", "<td>unused"), ("markdown", "| user/ana |")] {
+        let run = store.command(["permissions", "--iam", iam.to_str().unwrap(), "--format", format]).ok();
+        assert!(run.text().contains(part), "{part} is not in\n{}", run.text());
+    }
+}
+
+#[test]
+fn what_is_proposed_denies_nothing_that_succeeded() {
+    let (world, store) = ground("permissions-policies");
+    let (iam, folder) = (world.path("iam.json"), world.path("policies"));
+    let (iam, into) = (iam.to_str().unwrap(), folder.to_str().unwrap());
+    let run = store.command(["permissions", "--iam", iam, "--policies", into]).ok();
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    let of = |name: &str| std::fs::read_to_string(folder.join(ACCOUNT).join(name)).unwrap();
+    let (policy, terraform, notes) = (of("user-ana.json"), of("user-ana.tf"), of("user-ana.md"));
+    for used in ["iam:ListUsers", "lambda:CreateFunction", "iam:PassRole", "dynamodb:GetItem", "s3:PutObject"] {
+        assert!(policy.contains(used), "{used} is not in\n{policy}");
+    }
+    for unused in ["iam:CreateUser", "lambda:DeleteFunction", "s3:GetObject"] {
+        assert!(!policy.contains(unused), "{unused} is in\n{policy}");
+    }
+    assert!(policy.contains("lambda.amazonaws.com") && policy.contains("role/of-f"), "{policy}");
+    assert!(
+        terraform.contains("aws_iam_policy") && terraform.contains("aws_iam_user_policy_attachment"),
+        "{terraform}"
+    );
+    assert!(notes.contains("0 calls not by these") || notes.contains("calls allowed"), "{notes}");
+
+    let own = folder.join(ACCOUNT).join("user-ana.json");
+    let tried = ["permissions", "what-if", own.to_str().unwrap(), "--iam", iam, "--principal", "user/ana", "--fail"];
+    assert!(store.command(tried).ok().text().contains("nothing that succeeded would have been denied"));
+
+    let no_lambda = json!({"Version": "2012-10-17", "Statement": [
+        allow(&["*"], &["*"]), {"Sid": "No", "Effect": "Deny", "Action": "lambda:*", "Resource": "*"}]});
+    world.put("scp.json", no_lambda.to_string());
+    let scp = world.path("scp.json");
+    let tried =
+        ["permissions", "what-if", scp.to_str().unwrap(), "--as", "scp", "--iam", iam, "--format", "json", "--fail"];
+    let outcomes: Value = serde_json::from_str(&store.command(tried).exits(1).text()).unwrap();
+    let lost = &outcomes[0]["lost"];
+    assert_eq!(
+        (&lost[0]["action"], &lost[0]["how"], &lost[0]["count"]),
+        (&json!("lambda:CreateFunction"), &json!("denied"), &json!(1))
+    );
+    assert!(lost[0]["statements"][0].as_str().unwrap().contains("statement 1 (No)"), "{outcomes}");
+    assert_eq!(lost.as_array().unwrap().len(), 1, "{outcomes}");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_refused_whole() {
+    let (world, store) = ground("permissions-refused");
+    let granted = granted().to_string();
+    let cut = &granted[..granted.len() / 2];
+    let unknown_group = granted.replace("[\"readers\"]", "[\"readers\", \"nobody\"]");
+    let more_pages = granted.replace("\"IsTruncated\":false", "\"IsTruncated\":true");
+    for (text, said) in [
+        (cut, "the JSON breaks off here"),
+        ("{\"Reservations\": []}", "none of the known outputs"),
+        (unknown_group.as_str(), "nobody"),
+        (more_pages.as_str(), "page"),
+        ("", "empty"),
+    ] {
+        world.put("bad.json", text);
+        let bad = world.path("bad.json");
+        let refused = store.command(["permissions", "--iam", bad.to_str().unwrap()]).exits(2);
+        assert!(
+            refused.stderr.contains("nothing was loaded") && refused.stderr.contains(said),
+            "{said}: {}",
+            refused.stderr
+        );
+    }
+    let nobody = world.path("iam.json");
+    let refused = store.command(["permissions", "--iam", nobody.to_str().unwrap(), "--principal", "zoe"]).exits(2);
+    assert!(refused.stderr.contains("no user or role of the --iam files has zoe"), "{}", refused.stderr);
+}
