@@ -4,10 +4,10 @@
 //! nothing is asked of a network. AWS adds actions every week, so what the list does not hold may exist all the same. Which
 //! actions depend on others is not in it, because what it is made from leaves that out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 mod resource;
 
@@ -93,6 +93,8 @@ pub struct Catalogue {
     types: Vec<ResourceType>,
     /// Resource types of actions, with whether a request must name one. Actions of one line of the list share theirs.
     needs: Vec<(u32, bool)>,
+    /// By `service:name` in lower case, made when it is first asked.
+    named: OnceLock<HashMap<String, ActionId>>,
 }
 
 #[derive(Default)]
@@ -110,8 +112,13 @@ impl Catalogue {
 
     /// Reads the lines of a list, services together; what has another form is not an action.
     fn read(text: &'static str) -> Catalogue {
-        let mut catalogue =
-            Catalogue { actions: Vec::new(), services: BTreeMap::new(), types: Vec::new(), needs: Vec::new() };
+        let mut catalogue = Catalogue {
+            actions: Vec::new(),
+            services: BTreeMap::new(),
+            types: Vec::new(),
+            needs: Vec::new(),
+            named: OnceLock::new(),
+        };
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let Some((head, names)) = line.split_once(": ") else { continue };
             let mut head = head.split(' ');
@@ -208,10 +215,10 @@ impl Catalogue {
         Some(ActionId(range.start + place as u32))
     }
 
-    /// [`Catalogue::find`] by `service:name` in one word.
+    /// [`Catalogue::find`] by `service:name` in one word. Evaluation asks this for each request, hence the table.
     pub fn find_named(&self, action: &str) -> Option<ActionId> {
-        let (prefix, name) = action.split_once(':')?;
-        self.find(prefix, name)
+        let all = || self.actions().map(|(id, action)| (action.to_string().to_ascii_lowercase(), id)).collect();
+        self.named.get_or_init(all).get(&action.to_ascii_lowercase()).copied()
     }
 
     /// The resource types of an action, and whether a request must name one of the type. None where the action can be

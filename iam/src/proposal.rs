@@ -70,24 +70,23 @@ impl Judgement<'_> {
         Policies::from_use(&home(self.subject().arn), &uses, &kept, &denies(compiled))
     }
 
-    /// Adds the uses of an action by resource. What comes back is why they are not all.
+    /// Adds the uses of an action by resource, or tells why these are not all; then it stays as it is granted.
     fn used(&self, judged: &JudgedAction<'_>, uses: &mut Vec<Use>) -> Option<&'static str> {
         let seen = judged.seen?;
-        let compiled = self.compiled();
-        let catalogue = Catalogue::shipped();
+        let has_resources = Catalogue::shipped().has_resources(judged.action);
         let mut found: BTreeMap<(Option<&str>, Conditions), BTreeSet<String>> = BTreeMap::new();
-        let mut incomplete =
-            (!seen.is_located() && catalogue.has_resources(judged.action)).then_some(UNKNOWN_RESOURCES);
         for call in calls_of(judged.action, seen) {
-            let is_about = |arn: &&str| catalogue.type_for(judged.action, arn).is_some();
+            let is_about = |arn: &&str| Catalogue::shipped().type_for(judged.action, arn).is_some();
             let arn = call.resource.filter(is_about);
-            if arn.is_none() && catalogue.has_resources(judged.action) {
-                incomplete = Some(UNKNOWN_RESOURCES);
-                continue;
+            if arn.is_none() && has_resources {
+                return Some(UNKNOWN_RESOURCES);
             }
-            for conditions in decision(compiled, &call).iter().flat_map(|decision| under(compiled, decision)) {
+            for conditions in decision(self.compiled(), &call).iter().flat_map(|d| under(self.compiled(), d)) {
                 found.entry((call.passed_to, conditions)).or_default().extend(arn.map(str::to_owned));
             }
+        }
+        if matches!(Observability::of(judged.action), Observability::NeverLogged(_)) && !self.uses().requests_read() {
+            return Some(REQUESTS_NOT_READ);
         }
         uses.extend(found.into_iter().map(|((passed_to, conditions), resources)| Use {
             action: judged.action,
@@ -95,8 +94,7 @@ impl Judgement<'_> {
             passed_to: passed_to.map(str::to_owned),
             conditions,
         }));
-        let is_inferred = matches!(Observability::of(judged.action), Observability::NeverLogged(_));
-        incomplete.or((is_inferred && !self.uses().requests_read()).then_some(REQUESTS_NOT_READ))
+        None
     }
 }
 
@@ -202,3 +200,6 @@ fn home(arn: &str) -> Home {
         account: account_in(arn).unwrap_or("*").to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

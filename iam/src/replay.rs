@@ -207,3 +207,6 @@ fn add(of_action: &mut Vec<Loss>, call: &Call<'_>, decision: Decision) {
         loss.resources.insert(resource.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests;

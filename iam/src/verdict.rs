@@ -94,6 +94,8 @@ pub enum Why {
     RequestsNotRead,
     /// IAM says that the service was used, and the logs have no call of it.
     ServiceSeenByIam,
+    /// The logs do not reach back as far as permissions must be unused for.
+    ShortLogs,
     /// The principal is younger than the time after which permissions count as unused.
     Young,
 }
@@ -114,6 +116,14 @@ impl Options {
     /// The moment before which a last use is long ago.
     fn cutoff(&self, window: Window) -> i64 {
         window.to - i64::from(self.unused_after_days) * DAY
+    }
+}
+
+impl Judge<'_> {
+    /// Whether the logs begin only after what is unused must have been used.
+    fn has_short_logs(&self) -> bool {
+        let begin = self.options.cutoff(self.coverage.window()).max(self.coverage.window().from) + DAY;
+        self.coverage.span().is_none_or(|(first, _)| first > begin)
     }
 }
 
@@ -145,6 +155,7 @@ impl fmt::Display for Why {
             Why::OnlyFailed => f.write_str("its calls failed, for other reasons than permissions"),
             Why::RequestsNotRead => f.write_str("calls may have needed it, which only their requests tell"),
             Why::ServiceSeenByIam => f.write_str("IAM says that its service was used, and the logs have no call of it"),
+            Why::ShortLogs => f.write_str("the logs do not reach back far enough"),
             Why::Young => f.write_str("the principal has not existed for long enough"),
         }
     }

@@ -218,12 +218,16 @@ fn narrowed(allowed: Allowed, layer: &Allowed) -> Allowed {
     let mut both: Allowed = Vec::new();
     let many = allowed.len() * layer.len() > PATTERNS_MAX * PATTERNS_MAX || allowed.len() > PATTERNS_MAX;
     for (part, sure) in allowed {
-        // Surely allowed throughout, so that the rest need not be looked at.
-        if layer.iter().any(|(wide, surely)| *surely && wide.covers(&part)) {
-            both.push((part, sure));
-            continue;
+        // Sure by anything that covers it, so that the rest need not be looked at; else what is narrower may be sure.
+        let covering = layer.iter().filter(|(wide, _)| wide.covers(&part)).map(|(_, surely)| *surely).max();
+        if let Some(surely) = covering {
+            both.push((part.clone(), sure && surely));
+            if surely || !sure {
+                continue;
+            }
         }
-        let meeting = layer.iter().filter(|(other, _)| other.overlaps(&part));
+        let adds = |surely: bool| covering.is_none() || surely;
+        let meeting = layer.iter().filter(|(other, surely)| adds(*surely) && other.overlaps(&part));
         if many {
             let surely = meeting.map(|(_, surely)| *surely).reduce(|a, b| a || b);
             both.extend(surely.map(|surely| (part, sure && surely)));

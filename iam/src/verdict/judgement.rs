@@ -122,7 +122,9 @@ impl<'a> Judgement<'a> {
             return self.by_iam(action).unwrap_or(Verdict::NotObservable(Why::Blind(blind)));
         }
         let service = Catalogue::shipped().action(action).service;
-        let doubt = if matches!(self.standing, Standing::Young { .. }) {
+        let doubt = if self.judge.has_short_logs() {
+            Some(Why::ShortLogs)
+        } else if matches!(self.standing, Standing::Young { .. }) {
             Some(Why::Young)
         } else if tally.is_some_and(|tally| tally.failed > 0) {
             Some(Why::OnlyFailed)

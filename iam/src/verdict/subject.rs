@@ -48,7 +48,7 @@ pub enum Activity {
     Young {
         created: i64,
     },
-    /// There are no logs.
+    /// There are no logs, or they do not reach back far enough.
     NotObservable,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Subject<'a> {
             (Some(last), _, _) => Activity::Active { last },
             (_, Some(last), _) => Activity::ActiveByIam { last },
             (_, _, Standing::Young { created }) => Activity::Young { created },
-            _ if judge.coverage.span().is_none() => Activity::NotObservable,
+            _ if judge.has_short_logs() => Activity::NotObservable,
             _ => Activity::Unused { since: self.since(judge), last: seen.max(by_iam) },
         }
     }
