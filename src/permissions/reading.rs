@@ -149,7 +149,7 @@ impl Reading {
             "SELECT account_id, aws_region, event_source, event_name, request_bucket_name, read_only, min(event_time), \
              CASE WHEN event_source = 's3.amazonaws.com' THEN NULL ELSE resources_json END AS resources FROM events \
              WHERE {} AND event_category = 'Data' GROUP BY 1, 2, 3, 4, 5, 6, 8",
-            self.days()
+            self.within()
         );
         each(session, &sql, |rows| {
             let (accounts, regions, sources, names) = (rows.text(0)?, rows.text(1)?, rows.text(2)?, rows.text(3)?);
@@ -176,7 +176,7 @@ impl Reading {
         let sql = format!(
             "SELECT principal_key, coalesce(mfa_used, false), max(event_time) FROM events WHERE {} AND event_source = \
              'signin.amazonaws.com' AND event_name = 'ConsoleLogin' AND outcome = 'success' GROUP BY 1, 2",
-            self.days()
+            self.within()
         );
         each(session, &sql, |rows| {
             let (keys, with_factor, lasts) = (rows.text(0)?, rows.flag(1)?, rows.time(2)?);
@@ -195,7 +195,7 @@ impl Reading {
         let sql = format!(
             "SELECT request_role_arn, max(event_time) FROM events WHERE {} AND event_source = 'sts.amazonaws.com' AND \
              outcome = 'success' AND request_role_arn IS NOT NULL GROUP BY 1",
-            self.days()
+            self.within()
         );
         each(session, &sql, |rows| {
             let (roles, lasts) = (rows.text(0)?, rows.time(1)?);
@@ -221,7 +221,7 @@ impl Reading {
             "SELECT principal_key, event_source, event_name, event_type, account_id, aws_region, actor_is_service, \
              event_time, request_parameters, resources_json FROM events WHERE {} AND outcome = 'success' AND \
              event_source <> 'signin.amazonaws.com' AND {whose}",
-            self.days()
+            self.within()
         );
         each(session, &sql, |rows| {
             let (keys, sources, names_, kinds) = (rows.text(0)?, rows.text(1)?, rows.text(2)?, rows.text(3)?);
@@ -263,6 +263,13 @@ impl Reading {
         let Window { from, to } = self.window();
         let (first, last) = (from.div_euclid(DAY), (to - 1).div_euclid(DAY));
         format!("event_date >= CAST({first} AS INT)::DATE AND event_date <= CAST({last} AS INT)::DATE")
+    }
+
+    /// The window, as a condition on events.
+    fn within(&self) -> String {
+        let Window { from, to } = self.window();
+        let days = self.days();
+        format!("{days} AND event_time >= to_timestamp_micros({from}) AND event_time < to_timestamp_micros({to})")
     }
 }
 
