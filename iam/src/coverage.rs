@@ -195,11 +195,14 @@ impl Coverage {
     }
 }
 
+/// A grant's number, service, resource type, and whether reads are meant.
+type Sighted = (usize, &'static str, &'static str, bool);
+
 /// Looks at a coverage, and remembers which resources of which grants are in sight.
 #[derive(Debug)]
 pub(crate) struct Sight<'c> {
     coverage: &'c Coverage,
-    known: RefCell<HashMap<(usize, &'static str, &'static str, bool), bool>>,
+    known: RefCell<HashMap<Sighted, bool>>,
 }
 
 impl Sight<'_> {

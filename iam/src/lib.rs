@@ -7,6 +7,9 @@
 //! [`Observability`] what silence about one means; [`policy`] writes policies that allow what was used.
 //!
 //! [`Inventory`] reads who there is in the accounts and what was granted to them; [`Evaluator`] tells what a principal may do.
+//!
+//! [`Usages`] is what principals did, [`Coverage`] how far the logs would show it; [`Judge`] puts both beside what is granted:
+//! used, unused, or not to be told. [`Trial`] tells what other policies would have denied, [`Judgement::proposal`] makes them.
 
 pub mod catalogue;
 pub mod condition;

@@ -234,3 +234,6 @@ fn entry<'m, T: Default>(map: &'m mut HashMap<Box<str>, T>, name: &str) -> &'m m
     }
     map.get_mut(name).expect("it was put in")
 }
+
+#[cfg(test)]
+mod tests;
