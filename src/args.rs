@@ -388,7 +388,7 @@ pub struct InvestigateArgs {
 }
 
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct PermissionsArgs {
     #[command(subcommand)]
     pub command: Option<PermissionsCommand>,
@@ -409,8 +409,12 @@ pub struct ScopeArgs {
     /// get-credential-report, list-access-keys, get-service-last-accessed-details and `aws organizations` calls; again for each file
     #[arg(long, value_name = "FILE")]
     pub iam: Vec<PathBuf>,
-    #[command(flatten)]
-    pub store: StoreArgs,
+    /// The store with the events
+    #[arg(long, value_name = "DIR", env = "TRAILHOUND_STORE")]
+    pub store: Option<String>,
+    /// The ledger's file, where it is not in the store's folder (needed for a store on S3)
+    #[arg(long, value_name = "FILE", env = "TRAILHOUND_LEDGER")]
+    pub ledger: Option<String>,
     #[command(flatten)]
     pub site: SiteArgs,
     /// Only users and roles whose ARN contains this; again for more

@@ -22,7 +22,7 @@ use trailhound_iam::usage::{Usages, Window};
 use trailhound_iam::verdict::{Judge, Judgement, Options, Subject};
 use trailhound_iam::{Catalogue, Coverage, Evaluator, Inventory, PolicySet};
 
-use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, ReportArgs, ScopeArgs};
+use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, ReportArgs, ScopeArgs, StoreArgs};
 use crate::output::counted;
 use crate::session::Asked;
 use crate::terminal;
@@ -56,8 +56,11 @@ impl Ground {
             !scope.iam.is_empty(),
             "--iam names no file; `aws iam get-account-authorization-details > iam.json` makes one"
         );
+        let store =
+            scope.store.clone().context("--store names no store; `trailhound scan PATH --store DIR` makes one")?;
+        let store = StoreArgs { store, ledger: scope.ledger.clone() };
         let inventory = inventory(&scope.iam)?;
-        let asked = Asked::open(&scope.store).await?.at(&scope.site)?;
+        let asked = Asked::open(&store).await?.at(&scope.site)?;
         let session = asked.session().await?;
         let to = match scope.until {
             Some(until) => until,
