@@ -136,6 +136,7 @@ pub struct Expected {
     pub last: String,
     pub count: u64,
     pub ids: Vec<String>,
+    pub severity: String,
     pub explanation: String,
 }
 
@@ -231,9 +232,25 @@ fn finding(rule: &Rule, columns: &[String], mut seen: Seen<'_>) -> Expected {
         }
         evidence += &part;
     }
-    let explanation = format!("{text}{evidence}. {}. {}", seen.note, rule.text("why"));
+    let (severity, since) = severity(rule, rows);
+    let explanation = format!("{text}{evidence}. {}. {since}{}", seen.note, rule.text("why"));
     let ids = rows.iter().take(20).map(|row| row.id.clone()).collect();
-    Expected { first, last, count: rows.len() as u64, ids, explanation }
+    Expected { first, last, count: rows.len() as u64, ids, severity, explanation }
+}
+
+/// How bad it is, and what is said where a circumstance that all rows agree in makes it so; the least of several.
+fn severity(rule: &Rule, rows: &[&Row]) -> (String, String) {
+    let mut least: Option<(usize, String, String)> = None;
+    for (condition, word) in rule.keys.get("severity_if").and_then(|table| table.as_table()).into_iter().flatten() {
+        let (column, value) = condition.split_once(" = ").unwrap();
+        let word = word.as_str().unwrap();
+        let rank = ["info", "low", "medium", "high", "critical"].iter().position(|known| *known == word).unwrap();
+        let holds = rows.iter().all(|row| !row.values[column].is_null() && plain(&row.values[column]) == value);
+        if holds && least.as_ref().is_none_or(|(known, ..)| rank < *known) {
+            least = Some((rank, word.to_owned(), format!("It is {word}, since {column} is {value}. ")));
+        }
+    }
+    least.map_or((rule.text("severity").to_owned(), String::new()), |(_, word, since)| (word, since))
 }
 
 /// A measure of a header, taken of rows: the number, and how it is told.

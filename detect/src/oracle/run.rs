@@ -123,7 +123,8 @@ pub async fn run(world: &World, files: &[File], way: &Way) -> Outcome {
     let texts = current.iter().map(|finding| (finding.id.clone(), text(finding))).collect();
     let compared = current.into_iter().map(|f| {
         let (first, last) = (told(f.first_time), told(f.last_time));
-        ((f.rule, f.id), Expected { first, last, count: f.count, ids: f.event_ids, explanation: f.explanation })
+        let (severity, explanation) = (f.severity.to_string(), f.explanation);
+        ((f.rule, f.id), Expected { first, last, count: f.count, ids: f.event_ids, severity, explanation })
     });
     Outcome { findings: compared.collect(), texts, _folder: folder, store }
 }
