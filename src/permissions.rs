@@ -151,7 +151,7 @@ async fn judge(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let reading = ground.read(&requests).await?;
     let detail = args.actions;
     let mut principals = Vec::new();
-    let mut written = remedy::Written::default();
+    let mut written = remedy::Written::new();
     ground.each(&reading, |judgement, policies| {
         principals.push(PrincipalLine::of(judgement, &ground.options, detail));
         if let Some(folder) = &args.policies {

@@ -53,7 +53,7 @@ pub fn markdown(report: &Report) -> anyhow::Result<String> {
             line.activity,
             line.last.as_deref().map_or("", day),
             counts.granted,
-            counts.used + counts.periodic + counts.used_by_iam,
+            counts.in_use(),
             counts.gap(),
             counts.not_observable
         )?;
@@ -117,7 +117,9 @@ fn day(time: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{CountsLine, CredentialLine, PrincipalLine, StatementLine};
+    use trailhound_iam::verdict::Counts;
+
+    use super::super::report::{CredentialLine, PrincipalLine, StatementLine};
     use super::*;
 
     fn report(name: &str) -> Report {
@@ -134,12 +136,12 @@ mod tests {
                 last: None,
                 young: false,
                 confidence: "high",
-                counts: CountsLine { granted: 7, unused: 7, ..CountsLine::default() },
+                counts: Counts { granted: 7, unused: 7, ..Counts::default() },
                 services: Vec::new(),
                 statements: vec![StatementLine {
                     statement: format!("statement 0 ({name}) in p"),
                     breadth: "narrow",
-                    counts: CountsLine { granted: 7, unused: 7, ..CountsLine::default() },
+                    counts: Counts { granted: 7, unused: 7, ..Counts::default() },
                     verdict: "unused",
                 }],
                 not_granted: Vec::new(),

@@ -209,7 +209,12 @@ impl Reading {
     }
 
     /// What requests say: on what, and which roles were passed to whom.
-    async fn requests(&mut self, session: &SessionContext, names: &Names, requests: &Requests) -> anyhow::Result<()> {
+    pub async fn requests(
+        &mut self,
+        session: &SessionContext,
+        names: &Names,
+        requests: &Requests,
+    ) -> anyhow::Result<()> {
         let whose = match requests {
             Requests::OfChanges => "read_only = false AND event_category IS DISTINCT FROM 'Data'".to_owned(),
             Requests::Of(arns) => match names.keys(arns) {

@@ -13,8 +13,8 @@ use super::{file_name, make_folder, what_if};
 use crate::output::counted;
 
 /// What became of the policies that were asked for.
-#[derive(Default)]
 pub struct Written {
+    evaluator: Evaluator,
     principals: usize,
     documents: usize,
     /// Principals that use nothing that would be kept: they need none.
@@ -24,6 +24,11 @@ pub struct Written {
 }
 
 impl Written {
+    pub fn new() -> Written {
+        let evaluator = Evaluator::new(Catalogue::shipped());
+        Written { evaluator, principals: 0, documents: 0, none: 0, troubles: Vec::new() }
+    }
+
     /// Writes a principal's policies below the folder: `ACCOUNT/user-NAME.json`, `.tf` and `.md`.
     pub fn write(&mut self, folder: &Path, judgement: &Judgement<'_>, today: &PolicySet) -> anyhow::Result<()> {
         let arn = judgement.subject().arn;
@@ -42,7 +47,7 @@ impl Written {
             return Ok(());
         }
         let after = Change::Replace(policies.to_evaluate()).applied(today);
-        let after = Evaluator::new(Catalogue::shipped()).compile(&after);
+        let after = self.evaluator.compile(&after);
         let replayed = Trial { before: Some(judgement.compiled()), after: &after }.run(judgement.calls());
         let lost: u64 = replayed.lost.iter().map(|loss| loss.count).sum();
         if lost > 0 {

@@ -52,7 +52,7 @@ pub struct PrincipalLine {
     pub last: Option<String>,
     pub young: bool,
     pub confidence: &'static str,
-    pub counts: CountsLine,
+    pub counts: Counts,
     pub services: Vec<ServiceLine>,
     pub statements: Vec<StatementLine>,
     /// Used, and granted by something else: a resource's policy, or a policy that is gone.
@@ -64,22 +64,10 @@ pub struct PrincipalLine {
     pub actions: Vec<ActionLine>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct CountsLine {
-    pub granted: u32,
-    pub conditional: u32,
-    pub used: u32,
-    pub periodic: u32,
-    pub idle: u32,
-    pub used_by_iam: u32,
-    pub unused: u32,
-    pub not_observable: u32,
-}
-
 #[derive(Debug, Serialize)]
 pub struct ServiceLine {
     pub service: &'static str,
-    pub counts: CountsLine,
+    pub counts: Counts,
     pub last: Option<String>,
 }
 
@@ -89,7 +77,7 @@ pub struct StatementLine {
     /// The policy, the statement's place in it and its Sid.
     pub statement: String,
     pub breadth: &'static str,
-    pub counts: CountsLine,
+    pub counts: Counts,
     /// unused, over-broad, in use, or nothing that can be told.
     pub verdict: &'static str,
 }
@@ -111,31 +99,6 @@ pub struct CredentialLine {
     pub account: String,
     pub finding: &'static str,
     pub detail: String,
-}
-
-impl From<Counts> for CountsLine {
-    fn from(counts: Counts) -> Self {
-        let Counts { granted, conditional, used, periodic, idle, used_by_iam, unused, not_observable } = counts;
-        CountsLine { granted, conditional, used, periodic, idle, used_by_iam, unused, not_observable }
-    }
-}
-
-impl CountsLine {
-    fn add(&mut self, other: CountsLine) {
-        self.granted += other.granted;
-        self.conditional += other.conditional;
-        self.used += other.used;
-        self.periodic += other.periodic;
-        self.idle += other.idle;
-        self.used_by_iam += other.used_by_iam;
-        self.unused += other.unused;
-        self.not_observable += other.not_observable;
-    }
-
-    /// Actions that can go: nobody used them of late, and it would have been seen.
-    pub fn gap(&self) -> u32 {
-        self.unused + self.idle
-    }
 }
 
 impl AccountLine {
@@ -168,8 +131,8 @@ impl PrincipalLine {
     pub fn of(judgement: &Judgement<'_>, options: &Options, detail: bool) -> PrincipalLine {
         let summary = judgement.summary();
         let subject = judgement.subject();
-        let mut counts = CountsLine::default();
-        summary.services.iter().for_each(|service| counts.add(service.counts.into()));
+        let mut counts = Counts::default();
+        summary.services.iter().for_each(|service| counts.merge(&service.counts));
         let (activity, last) = activity(summary.activity);
         PrincipalLine {
             arn: subject.arn.to_owned(),
@@ -206,18 +169,17 @@ impl PrincipalLine {
 fn services(summary: &Summary) -> Vec<ServiceLine> {
     let line = |service: &trailhound_iam::verdict::ServiceSummary| ServiceLine {
         service: service.service,
-        counts: service.counts.into(),
+        counts: service.counts,
         last: service.last.map(time),
     };
     summary.services.iter().map(line).collect()
 }
 
 fn statement(judgement: &Judgement<'_>, one: &StatementSummary, options: &Options) -> StatementLine {
-    let counts = CountsLine::from(one.counts);
-    let used = counts.used + counts.periodic + counts.used_by_iam;
+    let (counts, used) = (one.counts, one.counts.in_use());
     let verdict = match one.breadth {
         _ if counts.granted == 0 => "grants nothing",
-        _ if counts.gap() == counts.granted => "unused",
+        _ if counts.gap() == counts.granted && one.unknown_actions == 0 => "unused",
         Breadth::Narrow if used > 0 => "in use",
         Breadth::Narrow => "not all can be told",
         _ if one.is_over_broad(options) => "over-broad",

@@ -90,7 +90,7 @@ fn principals(page: &mut output::Report, report: &Report) {
             },
             line.last.as_deref().map_or(String::new(), day),
             counts.granted.to_string(),
-            (counts.used + counts.periodic + counts.used_by_iam).to_string(),
+            counts.in_use().to_string(),
             counts.gap().to_string(),
             counts.not_observable.to_string(),
             if more > 0 { format!("{shown} and {more} more") } else { shown },
@@ -116,7 +116,7 @@ fn services(page: &mut output::Report, principal: &PrincipalLine) {
         Head::number("not observable"),
         Head::fixed("last"),
     ];
-    let used = |line: &&super::report::ServiceLine| line.counts.used + line.counts.periodic + line.counts.used_by_iam;
+    let used = |line: &&super::report::ServiceLine| line.counts.in_use();
     let mut lines: Vec<&super::report::ServiceLine> = principal.services.iter().collect();
     lines.sort_by_key(|line| std::cmp::Reverse(used(line)));
     let row = |line: &&super::report::ServiceLine| {
@@ -152,7 +152,7 @@ fn statements(page: &mut output::Report, report: &Report, whole: bool) {
     for principal in &report.principals {
         for line in &principal.statements {
             if whole || matches!(line.verdict, "unused" | "over-broad") {
-                let used = line.counts.used + line.counts.periodic + line.counts.used_by_iam;
+                let used = line.counts.in_use();
                 let gap = line.counts.gap();
                 rows.push((
                     gap,

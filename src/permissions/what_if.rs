@@ -10,7 +10,7 @@ use trailhound_iam::evaluate::{Place, Policy};
 use trailhound_iam::replay::{Change, Replayed, Trial};
 use trailhound_iam::{Catalogue, Compiled, Decision, Document, Evaluator};
 
-use super::reading::Requests;
+use super::reading::{Reading, Requests};
 use super::{Ground, report};
 use crate::args::{WhatIfArgs, WhatIfAs, WhatIfFormat};
 use crate::output::{Head, counted, grid};
@@ -47,8 +47,9 @@ pub async fn run(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     let ground = Ground::open(&args.scope).await?;
     let name = args.file.file_name().map_or("policy".into(), |name| name.to_string_lossy().into_owned());
     let change = change(args.kind, &name, document);
-    let requests = needed(&ground, &change).await?;
-    let reading = ground.read(&requests).await?;
+    let mut reading = ground.read(&Requests::Of(BTreeSet::new())).await?;
+    let whose = needed(&ground, &change, &reading)?;
+    reading.requests(&ground.asked.session().await?, &ground.names, &Requests::Of(whose)).await?;
     let mut evaluator = Evaluator::new(Catalogue::shipped());
     let mut outcomes = Vec::new();
     ground.each(&reading, |judgement, today| {
@@ -95,12 +96,11 @@ fn change(kind: WhatIfAs, name: &str, document: Arc<Document>) -> Change {
     }
 }
 
-/// Requests are read only of those in whose case the decision on something depends on what it was done to.
-async fn needed(ground: &Ground, change: &Change) -> anyhow::Result<Requests> {
-    let counted = ground.read(&Requests::Of(BTreeSet::new())).await?;
+/// In whose case the decision on something depends on what it was done to: only of these are requests read.
+fn needed(ground: &Ground, change: &Change, counted: &Reading) -> anyhow::Result<BTreeSet<String>> {
     let mut evaluator = Evaluator::new(Catalogue::shipped());
     let mut whose = BTreeSet::new();
-    ground.each(&counted, |judgement, today| {
+    ground.each(counted, |judgement, today| {
         let after = evaluator.compile(&change.applied(today));
         let trial = Trial { before: Some(judgement.compiled()), after: &after };
         if judgement.calls().any(|call| trial.needs_resources(call.action)) {
@@ -108,7 +108,7 @@ async fn needed(ground: &Ground, change: &Change) -> anyhow::Result<Requests> {
         }
         Ok(())
     })?;
-    Ok(Requests::Of(whose))
+    Ok(whose)
 }
 
 impl Outcome {

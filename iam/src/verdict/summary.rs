@@ -1,5 +1,7 @@
 //! A judgement by service and by statement, as small as it can be.
 
+use serde::Serialize;
+
 use super::{Activity, Judgement, Options, Standing, Verdict};
 use crate::catalogue::{ActionId, Catalogue};
 use crate::coverage::Confidence;
@@ -27,7 +29,7 @@ pub struct Summary {
 }
 
 /// Granted actions by verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub granted: u32,
     /// Under a condition only.
@@ -85,7 +87,8 @@ impl Counts {
         } += 1;
     }
 
-    fn merge(&mut self, other: &Counts) {
+    /// Adds those of something else.
+    pub fn merge(&mut self, other: &Counts) {
         self.granted += other.granted;
         self.conditional += other.conditional;
         self.used += other.used;
@@ -106,9 +109,19 @@ impl Counts {
         self.unused > 0 && self.unused + self.not_observable == self.granted
     }
 
+    /// What was used, of late or at times, or is said to have been by IAM.
+    pub fn in_use(&self) -> u32 {
+        self.used + self.periodic + self.used_by_iam
+    }
+
+    /// What can go: not used of late, or never, where it would have been seen.
+    pub fn gap(&self) -> u32 {
+        self.unused + self.idle
+    }
+
     /// The part of the granted actions that was used, of late or at times.
     pub fn used_share(&self) -> f64 {
-        f64::from(self.used + self.periodic + self.used_by_iam) / f64::from(self.granted.max(1))
+        f64::from(self.in_use()) / f64::from(self.granted.max(1))
     }
 }
 

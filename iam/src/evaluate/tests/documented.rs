@@ -1,4 +1,4 @@
-//! What the IAM User Guide says, page by page.
+//! What the IAM User Guide says, page by page. A long file, because it is one table of cases.
 
 use super::*;
 
