@@ -10,6 +10,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use trailhound_iam::inventory::{File, Inventory, Part, parts};
 
 use crate::evaluate::Sighting;
 use crate::explain;
@@ -20,7 +21,7 @@ use crate::problem::Report;
 use crate::query::{self, slots_of};
 use crate::repeat;
 use crate::revise::findings_of;
-use crate::rule::{File, Rule};
+use crate::rule::{self, Rule};
 use crate::ruleset::RuleSet;
 use crate::select::Planner;
 use crate::severity::Severity;
@@ -42,6 +43,9 @@ pub struct Case {
     #[serde(default)]
     pub history: Vec<Value>,
     pub events: Vec<Value>,
+    /// What is granted, as AWS's calls tell it, for rules that ask `iam_…`.
+    #[serde(default)]
+    pub iam: Vec<Value>,
     /// Where addresses are, for rules on countries and distances.
     #[serde(default)]
     pub places: BTreeMap<String, Place>,
@@ -80,7 +84,7 @@ const WHOLE: &[&str] = &[
 ];
 
 /// Reads a cases file and refuses what would test nothing.
-pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
+pub(crate) fn parse(file: &rule::File, report: &mut Report<'_>) -> Option<Cases> {
     let mut cases: Cases = serde_json::from_str(&file.text)
         .map_err(|e| {
             let text = e.to_string();
@@ -104,6 +108,16 @@ pub(crate) fn parse(file: &File, report: &mut Report<'_>) -> Option<Cases> {
         }
         if !names.insert(case.name.clone()) {
             report.add(line(case), format!("two cases are called \"{}\"", case.name), "");
+        }
+        let outputs: Vec<String> = case.iam.iter().map(Value::to_string).collect();
+        let files = outputs.iter().map(|output| File { name: "iam", bytes: output.as_bytes(), entity: None });
+        for error in Inventory::read(files, jiff::Timestamp::MAX).err().into_iter().flatten() {
+            let what = format!("the case \"{}\": {error}", case.name);
+            report.add(
+                line(case),
+                what,
+                "write `iam` as outputs of `aws iam get-account-authorization-details` and the like",
+            );
         }
         if case.events.is_empty() {
             report.add(line(case), format!("the case \"{}\" has no events", case.name), "");
@@ -186,6 +200,7 @@ pub(crate) struct ReadyCase {
     pub case: Case,
     history: Option<RecordBatch>,
     events: RecordBatch,
+    granted: Vec<Part>,
 }
 
 impl ReadyCase {
@@ -198,7 +213,9 @@ impl ReadyCase {
             return Err(format!("{} of the case's {} events were decoded", events.num_rows(), case.events.len()));
         }
         let history = if case.history.is_empty() { None } else { Some(decode(&case.history)?) };
-        Ok(ReadyCase { case, history, events })
+        let of = |output: &Value| parts(&File { name: "iam", bytes: output.to_string().as_bytes(), entity: None });
+        let granted = case.iam.iter().flat_map(of).collect();
+        Ok(ReadyCase { case, history, events, granted })
     }
 
     /// Runs the only rule of a set on the case.
@@ -259,7 +276,7 @@ impl ReadyCase {
             return Ok(found);
         };
         runtime()?.block_on(async {
-            let session = planner.session(self.all()?).await.map_err(|e| e.strip_backtrace())?;
+            let session = planner.session(self.all()?, &self.granted).await.map_err(|e| e.strip_backtrace())?;
             let ways = Ways::of(Events::In(&session), &mut Issuers::default(), found.values()).await;
             let ways = ways.map_err(|e| e.to_string())?;
             found.values_mut().for_each(|finding| ways.write(finding, Some(rule)));
@@ -281,10 +298,10 @@ impl ReadyCase {
         let mut touched = BTreeSet::new();
         slots_of(query, &self.events, &mut touched);
         runtime()?.block_on(async {
-            let session = planner.session(all).await.map_err(|e| e.strip_backtrace())?;
-            let before = planner.session(history).await.map_err(|e| e.strip_backtrace())?;
+            let session = planner.session(all, &self.granted).await.map_err(|e| e.strip_backtrace())?;
+            let before = planner.session(history, &self.granted).await.map_err(|e| e.strip_backtrace())?;
             let mut changed = BTreeMap::new();
-            for slot in query::slots(&session, query, Some(&touched)).await.map_err(|e| e.to_string())? {
+            for slot in query::slots(&session, query, Some(&touched), None).await.map_err(|e| e.to_string())? {
                 let known = query::ask(&before, rule, slot).await?;
                 let found = query::ask(&session, rule, slot).await?;
                 changed.extend(found.into_iter().filter(|(id, finding)| known.get(id) != Some(finding)));

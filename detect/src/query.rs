@@ -43,6 +43,8 @@ pub(crate) struct Asked {
     pub statement: ast::Statement,
     /// Everything that the statement compares and computes, for who looks for names in it.
     pub expressions: Vec<datafusion::logical_expr::Expr>,
+    /// Whether it asks what is granted, which readings of accounts change.
+    pub granted: bool,
 }
 
 /// What is between the two bounds of a slot's window, µs since the epoch.
@@ -115,6 +117,13 @@ fn literal(micros: i64) -> ast::Expr {
     })
 }
 
+impl Rule {
+    /// Whether it asks what is granted.
+    pub(crate) fn asks_granted(&self) -> bool {
+        self.select.query.as_ref().is_some_and(|asked| asked.granted)
+    }
+}
+
 /// The slots that events at these times lie in.
 pub(crate) fn slots_of(query: Query, batch: &RecordBatch, slots: &mut BTreeSet<i64>) {
     let Some(times) = batch.column_by_name("event_time") else { return };
@@ -128,11 +137,12 @@ pub(crate) fn slots_of(query: Query, batch: &RecordBatch, slots: &mut BTreeSet<i
 }
 
 /// Every slot that holds an event and whose window reaches into one of `touched`; every slot that holds an event, if that
-/// is none.
+/// is none. And every one that holds an event and ends after `since`.
 pub(crate) async fn slots(
     session: &SessionContext,
     query: Query,
     touched: Option<&BTreeSet<i64>>,
+    since: Option<i64>,
 ) -> Result<BTreeSet<i64>> {
     let mut stretches: Vec<(i64, i64)> = Vec::new();
     for (from, to) in touched.into_iter().flatten().map(|slot| query.reach(*slot)) {
@@ -145,10 +155,17 @@ pub(crate) async fn slots(
         "SELECT DISTINCT date_bin(INTERVAL '{} seconds', event_time, arrow_cast(0, 'Timestamp(Microsecond, Some(\"UTC\"))')) AS slot FROM events",
         query.every.micros() / SECOND
     );
-    let conditions: Vec<String> = match touched {
+    let mut conditions: Vec<String> = match touched {
         None => vec!["true".into()],
         Some(_) => stretches.into_iter().map(|(from, to)| within(from, to)).collect(),
     };
+    conditions.extend(since.map(|since| {
+        let from = query.every.start(since);
+        format!(
+            "event_date >= CAST({} AS INT)::DATE AND event_time >= to_timestamp_micros({from})",
+            from.div_euclid(DAY)
+        )
+    }));
     let mut found = BTreeSet::new();
     for condition in conditions {
         let rows = trailhound_store::query(session, &format!("{bin} WHERE {condition}")).await?;

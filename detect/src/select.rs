@@ -1,11 +1,12 @@
 //! The SELECT of a rule: SQL to a filter and a projection over `events`, everything else refused by line. That of a rule of
-//! kind `query` may be any, over `events` and `activity`.
+//! kind `query` may be any, over `events`, `activity` and what is granted (`iam_…`).
 //!
 //! A rule only chooses and shapes events; its kind judges them. That is why joins, aggregates, subqueries, limits and
 //! the clock are refused here: with them a rule could not be evaluated on a batch alone, and what it finds would
 //! depend on how events are cut into batches or on when it is asked.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -24,11 +25,15 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::FutureExt;
 use trailhound_ingest::schema::schema;
+use trailhound_store::granted::{self, Part};
 use trailhound_store::{Site, activity};
 
 use crate::needs;
 use crate::problem::Report;
 use crate::query::{self, Asked, Bounds};
+
+/// How the tables of what is granted are called.
+const GRANTED: &str = "iam_";
 
 /// What a rule asks of `events`, resolved, coerced to the table's types and simplified.
 #[derive(Debug, Clone)]
@@ -41,7 +46,7 @@ pub struct Select {
     pub(crate) query: Option<Asked>,
 }
 
-/// Reads rules' SQL: knows the tables `events` and `activity` and the SQL functions.
+/// Reads rules' SQL: knows the tables `events`, `activity` and `iam_…`, and the SQL functions.
 pub struct Planner {
     state: SessionState,
     events: DFSchemaRef,
@@ -62,6 +67,8 @@ impl Planner {
         let context = SessionContext::new_with_config(config);
         context.register_table("events", Arc::new(EmptyTable::new(schema())))?;
         context.register_table("activity", Arc::new(EmptyTable::new(activity::schema())))?;
+        let granted = granted::register_parts(&[], &context).now_or_never();
+        granted.expect("planning over tables in memory does not wait")?;
         functions(&context);
         site.register_functions(&context);
         Ok(Planner { state: context.state(), events: Arc::new(DFSchema::try_from(schema().as_ref().clone())?), site })
@@ -189,12 +196,17 @@ impl Planner {
                 columns.push((name.clone(), Expr::Literal(ScalarValue::Null, None)));
             }
         }
-        let query = Some(Asked { statement, expressions });
+        let mut granted = false;
+        let _ = ast::visit_relations(&statement, |name| {
+            granted |= name.to_string().starts_with(GRANTED);
+            ControlFlow::<()>::Continue(())
+        });
+        let query = Some(Asked { statement, expressions, granted });
         report.is_clean().then_some(Select { predicate: None, columns, query })
     }
 
-    /// A session that knows our functions, and these rows as `events`, counted in `activity`.
-    pub(crate) async fn session(&self, rows: RecordBatch) -> Result<SessionContext, DataFusionError> {
+    /// A session that knows our functions, these rows as `events`, counted in `activity`, and what these parts say as granted.
+    pub(crate) async fn session(&self, rows: RecordBatch, parts: &[Part]) -> Result<SessionContext, DataFusionError> {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         for function in self.state.scalar_functions().values() {
             context.register_udf(function.as_ref().clone());
@@ -202,6 +214,7 @@ impl Planner {
         context.register_table("events", Arc::new(MemTable::try_new(schema(), vec![vec![rows]])?))?;
         let counted = context.sql(&activity::recount("true")).await?;
         context.register_table("activity", counted.into_view())?;
+        granted::register_parts(parts, &context).await?;
         Ok(context)
     }
 

@@ -118,7 +118,10 @@ impl Selection<String> {
 }
 
 /// Takes off string and URL wrappings until an object stands there.
-pub(crate) fn unwrap(text: &str) -> Result<Value, ReadError> {
+///
+/// # Errors
+/// Where none stands there.
+pub fn unwrap(text: &str) -> Result<Value, ReadError> {
     let mut text = text.trim().trim_start_matches('\u{feff}').to_owned();
     for _ in 0..LAYERS_MAX {
         match serde_json::from_str(&text) {

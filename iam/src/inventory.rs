@@ -40,6 +40,7 @@ mod file;
 mod gather;
 mod node;
 mod organisation;
+pub mod part;
 mod report;
 
 pub use accessed::{LastAccessed, ServiceAccess};
@@ -49,6 +50,7 @@ pub use entity::{
 };
 pub use error::{InventoryError, Location, Note, Problem};
 pub use organisation::{ControlPolicy, ControlType, Organisation, Target};
+pub use part::{Part, parts};
 
 use gather::Gathered;
 use node::Reading;

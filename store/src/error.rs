@@ -24,6 +24,11 @@ pub enum StoreError {
     LedgerNeeded { location: String },
 
     #[error(
+        "what is granted in account {account} was read at {newest} already, which is not before {taken}; history is only added to"
+    )]
+    NotNewer { account: String, taken: String, newest: String },
+
+    #[error(
         "no permission to {operation} at `{location}`; check the owner of the files, or the rights of the AWS identity in use"
     )]
     Denied {

@@ -5,6 +5,7 @@
 //! - [`Store::session`] and [`Store::query`] answer SQL that reads;
 //! - [`Upkeep`] brings small files together and deletes what nobody needs, while all of that goes on;
 //! - [`activity`] counts who did what from where by the hour, exactly, and outlives the events;
+//! - [`Granted`] holds who was granted what, and since when;
 //! - [`Store::accounting`] proves that nothing is missing;
 //! - [`Ledger`] holds the tables of the crates behind this one, too.
 
@@ -23,6 +24,7 @@ mod derivation;
 mod error;
 mod expired;
 pub mod functions;
+pub mod granted;
 mod ledger;
 mod location;
 mod pending;
@@ -40,6 +42,7 @@ pub use changes::Change;
 pub use derivation::Derivation;
 pub use error::{Result, StoreError};
 pub use expired::Expired;
+pub use granted::Granted;
 pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
 pub use session::query;
 pub use site::{Site, SiteError, name_accounts};

@@ -14,7 +14,7 @@ use crate::expired::Expired;
 use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
 use crate::site::Site;
 use crate::store::Store;
-use crate::{activity, functions, table};
+use crate::{activity, functions, granted, table};
 
 /// Views for common questions, in the order in which they build on each other.
 const VIEWS: &[(&str, &str)] = &[
@@ -61,6 +61,7 @@ impl Store {
         };
         session.register_table("retention", expired.table()?).map_err(StoreError::query)?;
         register_ledger(&self.ledger, &session)?;
+        granted::register(&self.ledger, &session).await?;
         for (name, query) in VIEWS {
             let view = session.sql(query).await.map_err(StoreError::query)?;
             session.register_table(*name, view.into_view()).map_err(StoreError::query)?;
@@ -104,6 +105,7 @@ fn register_ledger(ledger: &Ledger, session: &SessionContext) -> Result<()> {
         ("parked", parked_schema()),
         ("parked_messages", parked_messages_schema()),
         ("skipped_records", skipped_schema()),
+        ("iam_readings", granted::readings_schema()),
     ];
     for (name, (query, schema)) in tables {
         let table = ledger.table(name, query, schema)?;

@@ -23,6 +23,7 @@ use crate::dedup::Dedup;
 use crate::derivation::Derivation;
 use crate::error::{Result, StoreError};
 use crate::expired::Expired;
+use crate::granted::Granted;
 use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
 use crate::pending::{Pending, Written};
@@ -98,6 +99,7 @@ pub struct Store {
     pub(crate) table: Table,
     pub(crate) ledger: Ledger,
     pub(crate) activity: Activity,
+    granted: Granted,
     dedup: Dedup,
     pending: Pending,
     /// Copies that were parked because they differ, since [`Store::take_differing`] was last called.
@@ -115,6 +117,7 @@ impl Store {
             dedup: Dedup::new(options.dedup_bytes_max),
             options,
             table,
+            granted: Granted::open(&ledger).await?,
             ledger,
             activity: Activity::open(location).await?,
             pending: Pending::default(),
@@ -283,6 +286,11 @@ impl Store {
     /// `bucket/key` that each came in; the first thousand of them.
     pub fn take_differing(&mut self) -> Vec<(String, ParkedRecord)> {
         std::mem::take(&mut self.differing)
+    }
+
+    /// Who was granted what, and since when.
+    pub fn granted(&self) -> &Granted {
+        &self.granted
     }
 
     /// The ledger, for the tables of other crates.

@@ -30,6 +30,8 @@ const SLOTS_A_TURN: usize = 4;
 pub(super) struct Due {
     /// Slots that gained events since it was last asked; none if it was never asked, about whatever is there.
     pub touched: Option<BTreeSet<i64>>,
+    /// Slots that end after this time may find something else: an account was read then, and what is granted is not as it was.
+    since: Option<i64>,
     /// Slots that it is being asked about, for what came up to a version of the table.
     waiting: BTreeSet<i64>,
     version: i64,
@@ -47,11 +49,11 @@ pub(super) struct Run {
 
 impl Due {
     pub fn new(touched: Option<BTreeSet<i64>>, ran: Option<Run>) -> Self {
-        Due { touched, waiting: BTreeSet::new(), version: -1, takes: (Duration::ZERO, 0), ran }
+        Due { touched, since: None, waiting: BTreeSet::new(), version: -1, takes: (Duration::ZERO, 0), ran }
     }
 
     fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.touched.as_ref().is_some_and(BTreeSet::is_empty)
+        self.waiting.is_empty() && self.since.is_none() && self.touched.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
     /// Whether it has been asked too recently to be asked about what came since.
@@ -94,6 +96,13 @@ impl Detector {
     /// Asks about at most so many slots of each rule that does not rest; about all of all rules, where there is no limit.
     pub(super) async fn ask_due(&self, store: &Store, at: &mut Position, most: Option<usize>) -> Result<Changes> {
         let mut changes = Changes::default();
+        let by_grants: Vec<usize> = at.due.keys().copied().filter(|place| at.set.at(*place).asks_granted()).collect();
+        let readings = if by_grants.is_empty() { Vec::new() } else { store.granted().unjudged().await? };
+        if let Some(first) = readings.iter().map(|reading| reading.taken).min() {
+            for due in by_grants.iter().filter_map(|place| at.due.get_mut(place)) {
+                due.since = Some(first);
+            }
+        }
         for place in at.due.keys().copied().collect::<Vec<_>>() {
             let Some(query) = at.set.at(place).asks() else { continue };
             let Some(mut due) = at.due.remove(&place) else { continue };
@@ -101,6 +110,10 @@ impl Detector {
                 changes += self.ask_one(store, at, place, &mut due, most.unwrap_or(usize::MAX)).await?;
             }
             at.due.insert(place, due);
+        }
+        // Noted when all have been asked, so that whoever dies in between asks again.
+        if by_grants.iter().all(|place| at.due.get(place).is_none_or(Due::is_done)) {
+            store.granted().judged(&readings).await?;
         }
         Ok(changes)
     }
@@ -120,7 +133,7 @@ impl Detector {
         at.set.site().register(&session).map_err(DetectError::recall)?;
         let mut changes = Changes::default();
         if due.waiting.is_empty() {
-            due.waiting = query::slots(&session, query, due.touched.as_ref()).await?;
+            due.waiting = query::slots(&session, query, due.touched.as_ref(), due.since.take()).await?;
             // What begins before the first day that is kept stands as it is.
             let kept_from = at.standing.kept_from().unwrap_or(i64::MIN);
             due.waiting.retain(|slot| *slot >= kept_from);
