@@ -146,7 +146,7 @@ fn mend(error: &FetchError, action: &str, bucket: &str) -> String {
 }
 
 /// A statement for the role's policy.
-fn allow(action: &str, resource: &str) -> String {
+pub fn allow(action: &str, resource: &str) -> String {
     format!(r#"add to the role's policy: {{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#)
 }
 

@@ -5,6 +5,8 @@
 //! used, each tried against what succeeded. `what-if` tries any policy against it.
 
 mod document;
+mod fetch;
+mod files;
 mod reading;
 mod remedy;
 mod report;
@@ -35,6 +37,7 @@ const ERRORS_SHOWN: usize = 50;
 pub async fn run(args: PermissionsArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         Some(PermissionsCommand::WhatIf(args)) => what_if::run(args).await,
+        Some(PermissionsCommand::Fetch(args)) => fetch::run(args).await,
         None => judge(args.report).await,
     }
 }
@@ -54,7 +57,7 @@ impl Ground {
     async fn open(scope: &ScopeArgs) -> anyhow::Result<Ground> {
         anyhow::ensure!(
             !scope.iam.is_empty(),
-            "--iam names no file; `aws iam get-account-authorization-details > iam.json` makes one"
+            "--iam names no file; `trailhound permissions fetch --out DIR` makes them"
         );
         let store =
             scope.store.clone().context("--store names no store; `trailhound scan PATH --store DIR` makes one")?;
@@ -127,8 +130,8 @@ impl Ground {
 /// Reads the files, whole or not at all.
 fn inventory(paths: &[std::path::PathBuf]) -> anyhow::Result<Inventory> {
     let mut files = Vec::new();
-    for path in paths {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    for path in files::within(paths)? {
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         files.push((path.display().to_string(), bytes));
     }
     let files = files.iter().map(|(name, bytes)| File { name, bytes, entity: None });

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `iam get-account-authorization-details`, all pages | everything about who may do what; with `--filter` only what is asked for |
 //! | `iam get-credential-report`, or the CSV in it | passwords, second factors, keys, root |
-//! | `iam list-access-keys` | the keys' ids |
+//! | `iam list-access-keys`, each key with its `AccessKeyLastUsed` where that is known | the keys' ids |
 //! | `iam get-service-last-accessed-details`, with whose it is | what AWS itself knows of use |
 //! | `iam get-user`, `get-role`, `get-group`, `get-policy` | one entity, without its policies |
 //! | `iam get-user-policy`, `get-role-policy`, `get-group-policy` | an inline policy |

@@ -19,15 +19,16 @@ use crate::metrics::Metrics;
 
 mod fault;
 
-pub use fault::{Fault, FaultKind};
-pub(crate) use fault::{is_region, line};
+pub(crate) use fault::line;
+pub use fault::{Fault, FaultKind, is_region};
 
 /// The name under which roles are assumed, as CloudTrail of the other account will show it.
 const SESSION_NAME: &str = "trailhound";
 /// Roles whose credentials are kept. They come from the configuration, so that more are not to be expected.
 const ROLES_MAX: usize = 256;
-/// The region that roles are assumed in where nothing says another.
-const ROLE_REGION_DEFAULT: &str = "us-east-1";
+/// Where nothing names a region: roles are assumed there, S3 is asked there and says where the bucket is, and services
+/// that have no regions are named by it.
+pub const REGION_DEFAULT: &str = "us-east-1";
 
 /// Credentials and settings of this process, and the roles it takes on. A clone shares both.
 #[derive(Clone, Debug)]
@@ -42,9 +43,9 @@ struct Role {
     external_id: Option<String>,
 }
 
-/// What makes a client another one.
+/// As whom and where a service is asked: what makes a client another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Reach {
+pub struct Reach {
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
     pub region: Option<String>,
@@ -69,7 +70,7 @@ impl Aws {
     }
 
     /// Settings for a client.
-    pub(crate) async fn config(&self, reach: &Reach) -> SdkConfig {
+    pub async fn config(&self, reach: &Reach) -> SdkConfig {
         let mut builder = self.sdk.clone().into_builder();
         if let Some(region) = &reach.region {
             builder = builder.region(Region::new(region.clone()));
@@ -93,7 +94,7 @@ impl Aws {
         if roles.len() >= ROLES_MAX {
             roles.clear();
         }
-        let region = self.region().or(region).unwrap_or(ROLE_REGION_DEFAULT).to_string();
+        let region = self.region().or(region).unwrap_or(REGION_DEFAULT).to_string();
         let mut builder = AssumeRoleProvider::builder(&role.arn)
             .session_name(SESSION_NAME)
             .region(Region::new(region))
@@ -114,7 +115,7 @@ pub(crate) fn endpoint_in_environment(service: &str) -> bool {
 }
 
 /// Makes a call, within `time_max`, and counts it.
-pub(crate) async fn call<T, E>(
+pub async fn call<T, E>(
     metrics: &Metrics,
     (service, operation): (&str, &str),
     time_max: Duration,
@@ -134,7 +135,7 @@ where
 
 /// How long to wait between tries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     pub first: Duration,
     pub longest: Duration,
 }

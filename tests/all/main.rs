@@ -8,6 +8,7 @@ mod world;
 
 mod crash;
 mod credentials;
+mod fetch;
 mod hostile;
 mod late;
 mod lineage;

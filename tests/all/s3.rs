@@ -14,14 +14,14 @@ const READY_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// One MiniStack for all tests, on a port of its own. It ends with this process, however that ends: a shell waits at a
 /// pipe that nobody else holds.
-struct MiniStack {
+pub struct MiniStack {
     port: u16,
     _shell: Child,
 }
 
 const UNTIL_THE_PIPE_CLOSES: &str = r#""$0" >"$STATE_DIR.log" 2>&1 & service=$!; cat >/dev/null; kill $service"#;
 
-fn ministack() -> &'static MiniStack {
+pub fn ministack() -> &'static MiniStack {
     static SERVICE: OnceLock<MiniStack> = OnceLock::new();
     SERVICE.get_or_init(|| {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -50,11 +50,20 @@ fn ministack() -> &'static MiniStack {
 }
 
 impl MiniStack {
-    /// `PUT /path`, signed by nobody, which it does not mind.
     fn put(&self, path: &str, body: &[u8]) {
+        self.ask(&format!("PUT /{path}"), ("test", "s3"), body);
+    }
+
+    /// A call of IAM, as `Action=…&…`, in an account.
+    pub fn iam(&self, account: &str, form: &str) {
+        self.ask("POST /", (account, "iam"), form.as_bytes());
+    }
+
+    /// Makes a request, signed by nobody, which it does not mind.
+    fn ask(&self, what: &str, (key, service): (&str, &str), body: &[u8]) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let head = format!(
-            "PUT /{path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=test/20250309/us-east-1/s3/aws4_request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "{what} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={key}/20250309/us-east-1/{service}/aws4_request\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             self.port,
             body.len()
         );
@@ -62,7 +71,7 @@ impl MiniStack {
         stream.write_all(body).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "PUT {path}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{what}: {answer}");
     }
 
     fn bucket(&self, name: &str, objects: &[Object]) {
@@ -73,7 +82,7 @@ impl MiniStack {
     }
 
     /// What a program needs to find it.
-    fn env(&self) -> Vec<(String, String)> {
+    pub fn env(&self) -> Vec<(String, String)> {
         let endpoint = format!("http://127.0.0.1:{}", self.port);
         [
             ("AWS_ENDPOINT_URL", endpoint.as_str()),

@@ -106,14 +106,16 @@ pub(super) fn attached_policies(node: &Node, whose: Option<&str>, reading: &mut 
     gathered.attached(kind, arn, attached, reading.at(&node.path));
 }
 
-/// `list-access-keys`: ids, which the credential report lacks.
+/// `list-access-keys`: ids, which the credential report lacks. A key's `AccessKeyLastUsed` may stand within it: alone, as
+/// `get-access-key-last-used` gives it, it does not say of which key it is.
 pub(super) fn access_keys(node: &Node, whose: Option<&str>, reading: &mut Reading, gathered: &mut Gathered) {
     for key in node.list("AccessKeyMetadata", reading) {
         let (user, id) = (key.text("UserName", reading), key.text("AccessKeyId", reading));
         let active = key.text("Status", reading).is_some_and(|status| status == "Active");
         let created = key.time("CreateDate", reading);
+        let last_used = last_use(&key, "AccessKeyLastUsed", reading);
         if let (Some(user), Some(id)) = (user, id) {
-            let key = AccessKey { id, active, created, last_used: LastUse::Unknown };
+            let key = AccessKey { id, active, created, last_used };
             gathered.keys.push((whose.map(str::to_owned).unwrap_or(user), key, reading.at(&node.path)));
         }
     }
@@ -190,13 +192,7 @@ fn role_of(node: &Node, reading: &mut Reading) -> Option<Role> {
     let (arn, name) = (arn(node, "role", reading), node.text("RoleName", reading));
     let (id, created) = (node.maybe_text("RoleId", reading), node.time("CreateDate", reading));
     let trust = node.document("AssumeRolePolicyDocument", reading);
-    let last_used = match node.member("RoleLastUsed") {
-        None => LastUse::Unknown,
-        Some(used) => match used.time("LastUsedDate", reading) {
-            Some(time) => LastUse::At { time, region: used.maybe_text("Region", reading), service: None },
-            None => LastUse::Never,
-        },
-    };
+    let last_used = last_use(node, "RoleLastUsed", reading);
     let tags = tags(node, reading);
     let (arn, name) = (arn?, name?);
     let path = match node.maybe_text("Path", reading) {
@@ -250,6 +246,17 @@ fn tags(node: &Node, reading: &mut Reading) -> BTreeMap<String, String> {
     let tags = node.list("Tags", reading);
     let pair = |tag: &Node, reading: &mut Reading| Some((tag.text("Key", reading)?, tag.text("Value", reading)?));
     tags.iter().filter_map(|tag| pair(tag, reading)).collect()
+}
+
+/// `RoleLastUsed` or `AccessKeyLastUsed`: without a date, or without anything in it, where there was no use. Of what is not told of
+/// a use, keys say `N/A`.
+fn last_use(node: &Node, member: &str, reading: &mut Reading) -> LastUse {
+    let Some(used) = node.member(member) else { return LastUse::Unknown };
+    let told = |name, reading: &mut Reading| used.maybe_text(name, reading).filter(|text| text != "N/A");
+    match used.time("LastUsedDate", reading) {
+        Some(time) => LastUse::At { time, region: told("Region", reading), service: told("ServiceName", reading) },
+        None => LastUse::Never,
+    }
 }
 
 /// The ARN of an entity, which has to be of this kind.

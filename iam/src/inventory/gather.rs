@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inventory;
 use super::accessed::LastAccessed;
-use super::entity::{AccessKey, Attachments, Credentials, Group, LastUse, ManagedPolicy, Merge, Role, Root, User};
+use super::entity::{AccessKey, Attachments, Credentials, Group, ManagedPolicy, Merge, Role, Root, User};
 use super::error::{InventoryError, Location, Note, Problem};
 use super::node::Reading;
 use super::organisation::{ControlPolicy, Organisation, Target};
@@ -251,7 +251,8 @@ impl Gathered {
         roots
     }
 
-    /// Ids of access keys. A key of the report is the one that was created in the same second.
+    /// Ids of access keys. A key of the report is the one that was created in the same second; the report is some hours old,
+    /// and may have been made before a use that the key itself tells of.
     fn join_keys(&mut self, errors: &mut Vec<InventoryError>) {
         for (user, mut key, at) in std::mem::take(&mut self.keys) {
             match the(&mut self.users, &user, |user| &user.name) {
@@ -259,7 +260,9 @@ impl Gathered {
                     let reported = user.credentials.iter().flat_map(|credentials| &credentials.keys);
                     let mut same =
                         reported.filter(|reported| reported.created.is_some() && reported.created == key.created);
-                    key.last_used = same.next().map_or(LastUse::Unknown, |reported| reported.last_used.clone());
+                    if let Some(reported) = same.next() {
+                        key.last_used = key.last_used.or_later(reported.last_used.clone());
+                    }
                     if user.access_keys.iter().all(|known| known.id != key.id) {
                         user.access_keys.push(key);
                     }

@@ -290,6 +290,15 @@ fn credential_reports() {
         {"UserName": "mia", "AccessKeyId": "AKIAEXAMPLE000000001", "Status": "Active", "CreateDate": "2025-02-01T00:00:00Z"}]});
     let both = read(&[&details().to_string(), REPORT, &keys.to_string()]).unwrap();
     assert_eq!(both.users[MIA].access_keys[0].last_used, first.last_used);
+    // A key tells of its use itself, in more detail than a report that is hours old.
+    for (date, expected) in [("2026-10-31T12:00:00Z", "sts"), ("2025-02-02T00:00:00Z", "s3")] {
+        let used = json!({"LastUsedDate": date, "ServiceName": "sts", "Region": "N/A"});
+        let mut keys = keys.clone();
+        keys["AccessKeyMetadata"][0]["AccessKeyLastUsed"] = used;
+        let told = read(&[&details().to_string(), REPORT, &keys.to_string()]).unwrap();
+        let LastUse::At { service, .. } = &told.users[MIA].access_keys[0].last_used else { panic!("{told:?}") };
+        assert_eq!(service.as_deref(), Some(expected));
+    }
     assert!(both.policy_set(MIA).unwrap().unread.is_empty());
 
     fails(read(&[&REPORT.replace("mfa_active", "mfa")]), &["line 1: the header has no column mfa_active"]);

@@ -128,7 +128,7 @@ impl Fault {
 
 /// Whether text is a region's name. Whatever names a region ends up in a host's name, and a message or an answer may
 /// say anything.
-pub(crate) fn is_region(text: &str) -> bool {
+pub fn is_region(text: &str) -> bool {
     (4..=32).contains(&text.len())
         && text.contains('-')
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::access::Access;
 use super::{FetchError, Listed, Page, SourceError};
-use crate::aws::{self, Aws, Backoff, Fault, FaultKind, Reach, endpoint_in_environment, is_region};
+use crate::aws::{self, Aws, Backoff, Fault, FaultKind, REGION_DEFAULT, Reach, endpoint_in_environment, is_region};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
@@ -20,8 +20,6 @@ use crate::metrics::Metrics;
 const CLIENTS_MAX: usize = 64;
 /// Buckets whose region is remembered, where it was found out.
 const REGIONS_MAX: usize = 10_000;
-/// Where nothing names a region, S3 is asked here, and says where the bucket is.
-const REGION_DEFAULT: &str = "us-east-1";
 /// Times that a call follows a bucket to another region.
 pub(super) const REDIRECTS_MAX: u32 = 2;
 

@@ -1,6 +1,6 @@
-//! An S3, an SQS and an STS that run in this process: fast enough for load, and with the faults that no stand-in shows.
+//! An S3, an SQS, an STS and an IAM that run in this process: fast enough for load, and with the faults that no stand-in shows.
 //!
-//! It speaks HTTP as AWS does (S3's REST by path, SQS' JSON protocol 1.0, STS' query protocol, the metadata services), keeps visibility
+//! It speaks HTTP as AWS does (S3's REST by path, SQS' JSON protocol 1.0, STS' and IAM's query protocol, the metadata services), keeps visibility
 //! timeouts for real, knows which messages remain, and counts every call. It checks no signature, but it reads from it
 //! who calls and for which region, so that roles and redirects can be tested. It runs on a thread and a runtime of its
 //! own, so that tests of any kind can hold it; dropping it ends it.
@@ -16,11 +16,13 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
 mod faults;
+mod iam;
 pub mod metadata;
 mod s3;
 mod sqs;
 
 pub use faults::{Fault, Rule};
+pub use iam::Account;
 pub use s3::Bucket;
 pub use sqs::QueueOptions;
 
@@ -28,6 +30,8 @@ pub use sqs::QueueOptions;
 const REQUEST_BYTES_MAX: usize = 64 << 20;
 /// Access keys of roles begin like this; what follows is the role's place in the list.
 const ROLE_KEY: &str = "ASIAROLE";
+/// The account of whoever has no role.
+pub const OWN_ACCOUNT: &str = "123456789012";
 
 /// What the whole of it shares.
 struct World {
@@ -41,6 +45,8 @@ struct Inner {
     latency: Duration,
     buckets: HashMap<String, Bucket>,
     queues: HashMap<String, sqs::Queue>,
+    /// What IAM tells, by id.
+    accounts: HashMap<String, Account>,
     /// ARN and the external id that is asked for.
     roles: Vec<(String, Option<String>)>,
     /// The place of the role that a workload here has by itself.
@@ -141,6 +147,11 @@ impl FakeAws {
         inner.workload_role = Some(inner.roles.len() - 1);
     }
 
+    /// What IAM tells to whoever asks as this account.
+    pub fn account(&self, id: &str, account: Account) {
+        self.world.lock().accounts.insert(id.to_string(), account);
+    }
+
     /// Makes a queue and gives its URL.
     pub fn queue(&self, name: &str, options: QueueOptions) -> String {
         self.world.lock().queues.insert(name.to_string(), sqs::Queue::new(options));
@@ -232,7 +243,12 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
         return metadata::answer(&world, &call);
     }
     if call.method == Method::POST && call.path == "/" {
-        return assume_role(&world, &call);
+        let asked = form(std::str::from_utf8(&call.body).unwrap_or(""));
+        return match asked.get("Action").map(String::as_str) {
+            Some("AssumeRole") => assume_role(&world, &asked),
+            Some("GetCallerIdentity") => caller_identity(&world, &call),
+            _ => iam::answer(&world, &call, &asked),
+        };
     }
     s3::answer(&world, &call).await
 }
@@ -262,6 +278,11 @@ impl Inner {
         let at: usize = access_key.strip_prefix(ROLE_KEY)?.parse().ok()?;
         self.roles.get(at).map(|(arn, _)| arn.as_str())
     }
+
+    /// The account that an access key belongs to.
+    fn account_of(&self, access_key: &str) -> String {
+        self.role_of(access_key).and_then(|arn| arn.split(':').nth(4)).unwrap_or(OWN_ACCOUNT).to_string()
+    }
 }
 
 /// Numbers that look random, and are the same each time.
@@ -272,14 +293,13 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-fn assume_role(world: &World, call: &Call) -> Response {
-    let asked = form(std::str::from_utf8(&call.body).unwrap_or(""));
-    let operation = asked.get("Action").cloned().unwrap_or_default();
+fn assume_role(world: &World, asked: &HashMap<String, String>) -> Response {
+    let operation = "AssumeRole";
     let mut inner = world.lock();
-    inner.count(&operation);
+    inner.count(operation);
     let arn = asked.get("RoleArn").cloned().unwrap_or_default();
-    if let Some(Fault::Status { status, code, message }) = inner.fault(&operation, &arn) {
-        return xml(status, &sts_error(&code, &message));
+    if let Some(Fault::Status { status, code, message }) = inner.fault(operation, &arn) {
+        return xml(status, &query_error(&code, &message));
     }
     let found = inner
         .roles
@@ -287,9 +307,9 @@ fn assume_role(world: &World, call: &Call) -> Response {
         .position(|(role, id)| *role == arn && id.as_deref() == asked.get("ExternalId").map(String::as_str));
     let Some(at) = found else {
         let message = format!(
-            "User: arn:aws:iam::123456789012:user/test is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            "User: arn:aws:iam::{OWN_ACCOUNT}:user/test is not authorized to perform: sts:AssumeRole on resource: {arn}"
         );
-        return xml(403, &sts_error("AccessDenied", &message));
+        return xml(403, &query_error("AccessDenied", &message));
     };
     xml(
         200,
@@ -299,7 +319,20 @@ fn assume_role(world: &World, call: &Call) -> Response {
     )
 }
 
-fn sts_error(code: &str, message: &str) -> String {
+fn caller_identity(world: &World, call: &Call) -> Response {
+    let mut inner = world.lock();
+    inner.count("GetCallerIdentity");
+    let account = inner.account_of(&call.access_key);
+    xml(
+        200,
+        &format!(
+            r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::{account}:user/test</Arn><UserId>AIDATEST</UserId><Account>{account}</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"#
+        ),
+    )
+}
+
+/// An error of STS or IAM.
+fn query_error(code: &str, message: &str) -> String {
     format!(
         "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
     )

@@ -1,0 +1,231 @@
+//! What is granted, fetched from accounts by role: whole, or not at all, and as it is read again.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::logs::{self, record_with};
+use crate::s3::ministack;
+use crate::world::{Run, Trailhound, World, trailhound};
+use trailhound_testing::fake_aws::{Account, FakeAws, Fault, OWN_ACCOUNT, Rule};
+
+const PRODUCTION: &str = "111122223333";
+const TESTS: &str = "444455556666";
+const USERS: usize = 250;
+
+fn role_of(account: &str) -> String {
+    format!("arn:aws:iam::{account}:role/team/audit")
+}
+
+/// Two accounts, which a role with an external id may read.
+fn aws() -> FakeAws {
+    let aws = FakeAws::start();
+    for account in [PRODUCTION, TESTS] {
+        aws.role(&role_of(account), Some("secret-word"));
+    }
+    let users = (0..USERS).map(|number| format!("user{number}")).collect();
+    let production =
+        Account { users, roles: vec!["web".into()], alias: Some("prod".into()), page_items: 100, ..Account::default() };
+    aws.account(PRODUCTION, Account { report_waits: 2, ..production });
+    aws.account(TESTS, Account { users: vec!["ana".into()], page_items: 100, ..Account::default() });
+    aws
+}
+
+/// `permissions fetch --out FOLDER …`
+fn fetch(aws: &FakeAws, folder: &Path, more: &[&str]) -> Trailhound {
+    let args = ["permissions", "fetch", "--out", folder.to_str().unwrap()];
+    let command = trailhound(args.iter().chain(more));
+    aws.env().iter().fold(command, |command, (name, value)| command.env(name, value))
+}
+
+fn both(aws: &FakeAws, folder: &Path) -> Trailhound {
+    let accounts = ["--account", PRODUCTION, "--account", TESTS];
+    fetch(aws, folder, &[&accounts[..], &["--role", "team/audit", "--external-id", "secret-word"]].concat())
+}
+
+/// Names of everything in a folder, hidden things too.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// How many elements the outputs of a file have in each list.
+fn lists(file: &Path) -> BTreeMap<String, usize> {
+    let mut lists = BTreeMap::new();
+    for line in std::fs::read_to_string(file).unwrap().lines() {
+        let output: Value = serde_json::from_str(line).unwrap();
+        for (name, value) in output.as_object().unwrap() {
+            if let Some(list) = value.as_array() {
+                *lists.entry(name.clone()).or_default() += list.len();
+            }
+        }
+    }
+    lists
+}
+
+/// What `permissions` says of a folder's accounts, by the logs of a day.
+fn judged(world: &World, folder: &Path) -> Value {
+    let record = record_with("used", json!({"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"}));
+    let tree = world.put_all("logs", &[(logs::key("a"), logs::gzip(&logs::log(&[record])))]);
+    let store = world.store("store");
+    store.scan(tree).ok();
+    let run = store.command(["permissions", "--iam", folder.to_str().unwrap(), "--format", "json"]).ok();
+    serde_json::from_str(&run.text()).unwrap()
+}
+
+#[track_caller]
+fn says(run: &Run, parts: &[&str]) {
+    for part in parts {
+        assert!(run.stderr.contains(part), "{part} is not in\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn accounts_are_fetched_page_by_page_and_judged() {
+    let (aws, world) = (aws(), World::new("fetch"));
+    let folder = world.path("iam");
+    aws.fail(Rule::new("GetAccountAuthorizationDetails", Fault::status(400, "Throttling", "Rate exceeded")).times(2));
+    aws.fail(Rule::new("ListAccessKeys", Fault::status(500, "ServiceFailure", "sorry")).about(TESTS).times(1));
+    let run = both(&aws, &folder).ok();
+    says(
+        &run,
+        &["111122223333 (prod): 250 users, 0 groups, 1 role, 1 policy, 250 keys, a credential report of 2025-03-08"],
+    );
+    assert!(!run.stderr.contains("note"), "{}", run.stderr);
+    assert_eq!(names(&folder), ["111122223333.json", "444455556666.json"]);
+    let production = folder.join("111122223333.json");
+    assert_eq!(std::fs::metadata(&production).unwrap().permissions().mode() & 0o777, 0o600);
+    // AWS' own policies: of three, the one that somebody has.
+    let expected = [("AccessKeyMetadata", USERS), ("Policies", 1), ("RoleDetailList", 1), ("UserDetailList", USERS)];
+    assert_eq!(lists(&production), expected.map(|(name, count)| (name.to_string(), count)).into());
+    // Three pages of who there is in the one account, one in the other, and one of AWS' policies in each; two tries more.
+    assert_eq!(aws.calls("GetAccountAuthorizationDetails"), 3 + 1 + 1 + 1 + 2);
+    assert_eq!(aws.calls("GenerateCredentialReport"), 3 + 1);
+
+    let report = judged(&world, &folder);
+    assert_eq!(report["principals"].as_array().unwrap().len(), USERS + 2, "{}", report["principals"]);
+    let of_ana = |line: &&Value| line["arn"] == "arn:aws:iam::444455556666:user/ana";
+    let ana = report["principals"].as_array().unwrap().iter().find(of_ana).unwrap();
+    assert!(ana.to_string().contains("s3:GetObject") || ana["granted"] != 0, "{ana}");
+}
+
+#[test]
+fn an_account_that_denies_something_is_left_as_it_was() {
+    let (aws, world) = (aws(), World::new("fetch-denied"));
+    let folder = world.path("iam");
+    world.put("iam/111122223333.json", "of before");
+    let denied = "User: arn:aws:sts::111122223333:assumed-role/audit/trailhound is not authorized to perform: \
+                  iam:GetAccountAuthorizationDetails because no identity-based policy allows it";
+    aws.fail(Rule::new("GetAccountAuthorizationDetails", Fault::status(403, "AccessDenied", denied)).about(PRODUCTION));
+    let run = both(&aws, &folder).exits(2);
+    says(
+        &run,
+        &[
+            "1 of 2 accounts could not be fetched",
+            "account 111122223333 denies iam:GetAccountAuthorizationDetails",
+            "no identity-based policy allows it",
+            r#"{"Effect": "Allow", "Action": "iam:GetAccountAuthorizationDetails", "Resource": "*"}"#,
+        ],
+    );
+    assert_eq!(names(&folder), ["111122223333.json", "444455556666.json"]);
+    assert_eq!(std::fs::read_to_string(folder.join("111122223333.json")).unwrap(), "of before");
+    assert_eq!(lists(&folder.join("444455556666.json"))["UserDetailList"], 1);
+}
+
+#[test]
+fn pages_that_lead_nowhere_break_an_account_off() {
+    let (aws, world) = (aws(), World::new("fetch-pages"));
+    let users = vec!["ana".into(), "bob".into()];
+    aws.account(OWN_ACCOUNT, Account { users, page_items: 1, loses_markers: true, ..Account::default() });
+    let folder = world.path("iam");
+    let run = fetch(&aws, &folder, &[]).exits(2);
+    says(
+        &run,
+        &[
+            "iam:GetAccountAuthorizationDetails of account 123456789012 says that more pages follow and does not say where",
+        ],
+    );
+    assert!(names(&folder).is_empty());
+}
+
+#[test]
+fn what_only_credentials_need_may_be_denied() {
+    let (aws, world) = (aws(), World::new("fetch-notes"));
+    aws.account(OWN_ACCOUNT, Account { users: vec!["ana".into()], page_items: 9, ..Account::default() });
+    let folder = world.path("iam");
+    for operation in ["GenerateCredentialReport", "ListAccessKeys", "ListAccountAliases"] {
+        aws.fail(Rule::new(operation, Fault::status(403, "AccessDenied", "no")));
+    }
+    let run = fetch(&aws, &folder, &[]).ok();
+    says(
+        &run,
+        &[
+            "123456789012: 1 user, 0 groups, 0 roles, 1 policy, 0 keys, no credential report",
+            "passwords, second factors and root's keys are not known: account 123456789012 denies iam:GenerateCredentialReport",
+            "the ids of access keys are not known: account 123456789012 denies iam:ListAccessKeys",
+            "what the account calls itself is not known",
+        ],
+    );
+    aws.mend();
+    aws.fail(Rule::new("GetAccessKeyLastUsed", Fault::status(403, "AccessDenied", "no")));
+    let run = fetch(&aws, &folder, &[]).ok();
+    says(&run, &["1 key", "when access keys were used is known by the credential report alone"]);
+    assert_eq!(judged(&world, &folder)["principals"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn who_may_not_enter_an_account_is_told_what_is_missing() {
+    let (aws, world) = (aws(), World::new("fetch-role"));
+    let folder = world.path("iam");
+    let run = fetch(&aws, &folder, &["--account", PRODUCTION]).exits(2);
+    says(
+        &run,
+        &["the credentials are of account 123456789012, not of 111122223333; name a role of 111122223333 with --role"],
+    );
+    let run = fetch(&aws, &folder, &["--account", PRODUCTION, "--role", "team/audit"]).exits(2);
+    says(&run, &["account 111122223333 cannot be entered", &role_of(PRODUCTION), "sts:AssumeRole", "external id"]);
+    assert!(names(&folder).is_empty());
+    for wrong in [&["--account", "12"][..], &["--role", "arn:aws:iam::111122223333:role/x"], &["--external-id", "x"]] {
+        fetch(&aws, &folder, wrong).exits(64);
+    }
+    let empty = world.store("store").command(["permissions", "--iam", folder.to_str().unwrap()]).exits(2);
+    says(&empty, &["holds no .json and no .csv file"]);
+}
+
+/// The same from another AWS than our own, which nobody made for this.
+#[test]
+fn another_aws_gives_what_was_made_there() {
+    let (aws, world) = (ministack(), World::new("fetch-ministack"));
+    let reads = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
+    let everybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#;
+    for account in [PRODUCTION, TESTS] {
+        let make = |form: &str| aws.iam(account, &format!("{form}&Version=2010-05-08"));
+        make(&format!("Action=CreateRole&RoleName=audit&AssumeRolePolicyDocument={everybody}"));
+        make("Action=CreateUser&UserName=ana");
+        make(&format!("Action=PutUserPolicy&UserName=ana&PolicyName=own&PolicyDocument={reads}"));
+        make("Action=CreateAccessKey&UserName=ana");
+        make("Action=CreateGroup&GroupName=readers");
+        make("Action=AddUserToGroup&GroupName=readers&UserName=ana");
+        make(&format!("Action=CreatePolicy&PolicyName=managed&PolicyDocument={reads}"));
+        make(&format!("Action=AttachRolePolicy&RoleName=audit&PolicyArn=arn:aws:iam::{account}:policy/managed"));
+    }
+    let folder = world.path("iam");
+    let args = ["permissions", "fetch", "--account", PRODUCTION, "--account", TESTS, "--role", "audit", "--out"];
+    let command = trailhound(args.iter().copied().chain([folder.to_str().unwrap()]));
+    let run = aws.env().iter().fold(command, |command, (name, value)| command.env(name, value)).ok();
+    for account in [PRODUCTION, TESTS] {
+        says(&run, &[&format!("{account}: 1 user, 1 group, 1 role, 1 policy, 1 key, a credential report of 20")]);
+    }
+    let report = judged(&world, &folder);
+    let arns: Vec<&str> =
+        report["principals"].as_array().unwrap().iter().map(|line| line["arn"].as_str().unwrap()).collect();
+    let expected = [PRODUCTION, TESTS]
+        .iter()
+        .flat_map(|id| ["user/ana", "role/audit"].map(|name| format!("arn:aws:iam::{id}:{name}")))
+        .collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(arns.into_iter().map(str::to_string).collect::<std::collections::BTreeSet<_>>(), expected);
+}
