@@ -400,8 +400,10 @@ pub struct PermissionsArgs {
 pub enum PermissionsCommand {
     /// What a policy would have denied of what succeeded
     WhatIf(WhatIfArgs),
-    /// Asks AWS what is granted in accounts, and writes a file for each, as --iam reads it
+    /// Asks AWS what is granted in accounts, and writes a file for each, as --iam reads it, or keeps it in a store
     Fetch(FetchArgs),
+    /// Keeps what files say is granted in a store, with its history: for SQL, for rules, and for `permissions` without --iam
+    Load(LoadArgs),
 }
 
 /// Whose permissions, and by which days they are judged.
@@ -409,7 +411,7 @@ pub enum PermissionsCommand {
 pub struct ScopeArgs {
     /// What is granted: outputs of `aws iam get-account-authorization-details` (all pages), and, where there are, of
     /// get-credential-report, list-access-keys, get-service-last-accessed-details and `aws organizations` calls; or a folder, of
-    /// which all .json and .csv files are read; again for each
+    /// which all .json and .csv files are read; again for each. Without it, what the store was told by `permissions fetch` or `load`
     #[arg(long, value_name = "FILE|DIR")]
     pub iam: Vec<PathBuf>,
     /// The store with the events
@@ -434,6 +436,22 @@ pub struct ScopeArgs {
     pub until: Option<i64>,
 }
 
+impl ScopeArgs {
+    /// Everybody whom a store knows, by its newest days.
+    pub fn all(days: u32) -> ScopeArgs {
+        ScopeArgs {
+            iam: Vec::new(),
+            store: None,
+            ledger: None,
+            site: SiteArgs::default(),
+            principal: Vec::new(),
+            days,
+            unused_after: None,
+            until: None,
+        }
+    }
+}
+
 #[derive(clap::Args)]
 pub struct ReportArgs {
     #[command(flatten)]
@@ -444,6 +462,9 @@ pub struct ReportArgs {
     /// Writes policies that grant what was used below this folder: JSON, Terraform, and what to know of each
     #[arg(long, value_name = "DIR")]
     pub policies: Option<PathBuf>,
+    /// Keeps the verdicts in the store, with their history: the tables `permissions` and `permission_services`
+    #[arg(long, conflicts_with = "principal")]
+    pub keep: bool,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = PermissionsFormat::Table)]
     pub format: PermissionsFormat,
@@ -463,6 +484,18 @@ pub struct WhatIfArgs {
     pub fail: bool,
     #[arg(long, value_enum, default_value_t = WhatIfFormat::Table)]
     pub format: WhatIfFormat,
+}
+
+#[derive(clap::Args)]
+pub struct LoadArgs {
+    /// Outputs of AWS's calls, as --iam reads them; a folder stands for all .json and .csv files in it
+    #[arg(value_name = "FILE|DIR", required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// When it was so; by default now. Readings of an account come in the order of their times
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<i64>,
 }
 
 /// Credentials are found where AWS's SDK looks for them, and so is another endpoint (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`).

@@ -10,6 +10,7 @@ use trailhound_ingest::source::BucketConfig;
 use trailhound_store::StoreOptions;
 
 use crate::args::{RuleArgs, SiteArgs};
+use crate::permissions::fetch::Entry;
 use crate::shipped;
 
 /// The whole file.
@@ -25,6 +26,8 @@ pub struct Config {
     pub queues: Vec<QueueConfig>,
     #[serde(default, rename = "bucket")]
     pub buckets: Vec<BucketConfig>,
+    #[serde(default)]
+    pub permissions: PermissionsConfig,
     #[serde(default)]
     pub intake: IntakeConfig,
     #[serde(default)]
@@ -103,6 +106,29 @@ pub struct GeoConfig {
     pub files: Vec<PathBuf>,
 }
 
+/// Which accounts' users, roles and policies are read, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PermissionsConfig {
+    /// None: nothing is read, and what `permissions load` was told is judged.
+    pub accounts: Vec<String>,
+    /// The role to take on in each account, by its name; without it the service's own credentials.
+    pub role: Option<String>,
+    pub external_id: Option<String>,
+    /// A region of the accounts' partition, where the environment names none.
+    pub region: Option<String>,
+    pub every_hours: u32,
+    /// Days by which permissions are judged, and after which they count as unused.
+    pub days: u32,
+}
+
+impl PermissionsConfig {
+    /// How the accounts are entered.
+    pub fn entry(&self) -> Entry {
+        Entry { role: self.role.clone(), external_id: self.external_id.clone(), region: self.region.clone() }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IntakeConfig {
@@ -153,6 +179,13 @@ impl StoreConfig {
 impl Default for RulesConfig {
     fn default() -> Self {
         Self { folders: Vec::new(), site: None, memory_mib: 256 }
+    }
+}
+
+impl Default for PermissionsConfig {
+    fn default() -> Self {
+        let (role, external_id, region) = (None, None, None);
+        Self { accounts: Vec::new(), role, external_id, region, every_hours: 24, days: 90 }
     }
 }
 
@@ -244,6 +277,7 @@ impl Config {
             ("geoip.files", self.geoip.files != other.geoip.files),
             ("queue", self.queues != other.queues),
             ("bucket", format!("{:?}", self.buckets) != format!("{:?}", other.buckets)),
+            ("permissions", self.permissions != other.permissions),
             ("intake", format!("{:?}", self.intake) != format!("{:?}", other.intake)),
             ("http", format!("{:?}", self.http) != format!("{:?}", other.http)),
             ("shutdown", self.shutdown.grace_seconds != other.shutdown.grace_seconds),
@@ -264,6 +298,8 @@ impl Config {
         positive("store.dedup_mib", self.store.dedup_mib as u64);
         positive("store.query_mib", self.store.query_mib as u64);
         positive("rules.memory_mib", self.rules.memory_mib as u64);
+        positive("permissions.every_hours", u64::from(self.permissions.every_hours));
+        positive("permissions.days", u64::from(self.permissions.days));
         positive("intake.in_flight_mib", self.intake.in_flight_mib as u64);
         positive("intake.fetches", self.intake.fetches as u64);
         if self.store.location.starts_with("s3://") && self.store.ledger.is_none() {
@@ -275,6 +311,16 @@ impl Config {
         }
         if events > 0 && self.store.upkeep_minutes == 0 {
             problems.push("store.retention_days needs upkeep: store.upkeep_minutes is 0".into());
+        }
+        for account in &self.permissions.accounts {
+            if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+                problems.push(format!("permissions.accounts: `{account}` is no account; its id has twelve digits"));
+            }
+        }
+        if self.permissions.role.is_none()
+            && (self.permissions.accounts.len() > 1 || self.permissions.external_id.is_some())
+        {
+            problems.push("permissions.role is missing: other accounts are entered by a role of theirs".into());
         }
         if self.queues.is_empty() {
             problems.push("there is no [[queue]]: nothing would ever come in".into());

@@ -1,12 +1,14 @@
 //! `trailhound permissions`: what principals may do and did not, what cannot be told, and policies that grant no more than was used.
 //!
-//! In: outputs of AWS's calls (`--iam`), which say what is granted, and a store, which says what was used. Out: a verdict for
+//! In: outputs of AWS's calls (`--iam`, or what the store was told before), which say what is granted, and a store, which says what was used. Out: a verdict for
 //! every principal, service, statement and action, and for passwords and keys; with `--policies` documents that allow what was
 //! used, each tried against what succeeded. `what-if` tries any policy against it.
 
 mod document;
-mod fetch;
+pub mod fetch;
 mod files;
+mod granted;
+mod judged;
 mod reading;
 mod remedy;
 mod report;
@@ -18,26 +20,25 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use trailhound_iam::inventory::File;
 use trailhound_iam::principal::account_in;
 use trailhound_iam::usage::{Usages, Window};
 use trailhound_iam::verdict::{Judge, Judgement, Options, Subject};
 use trailhound_iam::{Catalogue, Coverage, Evaluator, Inventory, PolicySet};
+use trailhound_store::StoreOptions;
 
-use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, ReportArgs, ScopeArgs, StoreArgs};
+use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, ReportArgs, ScopeArgs, SiteArgs, StoreArgs};
 use crate::output::counted;
 use crate::session::Asked;
 use crate::terminal;
+use judged::Verdicts;
 use reading::{Names, Reading, Requests};
 use report::{AccountLine, CredentialLine, PrincipalLine, Report};
-
-/// Errors of a file that are told one by one.
-const ERRORS_SHOWN: usize = 50;
 
 pub async fn run(args: PermissionsArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         Some(PermissionsCommand::WhatIf(args)) => what_if::run(args).await,
         Some(PermissionsCommand::Fetch(args)) => fetch::run(args).await,
+        Some(PermissionsCommand::Load(args)) => granted::load(args).await,
         None => judge(args.report).await,
     }
 }
@@ -55,15 +56,24 @@ struct Ground {
 
 impl Ground {
     async fn open(scope: &ScopeArgs) -> anyhow::Result<Ground> {
-        anyhow::ensure!(
-            !scope.iam.is_empty(),
-            "--iam names no file; `trailhound permissions fetch --out DIR` makes them"
-        );
         let store =
             scope.store.clone().context("--store names no store; `trailhound scan PATH --store DIR` makes one")?;
         let store = StoreArgs { store, ledger: scope.ledger.clone() };
-        let inventory = inventory(&scope.iam)?;
+        // Files that are wrong are told before a store is opened, which may take its time.
+        let inventory = match scope.iam[..] {
+            [] => None,
+            _ => Some(Outputs::of_files(&scope.iam)?.inventory()?),
+        };
         let asked = Asked::open(&store).await?.at(&scope.site)?;
+        Ground::of(asked, inventory, scope).await
+    }
+
+    /// Without an inventory, what the store knows of the end of the days that are looked at.
+    async fn of(asked: Asked, inventory: Option<Inventory>, scope: &ScopeArgs) -> anyhow::Result<Ground> {
+        let inventory = match inventory {
+            Some(inventory) => inventory,
+            None => Outputs::of_store(&asked.store, scope.until.unwrap_or(i64::MAX)).await?.inventory()?,
+        };
         let session = asked.session().await?;
         let to = match scope.until {
             Some(until) => until,
@@ -86,7 +96,7 @@ impl Ground {
         let principals: BTreeSet<String> = all.filter(wanted).cloned().collect();
         anyhow::ensure!(
             !principals.is_empty(),
-            "no user or role of the --iam files has {} in its ARN",
+            "no user or role of those that are known has {} in its ARN",
             scope.principal.join(" or ")
         );
         Ok(Ground {
@@ -127,24 +137,6 @@ impl Ground {
     }
 }
 
-/// Reads the files, whole or not at all.
-fn inventory(paths: &[std::path::PathBuf]) -> anyhow::Result<Inventory> {
-    let mut files = Vec::new();
-    for path in files::within(paths)? {
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        files.push((path.display().to_string(), bytes));
-    }
-    let files = files.iter().map(|(name, bytes)| File { name, bytes, entity: None });
-    Inventory::read(files, crate::clock::now()).map_err(|errors| {
-        let mut told: Vec<String> =
-            errors.iter().take(ERRORS_SHOWN).map(|error| terminal::clean(&error.to_string()).into_owned()).collect();
-        if errors.len() > ERRORS_SHOWN {
-            told.push(format!("and {} more", errors.len() - ERRORS_SHOWN));
-        }
-        anyhow::anyhow!("the --iam files cannot be used; nothing was loaded\n  {}", told.join("\n  "))
-    })
-}
-
 async fn judge(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let ground = Ground::open(&args.scope).await?;
     let requests = match args.policies {
@@ -155,13 +147,21 @@ async fn judge(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let detail = args.actions;
     let mut principals = Vec::new();
     let mut written = remedy::Written::new();
+    let mut verdicts = Verdicts::default();
     ground.each(&reading, |judgement, policies| {
-        principals.push(PrincipalLine::of(judgement, &ground.options, detail));
+        let line = PrincipalLine::of(judgement, &ground.options, detail);
+        if args.keep {
+            verdicts.add(&line);
+        }
+        principals.push(line);
         if let Some(folder) = &args.policies {
             written.write(folder, judgement, policies)?;
         }
         Ok(())
     })?;
+    if args.keep {
+        verdicts.keep(ground.asked.store.ledger(), ground.window.to).await?;
+    }
     let report = ground.report(&reading, principals);
     let target = args.format;
     match target {
@@ -215,6 +215,28 @@ impl Ground {
         }
         lines
     }
+}
+
+pub use granted::Outputs;
+pub use judged::{Sums, register, sums};
+
+/// Judges everybody of whom a store knows what is granted, and keeps the verdicts in it; how many were judged comes back.
+pub async fn judge_all(options: StoreOptions, site: &SiteArgs, days: u32) -> anyhow::Result<usize> {
+    let asked = Asked::with_options(options).await?.at(site)?;
+    if reading::newest(&asked.session().await?).await?.is_none() {
+        return Ok(0);
+    }
+    let ground = Ground::of(asked, None, &ScopeArgs::all(days)).await?;
+    let reading = ground.read(&Requests::OfChanges).await?;
+    let mut verdicts = Verdicts::default();
+    tokio::task::block_in_place(|| {
+        ground.each(&reading, |judgement, _| {
+            verdicts.add(&PrincipalLine::of(judgement, &ground.options, false));
+            Ok(())
+        })
+    })?;
+    verdicts.keep(ground.asked.store.ledger(), ground.window.to).await?;
+    Ok(ground.principals.len())
 }
 
 /// A file's name out of whatever a principal is called.

@@ -15,6 +15,7 @@
 mod backfill;
 mod delivery;
 mod fetch;
+mod grants;
 mod halt;
 mod http;
 mod keeper;
@@ -48,6 +49,7 @@ use trailhound_store::{Store, StoreOptions};
 use self::backfill::Backfills;
 pub use self::backfill::{Backfill, Wanted};
 use self::fetch::{FetchLimits, Fetcher};
+use self::grants::Refresher;
 use self::halt::Halt;
 use self::http::{Beat, Service};
 use self::keeper::{Keeper, KeeperOptions};
@@ -183,6 +185,16 @@ impl Running {
             findings: FindingsLedger::open(store.ledger()).await?,
             metrics: Arc::clone(&metrics),
         };
+        let refresher = Refresher {
+            config: config.permissions.clone(),
+            options: options.clone(),
+            site: rule_args.site.clone(),
+            ledger: store.ledger().clone(),
+            granted: store.granted().clone(),
+            aws: aws.clone(),
+            received: received.clone(),
+            metrics: Arc::clone(&metrics),
+        };
         let keeper = Keeper {
             options: keeper_options(&config, options),
             open_detector: open_detector(
@@ -264,6 +276,7 @@ impl Running {
             tokio::spawn(reloader.run(stop.clone())),
             tokio::spawn(answering),
         ];
+        aside.push(heavy.spawn(refresher.run(stop.clone())));
         if config.store.upkeep_minutes > 0 {
             aside.push(heavy.spawn(upkeeper.run(stop.clone())));
         }

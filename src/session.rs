@@ -38,6 +38,11 @@ impl Asked {
         }
         let mut options = StoreOptions { ledger: args.ledger.clone(), ..StoreOptions::new(args.store.clone()) };
         options.query_bytes_max = query_bytes_max.unwrap_or(options.query_bytes_max);
+        Self::with_options(options).await
+    }
+
+    /// Opens a store that is known to be there.
+    pub async fn with_options(options: StoreOptions) -> anyhow::Result<Self> {
         let store = Store::open(options).await?;
         let findings = FindingsLedger::open(store.ledger()).await?;
         Ok(Asked { store, findings, site: Arc::default() })
@@ -50,6 +55,7 @@ impl Asked {
         self.findings.register(&session).context("cannot ask about findings")?;
         trailhound_alert::register(self.store.ledger(), &session).await.context("cannot ask about incidents")?;
         crate::serve::register_sources(self.store.ledger(), &session).await?;
+        crate::permissions::register(self.store.ledger(), &session).await?;
         Ok(session)
     }
 }

@@ -66,7 +66,7 @@ async fn answers(store: &Store, set: &RuleSet) -> Result<Vec<Finding>> {
         let Some(keys) = rule.asks() else { continue };
         let session = store.session().await?;
         set.site().register(&session).map_err(DetectError::recall)?;
-        for slot in query::slots(&session, keys, None).await? {
+        for slot in query::slots(&session, keys, None, None).await? {
             match query::ask(&session, rule, slot).await {
                 Ok(found) => findings.extend(found.into_values()),
                 Err(error) => tracing::warn!(rule = rule.id, slot = finding::time(slot), error, "a query fails"),

@@ -22,28 +22,39 @@ use trailhound_ingest::aws::{Aws, REGION_DEFAULT, Reach};
 use crate::args::FetchArgs;
 use crate::output::counted;
 use crate::{clock, terminal};
-use account::Fetched;
+pub use account::Fetched;
 use caller::Caller;
 
 /// Accounts that are fetched at once; each is held until it is written.
 const ACCOUNTS_AT_ONCE: usize = 4;
 
+/// How accounts are entered.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// The name of a role in each of them, with its path; none: as whom the process is.
+    pub role: Option<String>,
+    pub external_id: Option<String>,
+    /// A region of their partition, where the environment names none.
+    pub region: Option<String>,
+}
+
+/// Fetches one account.
+pub async fn account(aws: &Aws, metrics: &Metrics, id: &str, entry: &Entry) -> anyhow::Result<Fetched> {
+    let own = Identity::of(aws, entry.region.clone(), metrics).await?;
+    own.enter(aws, metrics, id, entry).await
+}
+
 /// Exit 2 when an account could not be fetched; the others are written then.
 pub async fn run(args: FetchArgs) -> anyhow::Result<ExitCode> {
     super::make_folder(&args.out)?;
     let (aws, metrics) = (Aws::load().await, Metrics::unregistered());
-    let own = Identity::of(&aws, args.region.clone(), &metrics).await?;
+    let entry = Entry { role: args.role.clone(), external_id: args.external_id.clone(), region: args.region.clone() };
+    let own = Identity::of(&aws, entry.region.clone(), &metrics).await?;
     let accounts: BTreeSet<&str> = match args.account[..] {
         [] => [own.account.as_str()].into(),
         _ => args.account.iter().map(String::as_str).collect(),
     };
-    if let (None, Some(other)) = (&args.role, accounts.iter().find(|id| **id != own.account)) {
-        anyhow::bail!(
-            "the credentials are of account {}, not of {other}; name a role of {other} with --role",
-            own.account
-        );
-    }
-    let all = accounts.iter().map(|id| one(id, &args, &own, &aws, &metrics));
+    let all = accounts.iter().map(|id| one(id, &args.out, &entry, &own, &aws, &metrics));
     let mut failed = Vec::new();
     let mut outcomes = stream::iter(all).buffer_unordered(ACCOUNTS_AT_ONCE);
     while let Some((id, outcome)) = outcomes.next().await {
@@ -86,29 +97,37 @@ impl Identity {
         let account = caller.account().context("AWS does not say of which account the credentials are")?;
         Ok(Identity { account: account.to_owned(), partition: partition.unwrap_or("aws").to_owned() })
     }
+
+    /// Fetches an account, by a role of it if one is named.
+    async fn enter(&self, aws: &Aws, metrics: &Metrics, id: &str, entry: &Entry) -> anyhow::Result<Fetched> {
+        anyhow::ensure!(
+            entry.role.is_some() || id == self.account,
+            "the credentials are of account {}, not of {id}; name a role of {id}",
+            self.account
+        );
+        let reach = Reach {
+            role_arn: entry.role.as_ref().map(|role| format!("arn:{}:iam::{id}:role/{role}", self.partition)),
+            external_id: entry.external_id.clone(),
+            region: entry.region.clone(),
+            endpoint_url: None,
+        };
+        let caller = Caller::new(aws, id, &reach, metrics.clone()).await;
+        Ok(account::fetch(&caller, clock::now()).await?)
+    }
 }
 
 /// Fetches and writes an account; what there is to say of it comes back.
 async fn one<'a>(
     id: &'a str,
-    args: &FetchArgs,
+    folder: &Path,
+    entry: &Entry,
     own: &Identity,
     aws: &Aws,
     metrics: &Metrics,
 ) -> (&'a str, anyhow::Result<String>) {
-    let reach = Reach {
-        role_arn: args.role.as_ref().map(|role| format!("arn:{}:iam::{id}:role/{role}", own.partition)),
-        external_id: args.external_id.clone(),
-        region: args.region.clone(),
-        endpoint_url: None,
-    };
     eprintln!("{id}: asking AWS");
-    let caller = Caller::new(aws, id, &reach, metrics.clone()).await;
-    let outcome = match account::fetch(&caller, clock::now()).await {
-        Ok(fetched) => write(&args.out, &fetched).map(|path| summary(&fetched, &path)),
-        Err(error) => Err(error.into()),
-    };
-    (id, outcome)
+    let outcome = own.enter(aws, metrics, id, entry).await;
+    (id, outcome.and_then(|fetched| write(folder, &fetched).map(|path| summary(&fetched, &path))))
 }
 
 /// Writes an account's file under another name, and then gives it its own. Only its owner may read it: names, policies and

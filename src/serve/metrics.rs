@@ -14,6 +14,8 @@ use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::{ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::Commit;
 
+use crate::permissions::Sums;
+
 /// Seconds from a tenth to a day: commits are fast, a backlog is not.
 const STAGE_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0];
 const COMMIT_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -51,6 +53,11 @@ pub struct Metrics {
     rule_failures: IntCounterVec,
     rules: IntGauge,
     reloads: IntCounterVec,
+    permissions: IntGaugeVec,
+    principals: IntGaugeVec,
+    /// When what is granted in an account was read last, seconds since the epoch.
+    pub iam_read: IntGaugeVec,
+    pub iam_failures: IntCounterVec,
     pub watch: IntGaugeVec,
     pub halted: IntGauge,
     pub ready: IntGauge,
@@ -108,6 +115,11 @@ impl Metrics {
             &["kind"],
         )?;
         registry.register(Box::new(watch.clone()))?;
+        let by_account = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
+            let made = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
         let build = IntGaugeVec::new(Opts::new("trailhound_build_info", "The version that runs"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
@@ -155,6 +167,26 @@ impl Metrics {
             rule_failures: counter("trailhound_rule_failures_total", "Rows that a rule failed on", &["rule"])?,
             rules: gauge("trailhound_rules", "Rules at work")?,
             reloads,
+            permissions: by_account(
+                "trailhound_permissions",
+                "Granted actions by what became of them, over all users and roles of an account",
+                &["account", "verdict"],
+            )?,
+            principals: by_account(
+                "trailhound_principals",
+                "Users and roles of an account by what they do",
+                &["account", "activity"],
+            )?,
+            iam_read: by_account(
+                "trailhound_iam_read_timestamp_seconds",
+                "When what is granted in an account was read last",
+                &["account"],
+            )?,
+            iam_failures: counter(
+                "trailhound_iam_read_failures_total",
+                "What is granted in an account could not be read",
+                &["account"],
+            )?,
             watch,
             halted: gauge("trailhound_intake_halted", "1 while intake stands still because of an error")?,
             ready: gauge("trailhound_ready", "1 while messages are received and kept")?,
@@ -299,6 +331,19 @@ impl Metrics {
     /// A rule failed on rows.
     pub fn rule_failed(&self, rule: &str, rows: u64) {
         self.rule_failures.with_label_values(&[rule]).inc_by(rows);
+    }
+
+    /// What became of permissions and principals of an account.
+    pub fn permissions(&self, account: &str, sums: &Sums) {
+        for (verdict, actions) in
+            [("used", sums.used), ("unused", sums.unused), ("not_observable", sums.not_observable)]
+        {
+            self.permissions.with_label_values(&[account, verdict]).set(actions);
+        }
+        for activity in ["active", "active by IAM", "unused", "young", "not observable"] {
+            let principals = sums.principals.get(activity).copied().unwrap_or(0);
+            self.principals.with_label_values(&[account, &activity.replace(' ', "_").to_lowercase()]).set(principals);
+        }
     }
 
     /// A sink was told of an incident for the first time.

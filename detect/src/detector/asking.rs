@@ -99,7 +99,7 @@ impl Detector {
         let by_grants: Vec<usize> = at.due.keys().copied().filter(|place| at.set.at(*place).asks_granted()).collect();
         let readings = if by_grants.is_empty() { Vec::new() } else { store.granted().unjudged().await? };
         if let Some(first) = readings.iter().map(|reading| reading.taken).min() {
-            for due in by_grants.iter().filter_map(|place| at.due.get_mut(place)) {
+            for (_, due) in at.due.iter_mut().filter(|(place, _)| by_grants.contains(place)) {
                 due.since = Some(first);
             }
         }

@@ -111,6 +111,8 @@ pub async fn run(world: &World, files: &[File], way: &Way) -> Outcome {
             }
         }
     }
+    // Rules of kind `query` are asked between commits, and now for the last time.
+    detector.finish(&store).await.unwrap();
     assert_eq!(detector.failures(), [], "{}", way.name);
     let more = detector.catch_up(&store).await.unwrap();
     assert_eq!(more, crate::Changes::default(), "{}: caught up, and yet something changes", way.name);

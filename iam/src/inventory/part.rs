@@ -148,12 +148,19 @@ fn access_keys(keys: Vec<Value>, arn: Option<&str>, parts: &mut Vec<Part>) {
         by_user.entry(user).or_default().push(key);
     }
     for (about, keys) in by_user {
-        let mut output = json!({ "AccessKeyMetadata": keys });
-        if arn.is_some() {
-            output["Arn"] = about.as_str().into();
-        }
+        let output = |keys: &[Value]| {
+            let mut output = json!({ "AccessKeyMetadata": keys });
+            if arn.is_some() {
+                output["Arn"] = about.as_str().into();
+            }
+            output.to_string()
+        };
+        let text = output(&keys);
+        let mut unused = keys;
+        let used = unused.iter_mut().filter_map(|key| key.as_object_mut()?.remove("AccessKeyLastUsed")).count();
+        let steady = (used > 0).then(|| output(&unused));
         let account = account_in(&about).map(str::to_owned);
-        parts.push(Part { account, kind: "access_keys", about, text: output.to_string(), steady: None });
+        parts.push(Part { account, kind: "access_keys", about, text, steady });
     }
 }
 
