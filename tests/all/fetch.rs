@@ -184,7 +184,7 @@ fn who_may_not_enter_an_account_is_told_what_is_missing() {
     let run = fetch(&aws, &folder, &["--account", PRODUCTION]).exits(2);
     says(
         &run,
-        &["the credentials are of account 123456789012, not of 111122223333; name a role of 111122223333 with --role"],
+        &["the credentials are of account 123456789012, not of 111122223333; name a role of 111122223333"],
     );
     let run = fetch(&aws, &folder, &["--account", PRODUCTION, "--role", "team/audit"]).exits(2);
     says(&run, &["account 111122223333 cannot be entered", &role_of(PRODUCTION), "sts:AssumeRole", "external id"]);

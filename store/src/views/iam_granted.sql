@@ -6,17 +6,17 @@ WITH users_and_roles AS (
   SELECT account_id, arn, principal_key, role_name AS name, 'role' AS kind, valid_from, valid_to FROM iam_roles
 ), principal AS (
   SELECT account_id, arn, principal_key, name, kind, valid_from,
-         coalesce(valid_to, TIMESTAMP '9999-12-31T00:00:00Z') AS valid_to
+         coalesce(valid_to, arrow_cast('9999-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')) AS valid_to
   FROM users_and_roles
 ), attached AS (
   SELECT account_id, holder, kind, target, valid_from,
-         coalesce(valid_to, TIMESTAMP '9999-12-31T00:00:00Z') AS valid_to
+         coalesce(valid_to, arrow_cast('9999-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')) AS valid_to
   FROM iam_attachments
 ), holder AS (
   SELECT arn AS principal, arn AS holder, CAST(NULL AS VARCHAR) AS through, valid_from, valid_to FROM principal
   UNION ALL
   SELECT member.holder, its.arn, its.group_name, greatest(member.valid_from, its.valid_from),
-         least(member.valid_to, coalesce(its.valid_to, TIMESTAMP '9999-12-31T00:00:00Z'))
+         least(member.valid_to, coalesce(its.valid_to, arrow_cast('9999-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')))
   FROM attached AS member
   JOIN iam_groups AS its ON its.group_name = member.target AND its.account_id = member.account_id
   WHERE member.kind = 'group'
@@ -30,7 +30,7 @@ WITH users_and_roles AS (
 ), stretch AS (
   SELECT held.principal, held.through, policy.policy, policy.managed, policy.document,
          greatest(held.valid_from, policy.valid_from) AS valid_from,
-         least(held.valid_to, coalesce(policy.valid_to, TIMESTAMP '9999-12-31T00:00:00Z')) AS valid_to
+         least(held.valid_to, coalesce(policy.valid_to, arrow_cast('9999-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))'))) AS valid_to
   FROM held JOIN iam_policies AS policy ON policy.holder = held.stands_in
 ), joined AS (
   -- An entity that changed in something else begins a new stretch of the same grant.
@@ -47,5 +47,5 @@ WITH users_and_roles AS (
 )
 SELECT named.account_id, named.arn, named.principal_key, named.name, named.kind, granted.through, granted.policy,
        granted.managed, granted.document, granted.valid_from,
-       nullif(granted.valid_to, TIMESTAMP '9999-12-31T00:00:00Z') AS valid_to
+       nullif(granted.valid_to, arrow_cast('9999-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')) AS valid_to
 FROM granted JOIN named ON named.arn = granted.principal
