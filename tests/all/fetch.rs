@@ -93,7 +93,10 @@ fn accounts_are_fetched_page_by_page_and_judged() {
     let run = both(&aws, &folder).ok();
     says(
         &run,
-        &["111122223333 (prod): 250 users, 0 groups, 1 role, 1 policy, 250 keys, a credential report of 2025-03-08"],
+        &[
+            "111122223333 (prod) at ",
+            ": 250 users, 0 groups, 1 role, 1 policy, 250 keys, a credential report of 2025-03-08",
+        ],
     );
     assert!(!run.stderr.contains("note"), "{}", run.stderr);
     assert_eq!(names(&folder), ["111122223333.json", "444455556666.json"]);
@@ -110,7 +113,7 @@ fn accounts_are_fetched_page_by_page_and_judged() {
     assert_eq!(report["principals"].as_array().unwrap().len(), USERS + 2, "{}", report["principals"]);
     let of_ana = |line: &&Value| line["arn"] == "arn:aws:iam::444455556666:user/ana";
     let ana = report["principals"].as_array().unwrap().iter().find(of_ana).unwrap();
-    assert!(ana.to_string().contains("s3:GetObject") || ana["granted"] != 0, "{ana}");
+    assert!(ana["statements"].to_string().contains("ReadOnlyAccess"), "{ana}");
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn what_only_credentials_need_may_be_denied() {
     says(
         &run,
         &[
-            "123456789012: 1 user, 0 groups, 0 roles, 1 policy, 0 keys, no credential report",
+            ": 1 user, 0 groups, 0 roles, 1 policy, 0 keys, no credential report",
             "passwords, second factors and root's keys are not known: account 123456789012 denies iam:GenerateCredentialReport",
             "the ids of access keys are not known: account 123456789012 denies iam:ListAccessKeys",
             "what the account calls itself is not known",
@@ -218,7 +221,10 @@ fn another_aws_gives_what_was_made_there() {
     let command = trailhound(args.iter().copied().chain([folder.to_str().unwrap()]));
     let run = aws.env().iter().fold(command, |command, (name, value)| command.env(name, value)).ok();
     for account in [PRODUCTION, TESTS] {
-        says(&run, &[&format!("{account}: 1 user, 1 group, 1 role, 1 policy, 1 key, a credential report of 20")]);
+        says(
+            &run,
+            &[&format!("{account} at "), ": 1 user, 1 group, 1 role, 1 policy, 1 key, a credential report of 20"],
+        );
     }
     let report = judged(&world, &folder);
     let arns: Vec<&str> =

@@ -53,7 +53,7 @@ pub struct Fetched {
 /// Of the first call that did not succeed where its answer is needed; then nothing of the account is to be used.
 pub async fn fetch(caller: &Caller, at: Timestamp) -> Result<Fetched, FetchError> {
     let (details, report, alias) =
-        futures::try_join!(async { details(caller).await }, async { spared(report(caller).await) }, async {
+        futures::try_join!(details(caller), async { spared(report(caller).await) }, async {
             spared(alias(caller).await)
         },)?;
     let mut notes = Vec::new();
@@ -162,9 +162,13 @@ async fn keys(
     caller: &Caller,
     users: Vec<(String, String)>,
 ) -> Result<Vec<(String, Vec<AccessKeyMetadata>)>, FetchError> {
-    let of_each = users.into_iter().map(|(name, arn)| async move { Ok((arn, keys_of(caller, &name).await?)) });
-    let all = stream::iter(of_each).buffered(CALLS_AT_ONCE);
-    all.try_filter(|(_, keys)| std::future::ready(!keys.is_empty())).try_collect().await
+    let of_each = users.into_iter().map(|(name, arn)| async move {
+        let keys = keys_of(caller, &name).await?;
+        Ok::<_, FetchError>((arn, keys))
+    });
+    let mut all: Vec<_> = stream::iter(of_each).buffered(CALLS_AT_ONCE).try_collect().await?;
+    all.retain(|(_, keys)| !keys.is_empty());
+    Ok(all)
 }
 
 /// None of a user who is gone since the details were read.
@@ -206,4 +210,32 @@ async fn alias(caller: &Caller) -> Result<Option<String>, FetchError> {
     let asked = caller.ask(ALIASES, |iam| iam.list_account_aliases().send()).await;
     let aliases = asked.map_err(|fault| caller.error(ALIASES, &fault))?;
     Ok(aliases.account_aliases().first().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use aws_config::SdkConfig;
+    use trailhound_ingest::Metrics;
+    use trailhound_ingest::aws::{Aws, Reach};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_may_spawn_it() {
+        fn is_sendable(_: impl Send) {}
+        let aws = Aws::with(SdkConfig::builder().build());
+        let caller = Caller::new(&aws, "111122223333", &Reach::default(), Metrics::unregistered()).await;
+        is_sendable(fetch(&caller, Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn the_role_may_call_what_is_called_and_nothing_else() {
+        let role = include_str!("../../../deploy/permissions-role.yaml");
+        let lines = role.lines().filter(|line| line.trim_start().starts_with("Action:"));
+        let words = lines.flat_map(|line| line.split([' ', ',', '[', ']']));
+        let allowed: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("iam:")).collect();
+        assert_eq!(allowed, [DETAILS, GENERATE, REPORT, KEYS, KEY_USED, ALIASES].into());
+    }
 }

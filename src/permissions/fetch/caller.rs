@@ -27,8 +27,8 @@ const PAGES_MAX: usize = 1000;
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// `words` is what AWS said, which tells who forbids it: a policy that lacks it, or one that denies it.
-    #[error("account {account} denies iam:{operation}: {words}; {}", allow(&format!("iam:{operation}"), "*"))]
-    Denied { account: String, operation: &'static str, words: String },
+    #[error("account {account} denies iam:{operation}: {words}; {remedy}")]
+    Denied { account: String, operation: &'static str, words: String, remedy: String },
     #[error("account {account} cannot be entered: {words}; {remedy}")]
     Credentials { account: String, words: String, remedy: String },
     #[error(
@@ -81,12 +81,15 @@ impl Caller {
     pub(super) fn error(&self, operation: &'static str, fault: &Fault) -> FetchError {
         let (account, words) = (self.account.clone(), fault.words());
         match fault.kind {
-            FaultKind::Denied | FaultKind::KmsDenied => FetchError::Denied { account, operation, words },
+            FaultKind::Denied | FaultKind::KmsDenied => {
+                let remedy = allow(&format!("iam:{operation}"), "*");
+                FetchError::Denied { account, operation, words, remedy }
+            }
             FaultKind::Credentials | FaultKind::Clock => {
                 let remedy = match &self.role_arn {
                     Some(role) => format!(
-                        "{role} has to exist and to trust whoever runs this (with the external id, if it asks for one); {}",
-                        allow("sts:AssumeRole", role)
+                        "{role} has to exist and to trust whoever runs this (with the external id, if it asks for one), who needs \
+                         sts:AssumeRole on it"
                     ),
                     None => "`aws sts get-caller-identity` shows whose credentials there are".to_owned(),
                 };
