@@ -1,8 +1,12 @@
-//! The command line. Documentation lives on the definition of each flag; a long file, since all commands and flags stand here.
+//! The command line. Documentation lives on the definition of each flag; a long file, since nearly all commands and flags stand here.
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+mod fetch;
+
+pub use fetch::FetchArgs;
 
 /// Detects the abuse of AWS identities in CloudTrail logs.
 #[derive(Parser)]
@@ -400,7 +404,7 @@ pub struct PermissionsArgs {
 pub enum PermissionsCommand {
     /// What a policy would have denied of what succeeded
     WhatIf(WhatIfArgs),
-    /// Asks AWS what is granted in accounts, and writes a file for each, as --iam reads it, or keeps it in a store
+    /// Asks AWS what is granted in accounts, and writes a file for each, as --iam reads it
     Fetch(FetchArgs),
     /// Keeps what files say is granted in a store, with its history: for SQL, for rules, and for `permissions` without --iam
     Load(LoadArgs),
@@ -411,7 +415,7 @@ pub enum PermissionsCommand {
 pub struct ScopeArgs {
     /// What is granted: outputs of `aws iam get-account-authorization-details` (all pages), and, where there are, of
     /// get-credential-report, list-access-keys, get-service-last-accessed-details and `aws organizations` calls; or a folder, of
-    /// which all .json and .csv files are read; again for each. Without it, what the store was told by `permissions fetch` or `load`
+    /// which all .json and .csv files are read; again for each. Without it, what the store was told by `permissions load` or the service
     #[arg(long, value_name = "FILE|DIR")]
     pub iam: Vec<PathBuf>,
     /// The store with the events
@@ -496,26 +500,6 @@ pub struct LoadArgs {
     /// When it was so; by default now. Readings of an account come in the order of their times
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<i64>,
-}
-
-/// Credentials are found where AWS's SDK looks for them, and so is another endpoint (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`).
-#[derive(clap::Args)]
-pub struct FetchArgs {
-    /// The account; may be given several times. Without it that of the credentials
-    #[arg(long, value_name = "ID", value_parser = account)]
-    pub account: Vec<String>,
-    /// The role to take on in each account, by its name, with its path if it has one
-    #[arg(long, value_name = "NAME", value_parser = role_name)]
-    pub role: Option<String>,
-    /// The external id that the role asks for
-    #[arg(long, value_name = "ID", requires = "role")]
-    pub external_id: Option<String>,
-    /// A region of the partition that the accounts are in (cn-north-1, us-gov-west-1); by default that of the environment
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-    /// The folder to write ID.json to; a file that is there is replaced
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -680,23 +664,6 @@ pub enum ConfigCommand {
     },
     /// Prints an example with every key
     Example,
-}
-
-/// An account's id on the command line.
-fn account(text: &str) -> Result<String, String> {
-    let is_id = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-    is_id.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is not an account: write its twelve digits"))
-}
-
-/// The name of a role on the command line, as it stands in ARNs behind `role/`.
-fn role_name(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty() && !text.starts_with('/') && !text.contains([':', ' ']);
-    is_name.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is not a role's name: write audit or team/audit"))
-}
-
-fn region(text: &str) -> Result<String, String> {
-    let is_region = trailhound_ingest::aws::is_region(text);
-    is_region.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is none of AWS's regions: write us-gov-west-1"))
 }
 
 /// A day on the command line, in days since the epoch.

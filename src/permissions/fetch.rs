@@ -148,12 +148,13 @@ fn write(folder: &Path, fetched: &Fetched) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// `111122223333 (prod): 12 users, 3 groups, 40 roles, 9 policies in iam/111122223333.json`, and a line for each note.
+/// `111122223333 (prod) at 2026-03-09T12:00Z: 12 users, 3 groups, 40 roles, 9 policies in iam/111122223333.json`, and a line for each note.
 fn summary(fetched: &Fetched, path: &Path) -> String {
     let named = fetched.alias.as_ref().map_or_else(String::new, |alias| format!(" ({alias})"));
-    let count =
-        |list: &str| fetched.outputs.iter().filter_map(|output| output.get(list)?.as_array()).map(Vec::len).sum();
-    let policies: usize = count("Policies");
+    let count = |list: &str| -> usize {
+        fetched.outputs.iter().filter_map(|output| output.get(list)?.as_array()).map(Vec::len).sum()
+    };
+    let policies = count("Policies");
     let counts = [
         counted(count("UserDetailList"), "user"),
         counted(count("GroupDetailList"), "group"),
@@ -165,7 +166,8 @@ fn summary(fetched: &Fetched, path: &Path) -> String {
             None => "no credential report".to_owned(),
         },
     ];
-    let first = format!("{}{named}: {} in {}", fetched.account, counts.join(", "), path.display());
+    let at = fetched.at.strftime("%Y-%m-%dT%H:%MZ");
+    let first = format!("{}{named} at {at}: {} in {}", fetched.account, counts.join(", "), path.display());
     let notes = fetched.notes.iter().map(|note| format!("\n  note: {note}"));
     std::iter::once(first).chain(notes).collect()
 }

@@ -37,8 +37,8 @@ impl Outputs {
         let stood = store.granted().at(time).await?;
         anyhow::ensure!(
             !stood.is_empty(),
-            "nobody has said what is granted; name files with --iam, or keep it in the store with `trailhound permissions fetch \
-             --store DIR` (from AWS) or `permissions load` (from files)"
+            "the store was not told what is granted; name files with --iam (`trailhound permissions fetch --out DIR` asks AWS for \
+             them), or keep them in the store with `trailhound permissions load DIR`"
         );
         Ok(Outputs(stood.into_iter().map(|(name, output)| (name, output.into_bytes())).collect()))
     }

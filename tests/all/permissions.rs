@@ -237,5 +237,49 @@ fn files_that_cannot_be_used_are_refused_whole() {
     }
     let nobody = world.path("iam.json");
     let refused = store.command(["permissions", "--iam", nobody.to_str().unwrap(), "--principal", "zoe"]).exits(2);
-    assert!(refused.stderr.contains("no user or role of the --iam files has zoe"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("no user or role of those that are known has zoe"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_the_store_was_told_is_kept_with_its_history_and_judged_by() {
+    let (world, store) = ground("permissions-kept");
+    let untold = store.command(["permissions"]).exits(2);
+    assert!(untold.stderr.contains("permissions load"), "{}", untold.stderr);
+
+    let mut before = granted();
+    before["UserDetailList"][0]["GroupList"] = json!([]);
+    world.put("before.json", before.to_string());
+    let (before, iam) = (world.path("before.json"), world.path("iam.json"));
+    let load = |file: &std::path::Path, day: i64| {
+        store.command(["permissions", "load", file.to_str().unwrap(), "--at", &at(day, 0)])
+    };
+    assert!(load(&before, 10).ok().stderr.contains("5 entries read, 5 new or changed, 0 ended"));
+    assert!(load(&iam, 50).ok().stderr.contains("5 entries read, 1 new or changed, 1 ended"));
+    let late = load(&iam, 50).exits(2);
+    assert!(late.stderr.contains("history is only added to"), "{}", late.stderr);
+
+    // Since when may ana read tables, and what does it know of the time before?
+    let since = "SELECT through, valid_from, valid_to FROM iam_granted WHERE name = 'ana' ORDER BY valid_from";
+    let rows = store.sql(since);
+    let shown: Vec<(Value, Value, Value)> =
+        rows.iter().map(|row| (row["through"].clone(), row["valid_from"].clone(), row["valid_to"].clone())).collect();
+    let (first, second) = (json!(at(10, 0)), json!(at(50, 0)));
+    assert_eq!(shown, [(Value::Null, first, Value::Null), (json!("readers"), second, Value::Null)]);
+
+    let of_files = store.command(["permissions", "--iam", iam.to_str().unwrap(), "--format", "json"]).ok().text();
+    let of_store = store.command(["permissions", "--format", "json", "--keep"]).ok().text();
+    assert_eq!(of_store, of_files);
+    let then =
+        store.command(["permissions", "--until", &at(40, 0), "--days", "30", "--actions", "--format", "json"]).ok();
+    assert!(!then.text().contains("dynamodb:GetItem"), "the group came later: {}", then.text());
+
+    // Verdicts that did not change are told once.
+    store.command(["permissions", "--keep"]).ok();
+    let judged = store.sql("SELECT arn, activity, granted, used, unused, not_observable FROM permissions ORDER BY arn");
+    let ana = judged.iter().find(|row| row["arn"].as_str().unwrap().ends_with("user/ana")).unwrap();
+    assert_eq!((judged.len(), &ana["granted"], &ana["activity"]), (4, &json!(9), &json!("active")), "{judged:?}");
+    let services = store.sql("SELECT sum(granted) AS granted FROM permission_services WHERE arn LIKE '%user/ana'");
+    assert_eq!(services[0]["granted"], json!(9));
+    let part = store.command(["permissions", "--keep", "--principal", "user/ana"]).exits(64);
+    assert!(part.stderr.contains("--principal"), "{}", part.stderr);
 }

@@ -216,7 +216,19 @@ async fn alias(caller: &Caller) -> Result<Option<String>, FetchError> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use aws_config::SdkConfig;
+    use trailhound_ingest::Metrics;
+    use trailhound_ingest::aws::{Aws, Reach};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_service_may_spawn_it() {
+        fn is_sendable(_: impl Send) {}
+        let aws = Aws::with(SdkConfig::builder().build());
+        let caller = Caller::new(&aws, "111122223333", &Reach::default(), Metrics::unregistered()).await;
+        is_sendable(fetch(&caller, Timestamp::UNIX_EPOCH));
+    }
 
     #[test]
     fn the_role_may_call_what_is_called_and_nothing_else() {

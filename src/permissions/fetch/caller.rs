@@ -88,8 +88,8 @@ impl Caller {
             FaultKind::Credentials | FaultKind::Clock => {
                 let remedy = match &self.role_arn {
                     Some(role) => format!(
-                        "{role} has to exist and to trust whoever runs this (with the external id, if it asks for one); {}",
-                        allow("sts:AssumeRole", role)
+                        "{role} has to exist and to trust whoever runs this (with the external id, if it asks for one), who needs \
+                         sts:AssumeRole on it"
                     ),
                     None => "`aws sts get-caller-identity` shows whose credentials there are".to_owned(),
                 };
