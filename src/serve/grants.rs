@@ -91,9 +91,12 @@ impl Refresher {
         let is_old = judged.is_none_or(|when| when.elapsed() >= every);
         if news || is_old && !last.is_empty() {
             let principals = judge_all(self.options.clone(), &self.site, self.config.days).await?;
-            tracing::info!(principals, "permissions judged");
-            *judged = Some(Instant::now());
-            self.show().await?;
+            // Where no event has come yet nobody was judged, and that is soon tried again.
+            if principals > 0 {
+                tracing::info!(principals, "permissions judged");
+                *judged = Some(Instant::now());
+                self.show().await?;
+            }
         }
         Ok(())
     }
