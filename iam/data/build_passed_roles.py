@@ -21,13 +21,13 @@ autoscaling backup backup-gateway backupsearch=backup-search batch bedrock bedro
 bedrock-agentcore-control=bedrock-agentcore braket budgets chatbot chime-sdk-media-pipelines=chime cleanrooms cleanroomsml=cleanrooms-ml
 cloudcontrol=cloudformation cloudformation cloudfront cloudtrail cloudwatch=monitoring codebuild codeconnections codedeploy codepipeline
 codestar-connections cognito-idp cognito-sync comprehend comprehendmedical config customer-profiles=profile databrew datasync datazone dax
-deadline dlm dms ec2 ecr ecs efs=elasticfilesystem eks elasticbeanstalk emr=elasticmapreduce emr-serverless entityresolution es
+deadline devicefarm dlm dms ec2 ecr ecs efs=elasticfilesystem eks elasticbeanstalk emr=elasticmapreduce emr-serverless entityresolution es
 events firehose fis forecast frauddetector gamelift glue grafana greengrass greengrassv2=greengrass groundstation guardduty
 healthlake imagebuilder iot iotfleetwise iotsitewise iottwinmaker iotwireless kafka kafkaconnect kendra kinesisanalytics
 kinesisanalyticsv2=kinesisanalytics lakeformation lambda lex-models=lex lexv2-models=lex location=geo logs lookoutequipment m2
-machinelearning mediaconnect mediaconvert medialive mediapackage mediapackage-vod mediapackagev2 medical-imaging mwaa=airflow
-neptune-graph observabilityadmin omics opensearch=es osis personalize pinpoint=mobiletargeting pipes polly proton qbusiness quicksight
-rds redshift redshift-serverless rekognition resource-groups rolesanywhere rum s3 s3control=s3 sagemaker sagemaker-geospatial scheduler
+machinelearning mailmanager=ses mediaconnect mediaconvert medialive mediapackage mediapackage-vod mediapackagev2 medical-imaging mwaa=airflow
+neptune-graph observabilityadmin omics opensearch=es osis personalize pinpoint=mobiletargeting pinpoint-sms-voice-v2=sms-voice pipes polly proton qbusiness quicksight
+rds redshift redshift-serverless rekognition resource-groups rolesanywhere rum s3 s3control=s3 s3tables sagemaker sagemaker-geospatial scheduler
 securitylake ses sesv2=ses shield sms-voice snowball ssm ssm-incidents stepfunctions=states storagegateway support-app=supportapp
 swf synthetics textract timestream-query=timestream transcribe transfer translate workspaces
 """
@@ -50,7 +50,7 @@ PRINCIPALS = [
     ("lexv2-models", "", "", "lexv2"), ("osis", "", "", "osis-pipelines"), ("pinpoint", "", "", "pinpoint"),
     ("rds", "", "MonitoringRoleArn", "monitoring.rds"), ("rds", "StartExportTask", "", "export.rds"),
     ("s3control", "CreateJob", "", "batchoperations.s3"), ("s3control", "AccessGrantsLocation", "", "access-grants.s3"),
-    ("shield", "", "", "drt.shield"), ("snowball", "", "", "importexport"), ("support-app", "", "", "supportapp"),
+    ("s3tables", "Replication", "", "replication.s3tables"), ("shield", "", "", "drt.shield"), ("snowball", "", "", "importexport"), ("support-app", "", "", "supportapp"),
     ("synthetics", "", "", "lambda"), ("ssm-incidents", "", "", "ssm-incidents"),
 ]
 
@@ -58,9 +58,9 @@ PRINCIPALS = [
 SKIPPED = re.compile(
     r"ParticipantRole|ColumnDataRole|PropertyRole|GeographicRole|ColumnConfigurations|Capabilities|messages\[\]\.role|rbacRole"
     r"|MasterBackendRole|[cC]rossAccount|CrossAccount|ConsumerAccount|roleAliasArn|ServiceLinkedRoleARN|targetRoleArn|organizationRole"
-    r"|samlConfiguration|keyRole|grafanaRole|CreateRoleMembership|TargetRole$|ExecutionRoleName|AdministrationRole|enclave|Enclave"
+    r"|samlConfiguration|keyRole|grafanaRole|CreateRoleMembership|TargetRole$|ExecutionRoleName|enclave|Enclave"
     r"|iamActionDefinition|IamActionDefinition|approverRoles|nstanceGroups\[\]\.InstanceRole|lacementGroupConfigs|updateInstructionBatch"
-    r"|resourceIdentifier|DashRoles|primaryVisual|emoveIamRoles|roleGroupAssignments|RemoveRole|Disassociate|DeliverCrossAccountRole|sourceRoleArn|rolePrincipalArn|SetPermissions|principalRole|environmentRoleArn"
+    r"|resourceIdentifier|DashRoles|primaryVisual|emoveIamRoles|[rR]oleGroupAssignments|AccessControlRole|TableMigration|RemoveRole|Disassociate|DeliverCrossAccountRole|(?:^|\.)sourceRoleArn|rolePrincipalArn|SetPermissions|principalRole|environmentRoleArn"
 )
 
 # Where botocore's names do not tell: (event source, principal, path, operations).
@@ -83,6 +83,9 @@ BY_HAND = [
     ("elasticmapreduce", "ec2", "jobFlowRole", "RunJobFlow"),
     ("elastictranscoder", "elastictranscoder", "role", "CreatePipeline UpdatePipeline"),
     ("iam", "ec2", "roleName", "AddRoleToInstanceProfile"),
+    ("es", "directquery.opensearchservice", "dataSources[].iamRoleForDataSourceArn", "CreateApplication UpdateApplication"),
+    ("es", "application.opensearchservice", "iamIdentityCenterOptions.iamRoleForIdentityCenterApplicationArn",
+     "CreateApplication UpdateApplication"),
     ("imagebuilder", "ec2", "instanceProfileName", "CreateInfrastructureConfiguration UpdateInfrastructureConfiguration"),
     ("opsworks", "opsworks", "serviceRoleArn", "CloneStack CreateStack UpdateStack"),
     ("opsworks", "ec2", "defaultInstanceProfileArn", "CloneStack CreateStack UpdateStack"),
@@ -95,19 +98,19 @@ BY_HAND = [
 # What these hold is an instance profile, or its name; which role is in it, IAM knows.
 PROFILES = re.compile(r"instanceProfile|^jobFlowRole$|^computeResources\.instanceRole$", re.I)
 
-ENDS = re.compile(r"role(arn|name)?s?(\[\])?$", re.I)
+ENDS = re.compile(r"role(arn|name)?s?(forlogging|override|update)?(\[\])?$", re.I)
 ASKS = re.compile(r"^(Describe|Get|List|Search|Delete|Cancel|Stop|Remove)")
 
 
 def roles(shapes, name, path, seen, found):
-    """The paths of an input shape that end in a role's ARN or name."""
+    """The paths of an input shape that end in a role's ARN or name. What is one of a few words is a part that somebody plays."""
     shape = shapes[name]
     if shape["type"] == "structure" and name not in seen and len(path) < 7:
         for member, of in shape.get("members", {}).items():
             roles(shapes, of["shape"], path + [member], seen | {name}, found)
     elif shape["type"] == "list" and path:
         roles(shapes, shape["member"]["shape"], path[:-1] + [path[-1] + "[]"], seen, found)
-    elif shape["type"] == "string" and path and ENDS.search(path[-1]):
+    elif shape["type"] == "string" and "enum" not in shape and path and ENDS.search(path[-1]):
         found.append(".".join(path))
 
 

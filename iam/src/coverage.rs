@@ -306,7 +306,7 @@ mod tests {
             ("kms:Decrypt", &["*"], Some(Blind::Management)),
             ("iam:PassRole", &["*"], Some(Blind::NeverLogged(Unlogged::Permission))),
             ("logs:PutLogEvents", &["*"], Some(Blind::NeverLogged(Unlogged::Call))),
-            ("logs:FilterLogEvents", &["*"], Some(Blind::Unknown)),
+            ("logs:Unmask", &["*"], Some(Blind::Unknown)),
             ("sqs:SendMessage", &["*"], Some(Blind::DataEvents { resource_type: "AWS::SQS::Queue" })),
             ("s3:GetObject", &["arn:aws:s3:::logs/*"], None),
             ("s3:GetObject", &["arn:aws:s3:::logs/*", "arn:aws:s3:::logs", "arn:aws:sqs:*:*:q"], None),

@@ -247,6 +247,14 @@ fn passed_roles() {
             r#"{"instanceProfileName":"web","roleName":"web"}"#,
             "iam:PassRole arn:aws:iam::111122223333:role/web > ec2.amazonaws.com",
         ),
+        (
+            "bedrock",
+            "CreateAgent",
+            r#"{"agentName":"a","agentResourceRoleArn":"arn:aws:iam::111122223333:role/agent"}"#,
+            "iam:PassRole arn:aws:iam::111122223333:role/agent > bedrock.amazonaws.com",
+        ),
+        // A part that somebody plays is no role of IAM.
+        ("quicksight", "UpdateUser", r#"{"userName":"ana","role":"ADMIN"}"#, ""),
         ("lambda", "CreateFunction20150331", r#"{"functionName":"f","role":"HIDDEN (too long)"}"#, ""),
         ("lambda", "ListFunctions20150331", r#"{"role":"arn:aws:iam::111122223333:role/f"}"#, ""),
     ] {

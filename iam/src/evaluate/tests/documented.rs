@@ -491,7 +491,12 @@ fn sets_of_values() {
     asks(
         page,
         r#"{"ForAnyValue:StringEquals":{"aws:TagKeys":["a","b"]}}"#,
-        &[(tags(&["a", "c"]), "met"), (tags(&["c"]), "not met"), (Context::closed(), "not met")],
+        &[
+            (tags(&["a", "c"]), "met"),
+            (tags(&["c"]), "not met"),
+            (tags(&[]), "not met"),
+            (Context::closed(), "not met"),
+        ],
     );
     asks(
         page,
@@ -506,8 +511,19 @@ fn sets_of_values() {
     asks(
         page,
         r#"{"ForAllValues:StringEquals":{"aws:TagKeys":["a"]},"Null":{"aws:TagKeys":"false"}}"#,
-        &[(tags(&["a"]), "met"), (Context::closed(), "not met")],
+        &[(tags(&["a"]), "met"), (tags(&[]), "not met"), (Context::closed(), "not met")],
     );
+    // "Context keys with empty values": `Null` asks whether the key exists and its value is not null.
+    let page = "IAM JSON policy elements: Condition operators (Null)";
+    let some = || tags(&["a"]);
+    let null = r#"{"Null":{"aws:TagKeys":"true"}}"#;
+    asks(page, null, &[(some(), "not met"), (tags(&[]), "met"), (Context::closed(), "met"), (unknown(), "open")]);
+    // A deny that is to hold for requests without the key, too: negated, with `…IfExists`.
+    let page = "IAM JSON policy elements: Condition operators (...IfExists)";
+    let negated = r#"{"StringNotEqualsIfExists":{"aws:TagKeys":["a"]}}"#;
+    asks(page, negated, &[(some(), "not met"), (tags(&["b"]), "met"), (Context::closed(), "met"), (unknown(), "open")]);
+    let every = r#"{"ForAllValues:StringEqualsIfExists":{"aws:TagKeys":["a"]}}"#;
+    asks(page, every, &[(some(), "met"), (tags(&["a", "b"]), "not met"), (Context::closed(), "met")]);
 }
 
 #[test]
