@@ -50,17 +50,16 @@ pub fn all(
     let with_jobs = accounts.iter().filter(|account| options.jobs && large(account));
     let month = (calendar.end - calendar.start) / 3;
     with_jobs
-        .flat_map(|account| [(account, "month-end", MONTHLY), (account, "migration", ONCE)])
-        .map(|(account, suffix, names)| {
-            let seed = mix(options.seed, &[80, account.index as u64, names.len() as u64, suffix.len() as u64]);
+        .flat_map(|account| [(account, 3, "month-end", MONTHLY), (account, 1, "migration", ONCE)])
+        .map(|(account, times, suffix, names)| {
+            let seed = mix(options.seed, &[80, account.index as u64, times as u64]);
             let mut rng = Rng::derive(seed, &[]);
             // The last run lies at least half a month before the end, so that there is a silence to be told from the end of use.
             let first = calendar.start + rng.range(month / 10, month / 2);
-            let runs = if suffix == "month-end" { vec![first, first + month, first + 2 * month] } else { vec![first] };
             Job {
                 account: account.index,
                 role: account.role("/", &format!("{}-{suffix}", rng.pick(WORDS))),
-                runs,
+                runs: (0..times).map(|nth| first + nth * month).collect(),
                 shapes: names.iter().map(|name| catalogue.find(name)).collect(),
                 region,
                 seed,

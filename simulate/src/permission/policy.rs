@@ -40,7 +40,9 @@ type Condition = BTreeMap<&'static str, BTreeMap<&'static str, &'static str>>;
 pub const EVERYTHING: &str = "*";
 
 impl Document {
-    pub fn new(statement: Vec<Statement>) -> Document {
+    /// Statements on no action are left out, since AWS knows none.
+    pub fn new(mut statement: Vec<Statement>) -> Document {
+        statement.retain(|one| !one.action.is_empty() || !one.not_action.is_empty());
         Document { version: "2012-10-17", statement }
     }
 }
