@@ -215,13 +215,13 @@ impl Draw<'_, '_> {
         self.rest();
     }
 
+    /// AWS's own policy, which is the same in all accounts.
     fn service_linked(&mut self, role: &str) {
         let arn = format!("arn:aws:iam::aws:policy/aws-service-role/{}Policy", role.trim_start_matches("AWS"));
-        let actions = self.used.iter().cloned().chain(["ec2:DescribeVpcs".to_owned()]).collect();
-        self.grounds
-            .policies
-            .entry(arn.clone())
-            .or_insert_with(|| Document::new(vec![Statement::allow("Own", actions)]));
+        let reads =
+            ["ec2:Describe*", "elasticloadbalancing:Describe*", "iam:Get*", "iam:List*", "kms:Get*", "lambda:List*"];
+        let reads = list(&[&reads[..], &["rds:Describe*", "s3:GetBucket*"]].concat());
+        self.grounds.policies.insert(arn.clone(), Document::new(vec![Statement::allow("Reads", reads)]));
         self.granted.attached.push(arn);
     }
 
@@ -235,8 +235,9 @@ impl Draw<'_, '_> {
         self.rng.shuffle(&mut near);
         near.truncate(4);
         let mut extra = some(5, &near, &mut self.rng);
-        let hidden: Vec<&str> =
-            action::all().filter(|action| matches!(action::told(action), Told::Permission | Told::Never)).collect();
+        let hidden: Vec<&str> = action::all()
+            .filter(|action| matches!(action::told(action), Some(Told::Permission | Told::Never)))
+            .collect();
         extra.push((*self.rng.pick(&hidden)).to_owned());
         extra.sort_unstable();
         extra.dedup();
@@ -249,7 +250,7 @@ impl Draw<'_, '_> {
     fn objects(&mut self) {
         let mut pick = |told: Told| {
             let fitting: Vec<&str> =
-                action::all().filter(|name| action::told(name) == told && !self.used.contains(*name)).collect();
+                action::all().filter(|name| action::told(name) == Some(told) && !self.used.contains(*name)).collect();
             if fitting.is_empty() { Vec::new() } else { list(&[*self.rng.pick(&fitting)]) }
         };
         let (read, written, dark) = (pick(Told::ObjectRead), pick(Told::ObjectWrite), pick(Told::ObjectRead));
@@ -308,7 +309,7 @@ fn logged(organisation: &Organisation, account: &Account, seen: &Seen, reads: bo
 }
 
 fn is_object(action: &str) -> bool {
-    matches!(action::told(action), Told::ObjectRead | Told::ObjectWrite)
+    matches!(action::told(action), Some(Told::ObjectRead | Told::ObjectWrite))
 }
 
 /// These, and so many others.

@@ -4,7 +4,7 @@
 //! The verdict of an action: `used` (a call that needed it succeeded), `unused`, `not_observable` with the reason (a use would not be in
 //! the logs, or nothing follows from there being none), `not_granted` (a Deny or a boundary takes away what another policy allows). Who is
 //! granted actions by a wildcard, by `NotAction` or all of them has lines for what was used and for the actions of `action.rs` alone: a
-//! sample.
+//! sample. Nor is there a line for what was called in vain and of which `action.rs` does not know what CloudTrail writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +87,10 @@ pub fn lines(organisation: &Organisation, account: &Account, seen: &Seen, ground
                 _ if action == "iam:PassRole" && names_roles => continue,
                 Outcome::Unmentioned => continue,
                 Outcome::TakenAway => ("not_granted", Some("taken away")),
-                Outcome::Granted(resources) => logged.unseen(action, resources, &tally, is_young),
+                Outcome::Granted(resources) => match action::told(action) {
+                    Some(told) => logged.unseen((action, told), resources, &tally, is_young),
+                    None => continue,
+                },
             };
             let is_granted = matches!(outcome, Outcome::Granted(_));
             write(out, &ActionLine::of(&principal.arn, action, is_granted, (verdict, why), &tally, runs));
@@ -133,12 +136,12 @@ impl Logged<'_> {
     /// The verdict on a granted action without use.
     fn unseen(
         &self,
-        action: &str,
+        (action, told): (&str, Told),
         resources: &[&str],
         tally: &Tally,
         is_young: bool,
     ) -> (&'static str, Option<&'static str>) {
-        let blind = match action::told(action) {
+        let blind = match told {
             Told::Permission => Some("permission only"),
             Told::Never => Some("never logged"),
             Told::OtherData => Some("no data events"),
