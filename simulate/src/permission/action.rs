@@ -50,12 +50,8 @@ const OTHER_NAMES: &[(&str, &str, &str)] = &[
 ];
 
 /// Services whose prefix in IAM is not the name of their event source.
-const OTHER_PREFIXES: &[(&str, &str)] = &[
-    ("monitoring", "cloudwatch"),
-    ("tagging", "tag"),
-    ("appstream2", "appstream"),
-    ("sso-directory", "sso-directory"),
-];
+const OTHER_PREFIXES: &[(&str, &str)] =
+    &[("monitoring", "cloudwatch"), ("tagging", "tag"), ("appstream2", "appstream")];
 
 /// Calls that hand a role to a service, which takes `iam:PassRole` (IAM User Guide, "Granting a user permissions to pass a role").
 pub const PASSING: &[(&str, &str)] = &[
