@@ -80,7 +80,6 @@ impl Truth {
     /// In the report's words.
     fn expected(&self) -> String {
         match (self.kind.as_deref(), &self.verdict) {
-            // Nobody can change its policies.
             (Some("service_linked_role"), _) => "left out".into(),
             (_, None) => self.activity.clone().unwrap(),
             (_, Some(verdict)) if verdict == "used" && !self.granted => "used, not granted".into(),
@@ -121,7 +120,9 @@ fn an_organisation_that_knows_the_truth_is_judged_by_it() {
             Said::read(&store.command(args).ok().text())
         };
         let truth = std::fs::read_to_string(out.join("permissions.ndjson")).unwrap();
-        let truth: Vec<Truth> = truth.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut truth: Vec<Truth> = truth.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        // Nobody can change the policies of a role that a service made for itself: reports leave it out.
+        truth.retain(|one| one.action.is_none() || !one.principal.contains(":role/aws-service-role/"));
         let compared = |said: &Said, lines: &mut dyn Iterator<Item = (&Truth, String)>| -> Vec<String> {
             let line = |(truth, expected): (&Truth, String)| {
                 let (found, detail) = said.of(truth);
