@@ -560,6 +560,9 @@ pub struct SimulateArgs {
     /// Plant no attacks
     #[arg(long)]
     pub no_attacks: bool,
+    /// Also jobs that run once a month (a third of the days), or once in all
+    #[arg(long)]
+    pub jobs: bool,
 }
 
 #[derive(clap::Args)]

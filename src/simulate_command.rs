@@ -12,6 +12,7 @@ use crate::args::SimulateArgs;
 pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     let mut options =
         Options::new(&args.out).seed(args.seed).accounts(args.accounts).days(args.days).events(args.events);
+    options.jobs = args.jobs;
     if args.no_attacks {
         options = options.attacks(Vec::new());
     }
@@ -41,6 +42,9 @@ pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     eprintln!(
         "planted         {} attacks (labels.ndjson), {} look-alikes (lookalikes.ndjson); keys.ndjson says how long-term keys are used",
         summary.attacks, summary.lookalikes
+    );
+    eprintln!(
+        "permissions     iam/ as AWS gives them, account by account; permissions.ndjson says what of them was used"
     );
     eprintln!("speed           {seconds:.1} s, {:.0} events/s", summary.events as f64 / seconds.max(1e-9));
     eprintln!("Next: trailhound scan {out} --geoip {out}/geo-city.mmdb --geoip {out}/geo-asn.mmdb");

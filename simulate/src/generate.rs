@@ -22,6 +22,7 @@ use crate::{
     noise::Noise,
     options::{Options, SimulateError},
     organisation::{Account, Organisation},
+    permission::{self, Seen},
     person::WorkSession,
     rng::Rng,
     stage::Stage,
@@ -54,8 +55,8 @@ pub struct Summary {
     pub lookalikes: usize,
 }
 
-/// Makes the organisation's logs in `options.out`: `AWSLogs/…`, `labels.ndjson`, `lookalikes.ndjson`, `keys.ndjson`, `organisation.json`,
-/// `geo-city.mmdb` and `geo-asn.mmdb`. `progress` is called from this thread, once for each finished day of an account.
+/// Makes the organisation's logs in `options.out`: `AWSLogs/…`, `labels.ndjson`, `lookalikes.ndjson`, `keys.ndjson`, `iam/…`, `permissions.ndjson`,
+/// `organisation.json`, `geo-city.mmdb` and `geo-asn.mmdb`. `progress` is called from this thread, once for each finished day of an account.
 ///
 /// # Errors
 /// When an option makes no sense, the folder is not empty, or something cannot be written.
@@ -65,7 +66,10 @@ pub fn generate(options: &Options, progress: &dyn Fn(Progress)) -> Result<Summar
     let organisation = Organisation::new(options);
     let stories = attack::plan(options, &organisation);
     facts(options, &organisation, &stories)?;
-    let written = deliver(options, &organisation, &stories, progress)?;
+    let (written, seen) = deliver(options, &organisation, &stories, progress)?;
+    for (name, bytes) in permission::files(&organisation, &seen) {
+        put(&options.out, &name, &bytes)?;
+    }
     Ok(Summary {
         events: written.events,
         records: written.records,
@@ -90,12 +94,7 @@ fn prepare(out: &Path) -> Result<(), SimulateError> {
 
 /// Writes the files that stand beside the tree.
 fn facts(options: &Options, organisation: &Organisation, stories: &[Story]) -> Result<(), SimulateError> {
-    let put = |name: &str, bytes: &[u8]| {
-        let path = options.out.join(name);
-        fs::File::create(&path)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(|source| SimulateError::Write { path, source })
-    };
+    let put = |name: &str, bytes: &[u8]| put(&options.out, name, bytes);
     put("geo-city.mmdb", &mmdb::city_file(&organisation.atlas, options.start))?;
     put("geo-asn.mmdb", &mmdb::asn_file(&organisation.atlas, options.start))?;
     let lines =
@@ -104,6 +103,16 @@ fn facts(options: &Options, organisation: &Organisation, stories: &[Story]) -> R
     put("lookalikes.ndjson", lines(false).as_bytes())?;
     put("keys.ndjson", key::describe(organisation).as_bytes())?;
     put("organisation.json", describe(organisation).as_bytes())
+}
+
+/// Writes one file below the output folder.
+fn put(out: &Path, name: &str, bytes: &[u8]) -> Result<(), SimulateError> {
+    let path = out.join(name);
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    folder
+        .and_then(|()| fs::File::create(&path))
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| SimulateError::Write { path, source })
 }
 
 /// Accounts, people and their networks: what an operator of this organisation would know.
@@ -136,13 +145,13 @@ fn describe(organisation: &Organisation) -> String {
     )
 }
 
-/// Lets the threads take units until none is left; the first failure stops them all.
+/// Lets the threads take units until none is left; the first failure stops them all. Tells what was written, and what was done.
 fn deliver(
     options: &Options,
     organisation: &Organisation,
     stories: &[Story],
     progress: &dyn Fn(Progress),
-) -> Result<Written, SimulateError> {
+) -> Result<(Written, Seen), SimulateError> {
     let days = options.days as usize;
     let total = organisation.accounts.len() * days;
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -152,7 +161,7 @@ fn deliver(
     let (sender, receiver) = mpsc::sync_channel::<Result<Written, SimulateError>>(threads);
     let mut sum = Written::default();
     thread::scope(|scope| {
-        for _ in 0..threads {
+        let workers = (0..threads).map(|_| {
             let sender = sender.clone();
             let next = &next;
             scope.spawn(move || {
@@ -160,17 +169,18 @@ fn deliver(
                 loop {
                     let unit = next.fetch_add(1, Ordering::Relaxed);
                     if unit >= total {
-                        return;
+                        return worker.seen;
                     }
                     // Day by day over all accounts, so that an interrupted run has whole days. A closed channel means that another unit failed.
                     let result =
                         worker.day(unit % organisation.accounts.len(), (unit / organisation.accounts.len()) as i64);
                     if sender.send(result).is_err() {
-                        return;
+                        return worker.seen;
                     }
                 }
-            });
-        }
+            })
+        });
+        let workers: Vec<_> = workers.collect();
         drop(sender);
         let mut done = 0;
         while let Ok(result) = receiver.recv() {
@@ -184,7 +194,14 @@ fn deliver(
             done += 1;
             progress(Progress { done, total, events: sum.events, objects: sum.objects, gzip_bytes: sum.gzip_bytes });
         }
-        Ok(sum)
+        let mut seen = Seen::default();
+        for worker in workers {
+            match worker.join() {
+                Ok(theirs) => seen.merge(theirs),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok((sum, seen))
     })
 }
 
@@ -196,6 +213,7 @@ struct Worker<'a> {
     stage: Stage,
     noise: Noise,
     delivery: Delivery<'a>,
+    seen: Seen,
 }
 
 impl<'a> Worker<'a> {
@@ -207,6 +225,7 @@ impl<'a> Worker<'a> {
             stage: Stage::new(options.late_share),
             noise: Noise::default(),
             delivery: Delivery::new(options, organisation),
+            seen: Seen::default(),
         }
     }
 
@@ -231,6 +250,7 @@ impl<'a> Worker<'a> {
         for hour in (midnight..midnight + 86_400).step_by(3_600) {
             self.hour(account, &sessions, hour);
             if (hour + 3_600 - midnight) % stretch == 0 {
+                self.seen.look(&self.stage);
                 written.add(&self.delivery.write(&self.stage, delivery::unit(account.index, hour))?);
                 self.stage.clear();
             }
@@ -265,6 +285,9 @@ impl<'a> Worker<'a> {
         let rates = Rates { machines, person: rate, data_share: options.data_share };
         for key in organisation.keys.iter().filter(|key| key.account == account.index) {
             key.hour(organisation, &mut self.stage, sessions, hour, rates);
+        }
+        for job in organisation.jobs.iter().filter(|job| job.account == account.index) {
+            job.hour(organisation, &mut self.stage, hour);
         }
         for story in self.stories {
             story.play(&mut self.stage, account.index, hour);

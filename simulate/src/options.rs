@@ -39,6 +39,8 @@ pub struct Options {
     pub attacks: Vec<(AttackKind, Strength)>,
     /// How often each kind of benign look-alike is planted.
     pub lookalikes: u32,
+    /// Jobs that run once a month, or once in all the days, beside the programs that run all the time.
+    pub jobs: bool,
     /// Threads to work with. 0 takes as many as the machine has cores.
     pub threads: usize,
 }
@@ -71,6 +73,7 @@ impl Options {
                 .map(|(kind, strength)| (*kind, *strength))
                 .collect(),
             lookalikes: 1,
+            jobs: false,
             threads: 0,
         }
     }

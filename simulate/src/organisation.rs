@@ -7,6 +7,7 @@ use crate::{
     catalogue::{Catalogue, POOLS, Pool},
     identity::{Role, User},
     ids,
+    job::{self, Job},
     key::{self, LongTermKey},
     names::{COMPANY, WORDS},
     options::Options,
@@ -100,6 +101,8 @@ pub struct Organisation {
     pub workloads: Vec<Workload>,
     /// Long-term keys that are used from more than one address. Those of the workloads have one.
     pub keys: Vec<LongTermKey>,
+    /// What runs seldom; none unless asked for.
+    pub jobs: Vec<Job>,
     pub atlas: Atlas,
     pub catalogue: Catalogue,
     /// ARN of the Identity Center identity store.
@@ -137,6 +140,7 @@ impl Organisation {
         let workloads = workload::all(options, &accounts, (&regions, used), &atlas, &catalogue, &calendar);
         let home = regions.get(1).copied().unwrap_or(regions[0]);
         let keys = key::all(options, &accounts, &people, home, (&atlas, &catalogue, &calendar));
+        let jobs = job::all(options, &accounts, home, &catalogue, &calendar);
         Organisation {
             seed,
             id,
@@ -148,6 +152,7 @@ impl Organisation {
             people,
             workloads,
             keys,
+            jobs,
             atlas,
             catalogue,
             identity_store,

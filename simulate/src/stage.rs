@@ -173,7 +173,7 @@ pub fn denial_message(arn: &str, service: &str, name: &str) -> String {
 }
 
 /// The name of an API without the date (and `v2`) that Lambda's old interface puts behind it.
-fn without_version(name: &str) -> &str {
+pub fn without_version(name: &str) -> &str {
     let dated = |end: &str| end.len() >= 8 && end.bytes().take(8).all(|byte| byte.is_ascii_digit());
     name.find("20").filter(|at| dated(&name[*at..])).map_or(name, |at| &name[..at])
 }

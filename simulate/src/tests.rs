@@ -86,6 +86,12 @@ impl Tree {
         })
     }
 
+    /// Names and bytes of what is no log object.
+    pub fn beside(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let others = self.files.iter().filter(|(name, _)| !name.ends_with(".json.gz"));
+        others.map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
     pub fn labels(&self, name: &str) -> Vec<Value> {
         std::str::from_utf8(&self.files[name])
             .unwrap()

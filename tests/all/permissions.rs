@@ -1,5 +1,7 @@
 //! Permissions, judged through the binary: an account whose logs are whole for a hundred days, and a file of what is granted.
 
+mod truth;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
