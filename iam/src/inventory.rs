@@ -41,6 +41,7 @@ mod gather;
 mod node;
 mod organisation;
 mod report;
+mod walk;
 
 pub use accessed::{LastAccessed, ServiceAccess};
 pub use entity::{
