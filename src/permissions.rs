@@ -16,6 +16,7 @@ mod text;
 mod what_if;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ use crate::session::Asked;
 use crate::terminal;
 use judged::Verdicts;
 use reading::{Names, Reading, Requests};
-use report::{AccountLine, CredentialLine, PrincipalLine, Report};
+use report::{AccountLine, CredentialLine, PrincipalLine, Principals, Report};
 
 pub async fn run(args: PermissionsArgs) -> anyhow::Result<ExitCode> {
     match args.command {
@@ -144,44 +145,43 @@ async fn judge(args: ReportArgs) -> anyhow::Result<ExitCode> {
         None => Requests::OfChanges,
     };
     let reading = ground.read(&requests).await?;
-    let detail = args.actions;
-    let mut principals = Vec::new();
+    let (mut judged, mut unused) = (0, 0);
     let mut written = remedy::Written::new();
     let mut verdicts = Verdicts::default();
-    ground.each(&reading, |judgement, policies| {
-        let line = PrincipalLine::of(judgement, &ground.options, detail);
-        if args.keep {
-            verdicts.add(&line);
-        }
-        principals.push(line);
-        if let Some(folder) = &args.policies {
-            written.write(folder, judgement, policies)?;
-        }
-        Ok(())
-    })?;
+    let principals = Principals::new(|take| {
+        ground.each(&reading, |judgement, policies| {
+            let line = PrincipalLine::of(judgement, &ground.options, args.actions);
+            judged += 1;
+            unused += usize::from(line.activity == report::Use::Unused);
+            if args.keep {
+                verdicts.add(&line);
+            }
+            if let Some(folder) = &args.policies {
+                written.write(folder, judgement, policies)?;
+            }
+            take(line)
+        })
+    });
+    let report = ground.report(&reading, principals);
+    let mut out = terminal::output();
+    match args.format {
+        PermissionsFormat::Table => text::print(&report, args.scope.principal.is_empty())?,
+        PermissionsFormat::Json => document::json(&report, &mut out)?,
+        PermissionsFormat::Html => document::html(&report, &mut out)?,
+        PermissionsFormat::Markdown => document::markdown(&report, &mut out)?,
+    }
+    out.flush()?;
+    drop(report);
     if args.keep {
         verdicts.keep(ground.asked.store.ledger(), ground.window.to).await?;
     }
-    let report = ground.report(&reading, principals);
-    let target = args.format;
-    match target {
-        PermissionsFormat::Table => text::print(&report, args.scope.principal.is_empty())?,
-        PermissionsFormat::Json => terminal::print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
-        PermissionsFormat::Html => terminal::print(&document::html(&report)?)?,
-        PermissionsFormat::Markdown => terminal::print(&document::markdown(&report)?)?,
-    }
     written.tell(args.policies.as_deref());
-    eprintln!(
-        "{} judged, {} of whom {}",
-        counted(report.principals.len(), "principal"),
-        report.principals.iter().filter(|line| line.activity == "unused").count(),
-        "were not used at all"
-    );
+    eprintln!("{} judged, {unused} of whom were not used at all", counted(judged, "principal"));
     Ok(ExitCode::SUCCESS)
 }
 
 impl Ground {
-    fn report(&self, reading: &Reading, principals: Vec<PrincipalLine>) -> Report {
+    fn report<'p>(&self, reading: &Reading, principals: Principals<'p>) -> Report<'p> {
         let accounts: BTreeSet<&str> = self.principals.iter().filter_map(|arn| account_in(arn)).collect();
         Report {
             from: report::time(self.window.from),

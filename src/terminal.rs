@@ -85,6 +85,11 @@ pub fn print(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Standard output for what is written in many parts; whoever has it flushes it.
+pub fn output() -> impl Write {
+    std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock())
+}
+
 /// Whether an error only says that nobody reads any more (`| head`): that is no failure.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error

@@ -3,7 +3,7 @@
 use crate::pattern;
 
 /// One line of a `Condition` block: an operator, a key and the values of which one has to fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Condition {
     /// As written: `StringEquals`, `ForAnyValue:StringLike`, `ArnLikeIfExists` …
     pub operator: String,

@@ -17,13 +17,13 @@ use crate::principal::Principal;
 /// JSON in a string in JSON …: how many wrappings are taken off.
 const LAYERS_MAX: usize = 4;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Document {
     pub version: Option<String>,
     pub statements: Vec<Statement>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Statement {
     pub sid: Option<String>,
     pub effect: Effect,
@@ -37,14 +37,14 @@ pub struct Statement {
     pub conditions: Vec<Condition>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Effect {
     Allow,
     Deny,
 }
 
 /// `Action` or `NotAction`, `Resource` or `NotResource`, `Principal` or `NotPrincipal`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selection<T> {
     Only(Vec<T>),
     /// Everything but these.
@@ -79,10 +79,12 @@ impl Document {
             return (Document::default(), vec![ReadError::NotAPolicy]);
         };
         let mut errors = Vec::new();
-        let statements = match statements {
+        let mut statements: Vec<Statement> = match statements {
             Value::Array(all) => all.iter().enumerate().filter_map(|(i, s)| statement(i, s, &mut errors)).collect(),
             one => statement(0, one, &mut errors).into_iter().collect(),
         };
+        // Of an organisation's million statements nothing is to be spare.
+        statements.shrink_to_fit();
         (Document { version: element(object, "Version").and_then(scalar), statements }, errors)
     }
 }
@@ -234,13 +236,20 @@ fn conditions(value: &Value, mut wrong: impl FnMut(&'static str, &Value, &'stati
             all.push(Condition { operator: operator.clone(), key: key.clone(), values });
         }
     }
+    all.shrink_to_fit();
     all
 }
 
 /// A scalar or an array of scalars as texts; numbers and booleans as JSON writes them.
 fn texts_of(value: &Value) -> Option<Vec<String>> {
     match value {
-        Value::Array(values) => values.iter().map(scalar).collect(),
+        Value::Array(values) => {
+            let mut texts = Vec::with_capacity(values.len());
+            for value in values {
+                texts.push(scalar(value)?);
+            }
+            Some(texts)
+        }
         one => scalar(one).map(|text| vec![text]),
     }
 }

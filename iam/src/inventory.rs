@@ -42,6 +42,7 @@ mod node;
 mod organisation;
 pub mod part;
 mod report;
+mod walk;
 
 pub use accessed::{LastAccessed, ServiceAccess};
 pub use entity::{

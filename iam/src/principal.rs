@@ -1,7 +1,7 @@
 //! Who a resource's or a role's policy speaks of.
 
 /// One value of `Principal` or `NotPrincipal`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Principal {
     /// `"*"`, or `"*"` under `AWS`: everybody, with credentials or without.
     Everyone,

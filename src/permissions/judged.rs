@@ -57,7 +57,7 @@ impl Judged {
     fn of(line: &PrincipalLine, counts: &Counts) -> Judged {
         Judged {
             kind: line.kind.to_owned(),
-            activity: line.activity.to_owned(),
+            activity: <&str>::from(line.activity).to_owned(),
             confidence: line.confidence.to_owned(),
             granted: counts.granted.into(),
             used: counts.in_use().into(),

@@ -1,8 +1,12 @@
-//! What is said of permissions, as values that JSON, tables and documents are made of.
+//! What is said of permissions, as values that JSON, tables and documents are made of. Principals are not kept: each is made when
+//! it is written, since five thousand of them with their services and statements would take gigabytes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Serialize;
+use serde::ser::{Error, SerializeSeq};
+use serde::{Serialize, Serializer};
 use trailhound_iam::verdict::{
     Activity, Breadth, Counts, CredentialFinding, Finding, Judgement, KeyName, Options, Standing, StatementSummary,
     Summary, Verdict,
@@ -11,18 +15,29 @@ use trailhound_iam::{Catalogue, Confidence, Coverage, principal::account_in};
 use trailhound_store::Site;
 
 /// Principals, credentials and how far the logs reach.
-#[derive(Debug, Serialize)]
-pub struct Report {
+#[derive(Serialize)]
+pub struct Report<'p> {
     /// What is judged by, RFC 3339.
     pub from: String,
     pub to: String,
     pub unused_after_days: u32,
     pub accounts: Vec<AccountLine>,
-    pub principals: Vec<PrincipalLine>,
+    pub principals: Principals<'p>,
     pub credentials: Vec<CredentialLine>,
     /// What a reader should know of the files.
     pub notes: Vec<String>,
 }
+
+/// The lines of principals, made one after the other and handed to whoever writes them, once.
+pub struct Principals<'p> {
+    make: RefCell<Box<Make<'p>>>,
+    /// Why making them failed while something of [`serde`]'s, which does not take such errors, was writing.
+    failed: RefCell<Option<anyhow::Error>>,
+}
+
+/// Makes the lines and hands over each.
+type Make<'p> = dyn FnMut(&mut Take<'_>) -> anyhow::Result<()> + 'p;
+type Take<'t> = dyn FnMut(PrincipalLine) -> anyhow::Result<()> + 't;
 
 /// How far an account's logs show what happened.
 #[derive(Debug, Serialize)]
@@ -47,8 +62,7 @@ pub struct PrincipalLine {
     pub account: String,
     /// user, role, or reserved: a role that Identity Center keeps.
     pub kind: &'static str,
-    /// active, active by IAM, unused, young, or not observable.
-    pub activity: &'static str,
+    pub activity: Use,
     pub last: Option<String>,
     pub young: bool,
     pub confidence: &'static str,
@@ -78,8 +92,29 @@ pub struct StatementLine {
     pub statement: String,
     pub breadth: &'static str,
     pub counts: Counts,
-    /// unused, over-broad, in use, or nothing that can be told.
-    pub verdict: &'static str,
+    pub verdict: StatementVerdict,
+}
+
+/// Whether a principal was used at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
+pub enum Use {
+    Active,
+    ActiveByIam,
+    Unused,
+    Young,
+    NotObservable,
+}
+
+/// What is to be said of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
+pub enum StatementVerdict {
+    GrantsNothing,
+    Unused,
+    OverBroad,
+    InUse,
+    NotAllCanBeTold,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +134,101 @@ pub struct CredentialLine {
     pub account: String,
     pub finding: &'static str,
     pub detail: String,
+}
+
+impl<'p> Principals<'p> {
+    pub fn new(make: impl FnMut(&mut Take<'_>) -> anyhow::Result<()> + 'p) -> Principals<'p> {
+        Principals { make: RefCell::new(Box::new(make)), failed: RefCell::default() }
+    }
+
+    /// Makes them.
+    ///
+    /// # Errors
+    /// What hindered making a line, or taking it; no further line is made.
+    pub fn each(&self, mut take: impl FnMut(PrincipalLine) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        (self.make.borrow_mut())(&mut take)
+    }
+
+    /// Why writing them ended before its time, unless the writer itself knows.
+    pub fn failed(&self) -> Option<anyhow::Error> {
+        self.failed.take()
+    }
+}
+
+impl Serialize for Principals<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut lines = serializer.serialize_seq(None)?;
+        let mut unwritten = None;
+        let made = self.each(|line| {
+            lines.serialize_element(&line).map_err(|error| {
+                let text = error.to_string();
+                unwritten = Some(error);
+                anyhow::Error::msg(text)
+            })
+        });
+        match (unwritten, made) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => {
+                let text = error.to_string();
+                *self.failed.borrow_mut() = Some(error);
+                Err(S::Error::custom(text))
+            }
+            (None, Ok(())) => lines.end(),
+        }
+    }
+}
+
+impl Use {
+    fn word(self) -> &'static str {
+        match self {
+            Use::Active => "active",
+            Use::ActiveByIam => "active by IAM",
+            Use::Unused => "unused",
+            Use::Young => "young",
+            Use::NotObservable => "not observable",
+        }
+    }
+}
+
+impl StatementVerdict {
+    fn word(self) -> &'static str {
+        match self {
+            StatementVerdict::GrantsNothing => "grants nothing",
+            StatementVerdict::Unused => "unused",
+            StatementVerdict::OverBroad => "over-broad",
+            StatementVerdict::InUse => "in use",
+            StatementVerdict::NotAllCanBeTold => "not all can be told",
+        }
+    }
+
+    /// Whether the statement can go, or should be narrower.
+    pub fn is_to_change(self) -> bool {
+        matches!(self, StatementVerdict::Unused | StatementVerdict::OverBroad)
+    }
+}
+
+impl From<Use> for &'static str {
+    fn from(of: Use) -> &'static str {
+        of.word()
+    }
+}
+
+impl From<StatementVerdict> for &'static str {
+    fn from(verdict: StatementVerdict) -> &'static str {
+        verdict.word()
+    }
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl fmt::Display for StatementVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 impl AccountLine {
@@ -178,13 +308,13 @@ fn services(summary: &Summary) -> Vec<ServiceLine> {
 fn statement(judgement: &Judgement<'_>, one: &StatementSummary, options: &Options) -> StatementLine {
     let (counts, used) = (one.counts, one.counts.in_use());
     let verdict = match one.breadth {
-        _ if counts.granted == 0 => "grants nothing",
-        _ if counts.gap() == counts.granted && one.unknown_actions == 0 => "unused",
-        Breadth::Narrow if used > 0 => "in use",
-        Breadth::Narrow => "not all can be told",
-        _ if one.is_over_broad(options) => "over-broad",
-        _ if used > 0 => "in use",
-        _ => "not all can be told",
+        _ if counts.granted == 0 => StatementVerdict::GrantsNothing,
+        _ if counts.gap() == counts.granted && one.unknown_actions == 0 => StatementVerdict::Unused,
+        Breadth::Narrow if used > 0 => StatementVerdict::InUse,
+        Breadth::Narrow => StatementVerdict::NotAllCanBeTold,
+        _ if one.is_over_broad(options) => StatementVerdict::OverBroad,
+        _ if used > 0 => StatementVerdict::InUse,
+        _ => StatementVerdict::NotAllCanBeTold,
     };
     StatementLine {
         statement: judgement.compiled().statement(one.statement).to_string(),
@@ -227,13 +357,13 @@ fn verdict(verdict: &Verdict) -> (&'static str, String) {
     }
 }
 
-fn activity(activity: Activity) -> (&'static str, Option<i64>) {
+fn activity(activity: Activity) -> (Use, Option<i64>) {
     match activity {
-        Activity::Active { last } => ("active", Some(last)),
-        Activity::ActiveByIam { last } => ("active by IAM", Some(last)),
-        Activity::Unused { last, .. } => ("unused", last),
-        Activity::Young { .. } => ("young", None),
-        Activity::NotObservable => ("not observable", None),
+        Activity::Active { last } => (Use::Active, Some(last)),
+        Activity::ActiveByIam { last } => (Use::ActiveByIam, Some(last)),
+        Activity::Unused { last, .. } => (Use::Unused, last),
+        Activity::Young { .. } => (Use::Young, None),
+        Activity::NotObservable => (Use::NotObservable, None),
     }
 }
 

@@ -1,14 +1,29 @@
 //! The report on a terminal: accounts, who can lose how much, statements to change, credentials; of few principals all of it.
 
-use super::report::{PrincipalLine, Report};
+use super::report::{PrincipalLine, Report, StatementLine, Use};
 use crate::output::{self, Head};
 
 /// Principals whose services and statements are shown; the tables of all would hide what matters.
 const SHOWN_WHOLE_MAX: usize = 3;
 const STATEMENTS_MAX: usize = 40;
+/// Principals of which it is told that policies are missing.
+const MISSING_MAX: usize = 20;
 
 /// Prints a report. Without names (`all`) principals that lose most come first.
-pub fn print(report: &Report, all: bool) -> anyhow::Result<()> {
+pub fn print(report: &Report<'_>, all: bool) -> anyhow::Result<()> {
+    let mut listed = Listed::default();
+    let mut whole = Vec::new();
+    let mut judged = 0;
+    report.principals.each(|line| {
+        judged += 1;
+        listed.add(&line);
+        if all || judged > SHOWN_WHOLE_MAX {
+            whole.clear();
+        } else {
+            whole.push(line);
+        }
+        Ok(())
+    })?;
     let mut page = output::Report::stdout();
     page.title(&format!("Permissions from {} to {}", day(&report.from), day(&report.to)));
     page.paragraph(&format!(
@@ -17,15 +32,17 @@ pub fn print(report: &Report, all: bool) -> anyhow::Result<()> {
         report.unused_after_days
     ));
     accounts(&mut page, report);
-    principals(&mut page, report);
-    let whole = !all && report.principals.len() <= SHOWN_WHOLE_MAX;
-    if whole {
-        report.principals.iter().for_each(|principal| services(&mut page, principal));
+    listed.principals(&mut page);
+    whole.iter().for_each(|principal| services(&mut page, principal));
+    match whole.is_empty() {
+        true => listed.to_change.print(&mut page, "Statements to change"),
+        false => {
+            let mut all = Foremost::default();
+            whole.iter().for_each(|principal| principal.statements.iter().for_each(|line| all.add(principal, line)));
+            all.print(&mut page, "Statements");
+        }
     }
-    statements(&mut page, report, whole);
-    if whole {
-        report.principals.iter().for_each(|principal| actions(&mut page, principal));
-    }
+    whole.iter().for_each(|principal| actions(&mut page, principal));
     credentials(&mut page, report);
     if !report.notes.is_empty() {
         page.section("Of the files");
@@ -34,7 +51,25 @@ pub fn print(report: &Report, all: bool) -> anyhow::Result<()> {
     Ok(page.print()?)
 }
 
-fn accounts(page: &mut output::Report, report: &Report) {
+/// What is shown of all principals.
+#[derive(Default)]
+struct Listed {
+    /// Whether a principal is unused, how much it can lose, and its row.
+    rows: Vec<((bool, u32), Vec<String>)>,
+    /// Sentences on policies that are missing.
+    missing: Vec<String>,
+    to_change: Foremost,
+}
+
+/// The statements that grant most of what is unused, of all that were added.
+#[derive(Default)]
+struct Foremost {
+    /// What is unused, falling, and the row.
+    rows: Vec<(u32, Vec<String>)>,
+    added: usize,
+}
+
+fn accounts(page: &mut output::Report, report: &Report<'_>) {
     page.section("How far the logs reach");
     let heads = [
         Head::fixed("account"),
@@ -60,31 +95,17 @@ fn accounts(page: &mut output::Report, report: &Report) {
     page.grid(&heads, &report.accounts.iter().map(row).collect::<Vec<_>>());
 }
 
-fn principals(page: &mut output::Report, report: &Report) {
-    page.section("Users and roles");
-    let heads = [
-        Head::text("principal"),
-        Head::fixed("account"),
-        Head::fixed("activity"),
-        Head::fixed("last"),
-        Head::number("granted"),
-        Head::number("used"),
-        Head::number("unused"),
-        Head::number("not observable"),
-        Head::text("whole services unused"),
-    ];
-    let mut sorted: Vec<&PrincipalLine> = report.principals.iter().collect();
-    sorted.sort_by_key(|line| std::cmp::Reverse((line.activity == "unused", line.counts.gap())));
-    let row = |line: &&PrincipalLine| {
+impl Listed {
+    fn add(&mut self, line: &PrincipalLine) {
         let counts = line.counts;
         let services: Vec<&str> = line.unused_services().map(|service| service.service).collect();
         let more = services.len().saturating_sub(6);
         let shown = services.iter().take(6).copied().collect::<Vec<_>>().join(", ");
-        vec![
+        let row = vec![
             line.name().to_owned(),
             line.account.clone(),
             if line.unread.is_empty() {
-                line.activity.to_owned()
+                line.activity.to_string()
             } else {
                 format!("{}, policies missing", line.activity)
             },
@@ -94,15 +115,35 @@ fn principals(page: &mut output::Report, report: &Report) {
             counts.gap().to_string(),
             counts.not_observable.to_string(),
             if more > 0 { format!("{shown} and {more} more") } else { shown },
-        ]
-    };
-    page.grid(&heads, &sorted.iter().map(row).collect::<Vec<_>>());
-    for line in report.principals.iter().filter(|line| !line.unread.is_empty()).take(20) {
-        page.paragraph(&format!(
-            "{}: not in the files, so there may be more grants: {}",
-            line.name(),
-            line.unread.join(", ")
-        ));
+        ];
+        self.rows.push(((line.activity == Use::Unused, counts.gap()), row));
+        if !line.unread.is_empty() && self.missing.len() < MISSING_MAX {
+            self.missing.push(format!(
+                "{}: not in the files, so there may be more grants: {}",
+                line.name(),
+                line.unread.join(", ")
+            ));
+        }
+        line.statements.iter().filter(|one| one.verdict.is_to_change()).for_each(|one| self.to_change.add(line, one));
+    }
+
+    fn principals(&mut self, page: &mut output::Report) {
+        page.section("Users and roles");
+        let heads = [
+            Head::text("principal"),
+            Head::fixed("account"),
+            Head::fixed("activity"),
+            Head::fixed("last"),
+            Head::number("granted"),
+            Head::number("used"),
+            Head::number("unused"),
+            Head::number("not observable"),
+            Head::text("whole services unused"),
+        ];
+        self.rows.sort_by_key(|(loses, _)| std::cmp::Reverse(*loses));
+        let rows: Vec<Vec<String>> = self.rows.drain(..).map(|(_, row)| row).collect();
+        page.grid(&heads, &rows);
+        self.missing.iter().for_each(|sentence| page.paragraph(sentence));
     }
 }
 
@@ -139,45 +180,46 @@ fn services(page: &mut output::Report, principal: &PrincipalLine) {
     }
 }
 
-fn statements(page: &mut output::Report, report: &Report, whole: bool) {
-    let heads = [
-        Head::fixed("verdict"),
-        Head::text("principal"),
-        Head::text("statement"),
-        Head::number("grants"),
-        Head::number("used"),
-        Head::number("unused"),
-    ];
-    let mut rows = Vec::new();
-    for principal in &report.principals {
-        for line in &principal.statements {
-            if whole || matches!(line.verdict, "unused" | "over-broad") {
-                let used = line.counts.in_use();
-                let gap = line.counts.gap();
-                rows.push((
-                    gap,
-                    vec![
-                        line.verdict.to_owned(),
-                        principal.name().to_owned(),
-                        line.statement.clone(),
-                        line.counts.granted.to_string(),
-                        used.to_string(),
-                        gap.to_string(),
-                    ],
-                ));
-            }
+impl Foremost {
+    fn add(&mut self, principal: &PrincipalLine, line: &StatementLine) {
+        self.added += 1;
+        let (used, gap) = (line.counts.in_use(), line.counts.gap());
+        // Of equals, the first.
+        let place = self.rows.partition_point(|(other, _)| *other >= gap);
+        if place == STATEMENTS_MAX {
+            return;
         }
+        let row = vec![
+            line.verdict.to_string(),
+            principal.name().to_owned(),
+            line.statement.clone(),
+            line.counts.granted.to_string(),
+            used.to_string(),
+            gap.to_string(),
+        ];
+        self.rows.insert(place, (gap, row));
+        self.rows.truncate(STATEMENTS_MAX);
     }
-    if rows.is_empty() {
-        return;
-    }
-    rows.sort_by_key(|(gap, _)| std::cmp::Reverse(*gap));
-    page.section(if whole { "Statements" } else { "Statements to change" });
-    let more = rows.len().saturating_sub(STATEMENTS_MAX);
-    let rows: Vec<Vec<String>> = rows.into_iter().take(STATEMENTS_MAX).map(|(_, row)| row).collect();
-    page.grid(&heads, &rows);
-    if more > 0 {
-        page.line(&format!("and {more} more; --format json has all"));
+
+    fn print(self, page: &mut output::Report, section: &str) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let heads = [
+            Head::fixed("verdict"),
+            Head::text("principal"),
+            Head::text("statement"),
+            Head::number("grants"),
+            Head::number("used"),
+            Head::number("unused"),
+        ];
+        page.section(section);
+        let more = self.added - self.rows.len();
+        let rows: Vec<Vec<String>> = self.rows.into_iter().map(|(_, row)| row).collect();
+        page.grid(&heads, &rows);
+        if more > 0 {
+            page.line(&format!("and {more} more; --format json has all"));
+        }
     }
 }
 
@@ -199,7 +241,7 @@ fn actions(page: &mut output::Report, principal: &PrincipalLine) {
     page.grid(&heads, &principal.actions.iter().map(row).collect::<Vec<_>>());
 }
 
-fn credentials(page: &mut output::Report, report: &Report) {
+fn credentials(page: &mut output::Report, report: &Report<'_>) {
     if report.credentials.is_empty() {
         return;
     }

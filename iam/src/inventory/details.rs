@@ -3,32 +3,100 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::entity::{AccessKey, Attachments, Group, InlinePolicy, LastUse, ManagedPolicy, Role, User};
 use super::error::Problem;
 use super::gather::{Gathered, List};
 use super::node::{Node, Reading};
 use crate::principal::account_in;
 
-/// A page of `get-account-authorization-details`. Its members are those of IAM API Reference,
-/// "GetAccountAuthorizationDetails".
-pub(super) fn page(node: &Node, reading: &mut Reading, gathered: &mut Gathered) {
-    for (list, read) in [
-        ("UserDetailList", detailed_user as fn(&Node, &mut Reading, &mut Gathered)),
-        ("GroupDetailList", detailed_group),
-        ("RoleDetailList", detailed_role),
-        ("Policies", detailed_policy),
-    ] {
-        for entity in node.list(list, reading) {
-            read(&entity, reading, gathered);
+/// The lists of a page of `get-account-authorization-details` (IAM API Reference, "GetAccountAuthorizationDetails").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EntityList {
+    Users,
+    Groups,
+    Roles,
+    Policies,
+}
+
+/// A page of `get-account-authorization-details` while it is read. What is wrong is told list by list, in whatever order they stand.
+#[derive(Debug)]
+pub(super) struct Page {
+    has_begun: bool,
+    lists: [Listed; 4],
+}
+
+#[derive(Debug)]
+struct Listed {
+    reading: Reading,
+    /// Of the first entity whose ARN has one.
+    account: Option<String>,
+}
+
+impl EntityList {
+    const ALL: [EntityList; 4] = [EntityList::Users, EntityList::Groups, EntityList::Roles, EntityList::Policies];
+
+    pub fn named(name: &str) -> Option<EntityList> {
+        EntityList::ALL.into_iter().find(|list| list.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            EntityList::Users => "UserDetailList",
+            EntityList::Groups => "GroupDetailList",
+            EntityList::Roles => "RoleDetailList",
+            EntityList::Policies => "Policies",
         }
     }
-    let arns = ["UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"].into_iter();
-    let entities = arns.flat_map(|list| node.value[list].as_array().into_iter().flatten());
-    let account = entities.filter_map(|e| account_in(e["Arn"].as_str()?)).next();
-    if let Some(account) = account {
-        gathered.detailed.insert(account.to_owned());
+}
+
+impl Page {
+    pub fn new(reading: &Reading) -> Page {
+        let listed = |_| Listed { reading: reading.apart(), account: None };
+        Page { has_begun: false, lists: EntityList::ALL.map(listed) }
     }
-    paged(node, List::Details { account: account.map(str::to_owned) }, reading, gathered);
+
+    /// Whether a list that begins with this element belongs to such a page. `Policies` are in other outputs, too, which give no
+    /// versions.
+    pub fn begins_with(&self, list: EntityList, first: &Value) -> bool {
+        self.has_begun || list != EntityList::Policies || first.get("PolicyVersionList").is_some()
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Reads an entity of a list.
+    pub fn read(&mut self, list: EntityList, node: &Node, gathered: &mut Gathered) {
+        self.has_begun = true;
+        let Listed { reading, account } = &mut self.lists[list as usize];
+        if account.is_none() {
+            *account = node.value["Arn"].as_str().and_then(account_in).map(str::to_owned);
+        }
+        match list {
+            EntityList::Users => detailed_user(node, reading, gathered),
+            EntityList::Groups => detailed_group(node, reading, gathered),
+            EntityList::Roles => detailed_role(node, reading, gathered),
+            EntityList::Policies => detailed_policy(node, reading, gathered),
+        }
+    }
+
+    /// Reads what is left of a page of which `node` has the rest.
+    pub fn finish(mut self, node: &Node, reading: &mut Reading, gathered: &mut Gathered) {
+        for list in EntityList::ALL {
+            for entity in node.list(list.name(), &mut self.lists[list as usize].reading) {
+                self.read(list, &entity, gathered);
+            }
+        }
+        let mut account = None;
+        for listed in self.lists {
+            reading.take(listed.reading);
+            account = account.or(listed.account);
+        }
+        gathered.detailed.extend(account.clone());
+        paged(node, List::Details { account }, reading, gathered);
+    }
 }
 
 /// `get-user`, `get-role`, `get-group`, `get-policy`: an entity without its policies.

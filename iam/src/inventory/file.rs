@@ -1,12 +1,16 @@
-//! A file, by what is in it.
+//! A file, by what is in it. Lists of users, groups, roles and policies, of which a file can hold gigabytes, become entities one by
+//! one while they are read; of everything else a tree is made.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Deserializer, Value};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
+use serde_json::{Deserializer, Map, Value};
 
+use super::details::{EntityList, Page};
 use super::error::Problem;
 use super::gather::Gathered;
 use super::node::{Node, Reading};
+use super::walk::{Walk, Walked};
 use super::{accessed, details, organisation, report};
 
 /// Outputs that hold names where grants would be needed, told by a member that no other output has.
@@ -39,43 +43,136 @@ pub(super) fn read(bytes: &[u8], entity: Option<&str>, reading: &mut Reading, ga
     }
 }
 
+/// Where what is read goes, and what is wrong with it.
+struct Sink<'r> {
+    entity: Option<&'r str>,
+    reading: &'r mut Reading,
+    gathered: &'r mut Gathered,
+}
+
 /// JSON documents one after another, each an output or an array of outputs.
 fn documents(text: &str, entity: Option<&str>, reading: &mut Reading, gathered: &mut Gathered) {
-    let mut read: Vec<Value> = Vec::new();
-    for document in Deserializer::from_str(text).into_iter::<Value>() {
-        match document {
-            Ok(document) => read.push(document),
-            Err(error) => {
-                let place = format!("line {}, column {}", error.line(), error.column());
-                return reading.wrong(&place, Problem::Json(error.to_string()));
-            }
-        }
-    }
-    let several = read.len() > 1;
-    for (number, value) in read.iter().enumerate() {
-        let path = if several { format!("document {}", number + 1) } else { String::new() };
-        let node = Node { value, path };
-        match node.elements() {
-            Some(elements) => elements.iter().for_each(|node| output(node, entity, reading, gathered)),
-            None => output(&node, entity, reading, gathered),
+    let is_one_of_several = Deserializer::from_str(text).into_iter::<IgnoredAny>().nth(1).is_some();
+    let mut json = Deserializer::from_str(text);
+    let mut number = 0;
+    while json.end().is_err() {
+        number += 1;
+        let path = if is_one_of_several { format!("document {number}") } else { String::new() };
+        let mut sink = Sink { entity, reading, gathered };
+        if let Err(error) = Walked(Outputs { path, sink: &mut sink }).deserialize(&mut json) {
+            // What was read of a file that breaks off says nothing.
+            reading.errors.clear();
+            let place = format!("line {}, column {}", error.line(), error.column());
+            return reading.wrong(&place, Problem::Json(error.to_string()));
         }
     }
 }
 
-/// One output of a call, told by its members. An `Arn` beside them says whose it is.
-fn output(node: &Node, entity: Option<&str>, reading: &mut Reading, gathered: &mut Gathered) {
+/// A document: an output or an array of outputs.
+struct Outputs<'s, 'r> {
+    path: String,
+    sink: &'s mut Sink<'r>,
+}
+
+/// An output of a call.
+struct Output<'s, 'r> {
+    path: String,
+    sink: &'s mut Sink<'r>,
+}
+
+/// A list that is called like one of a page of details. What is none comes back.
+struct Entities<'s> {
+    list: EntityList,
+    path: String,
+    page: &'s mut Page,
+    gathered: &'s mut Gathered,
+}
+
+impl<'de> Walk<'de> for Outputs<'_, '_> {
+    type Made = ();
+
+    fn tree(self, value: Value) {
+        Output { path: self.path, sink: self.sink }.tree(value);
+    }
+
+    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        Output { path: self.path, sink: self.sink }.object(object)
+    }
+
+    fn array<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        for index in 0.. {
+            let path = format!("{}[{index}]", self.path);
+            if array.next_element_seed(Walked(Output { path, sink: self.sink }))?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Walk<'de> for Output<'_, '_> {
+    type Made = ();
+
+    fn tree(self, value: Value) {
+        let page = Page::new(self.sink.reading);
+        output(&Node { value: &value, path: self.path }, page, self.sink);
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let mut page = Page::new(self.sink.reading);
+        let mut members = Map::new();
+        while let Some(name) = object.next_key::<String>()? {
+            let value = match EntityList::named(&name) {
+                Some(list) => {
+                    let path = Node::path_below(&self.path, &name);
+                    let gathered = &mut *self.sink.gathered;
+                    object.next_value_seed(Walked(Entities { list, path, page: &mut page, gathered }))?
+                }
+                None => object.next_value()?,
+            };
+            members.insert(name, value);
+        }
+        output(&Node { value: &Value::Object(members), path: self.path }, page, self.sink);
+        Ok(())
+    }
+}
+
+impl<'de> Walk<'de> for Entities<'_> {
+    type Made = Value;
+
+    fn tree(self, value: Value) -> Value {
+        value
+    }
+
+    fn array<A: SeqAccess<'de>>(self, mut array: A) -> Result<Value, A::Error> {
+        let mut left = Vec::new();
+        let mut index = 0;
+        while let Some(value) = array.next_element::<Value>()? {
+            if left.is_empty() && (index > 0 || self.page.begins_with(self.list, &value)) {
+                let node = Node { value: &value, path: format!("{}[{index}]", self.path) };
+                self.page.read(self.list, &node, self.gathered);
+            } else {
+                left.push(value);
+            }
+            index += 1;
+        }
+        Ok(Value::Array(left))
+    }
+}
+
+/// One output of a call, told by its members; what was read of its lists already is in the page. An `Arn` beside them says
+/// whose it is.
+fn output(node: &Node, page: Page, sink: &mut Sink<'_>) {
+    let Sink { entity, reading, gathered } = sink;
     let Some(object) = node.value.as_object() else {
         return node.unexpected("an object", reading).unwrap_or_default();
     };
     let has = |name: &str| object.contains_key(name);
     let first_has = |list: &str, member: &str| node.value[list][0].get(member).is_some();
-    let around = object.get("Arn").and_then(Value::as_str).or(entity);
-    if has("UserDetailList")
-        || has("RoleDetailList")
-        || has("GroupDetailList")
-        || first_has("Policies", "PolicyVersionList")
-    {
-        details::page(node, reading, gathered);
+    let around = object.get("Arn").and_then(Value::as_str).or(*entity);
+    let is_page = page.has_begun() || ["UserDetailList", "RoleDetailList", "GroupDetailList"].into_iter().any(has);
+    if is_page {
+        page.finish(node, reading, gathered);
     } else if has("ServicesLastAccessed") || has("JobStatus") {
         accessed::read(node, around, reading, gathered);
     } else if has("Content") && (has("ReportFormat") || has("GeneratedTime")) {

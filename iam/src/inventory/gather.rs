@@ -1,6 +1,7 @@
 //! What the files say, gathered by what it is about, and then put together: only here can be seen what is missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::Inventory;
 use super::accessed::LastAccessed;
@@ -9,6 +10,7 @@ use super::error::{InventoryError, Location, Note, Problem};
 use super::node::Reading;
 use super::organisation::{ControlPolicy, Organisation, Target};
 use super::report::Reported;
+use crate::document::Document;
 use crate::principal::account_in;
 
 /// Something, and where it was read first.
@@ -55,6 +57,8 @@ pub(super) struct Gathered {
     accessed: BTreeMap<String, Found<LastAccessed>>,
     reported: BTreeMap<String, Found<Reported>>,
     beside: Vec<Beside>,
+    /// Every document once: those of a pattern that is rolled out to all accounts are alike, and so are most roles' trust policies.
+    documents: HashSet<Arc<Document>>,
     /// ARN of a group, ARNs of its users.
     pub members: Vec<(String, Vec<String>, Location)>,
     /// Name or ARN of the user, and a key.
@@ -87,19 +91,24 @@ fn add<T: Merge>(all: &mut BTreeMap<String, Found<T>>, name: String, value: T, a
 }
 
 impl Gathered {
-    pub fn user(&mut self, user: User, at: Location, reading: &mut Reading) {
+    pub fn user(&mut self, mut user: User, at: Location, reading: &mut Reading) {
+        self.share_inline(&mut user.attachments);
         add(&mut self.users, user.arn.clone(), user, at, reading);
     }
 
-    pub fn role(&mut self, role: Role, at: Location, reading: &mut Reading) {
+    pub fn role(&mut self, mut role: Role, at: Location, reading: &mut Reading) {
+        self.share_inline(&mut role.attachments);
+        role.trust = role.trust.map(|document| self.shared(document));
         add(&mut self.roles, role.arn.clone(), role, at, reading);
     }
 
-    pub fn group(&mut self, group: Group, at: Location, reading: &mut Reading) {
+    pub fn group(&mut self, mut group: Group, at: Location, reading: &mut Reading) {
+        self.share_inline(&mut group.attachments);
         add(&mut self.groups, group.arn.clone(), group, at, reading);
     }
 
-    pub fn policy(&mut self, policy: ManagedPolicy, at: Location, reading: &mut Reading) {
+    pub fn policy(&mut self, mut policy: ManagedPolicy, at: Location, reading: &mut Reading) {
+        policy.document = policy.document.map(|document| self.shared(document));
         add(&mut self.policies, policy.arn.clone(), policy, at, reading);
     }
 
@@ -133,8 +142,24 @@ impl Gathered {
         before.attachments.attached = Some(arns);
     }
 
-    pub fn beside(&mut self, kind: &'static str, owner: String, attachments: Attachments, at: Location) {
+    pub fn beside(&mut self, kind: &'static str, owner: String, mut attachments: Attachments, at: Location) {
+        self.share_inline(&mut attachments);
         self.beside.push(Beside { kind, owner, attachments, at });
+    }
+
+    fn share_inline(&mut self, attachments: &mut Attachments) {
+        for policy in &mut attachments.inline {
+            policy.document = self.shared(policy.document.clone());
+        }
+    }
+
+    /// The document that was the first of its content.
+    fn shared(&mut self, document: Arc<Document>) -> Arc<Document> {
+        if let Some(known) = self.documents.get(&document) {
+            return known.clone();
+        }
+        self.documents.insert(document.clone());
+        document
     }
 
     /// Puts everything together. Errors are about what is missing or does not fit together.

@@ -30,6 +30,17 @@ impl Reading {
         Reading { file: file.to_owned(), now, errors: Vec::new(), notes: Vec::new() }
     }
 
+    /// A reading of the same file, the errors of which are told apart.
+    pub fn apart(&self) -> Reading {
+        Reading::new(&self.file, self.now)
+    }
+
+    /// Takes over what was found to be wrong elsewhere in the file.
+    pub fn take(&mut self, part: Reading) {
+        self.errors.extend(part.errors);
+        self.notes.extend(part.notes);
+    }
+
     pub fn at(&self, place: &str) -> Location {
         Location { file: self.file.clone(), place: place.to_owned() }
     }
@@ -64,7 +75,12 @@ impl<'a> Node<'a> {
     }
 
     fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        Node::path_below(&self.path, name)
+    }
+
+    /// The path of a member of what stands at `path`.
+    pub fn path_below(path: &str, name: &str) -> String {
+        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
     }
 
     pub fn has(&self, name: &str) -> bool {
