@@ -4,7 +4,7 @@
 -- status = "stable"
 -- kind = "query"
 -- entity = ["principal_key", "source_network"]
--- every = "6h"
+-- every = "1d"
 -- over = "30d"
 -- attack = ["T1078.004", "T1110"]
 -- cis = []
@@ -26,14 +26,14 @@ WITH step AS (
   SELECT event_id, event_time, event_name, account_id, principal_key, principal_name, source_network,
          source_kind = 'public' AND NOT in_site('vpn', source_ip_address, event_time) AS says_where
   FROM events
-  WHERE event_time BETWEEN $to - INTERVAL '370 minutes' AND $to
+  WHERE event_time BETWEEN $to - INTERVAL '1450 minutes' AND $to
     AND event_source = 'signin.amazonaws.com' AND outcome = 'success'
 ), asked AS (
   SELECT * FROM step WHERE event_name = 'CheckMfa' AND event_time < $to - INTERVAL '10 minutes' AND says_where
 ), place AS (
   SELECT principal_key, source_network, sum(events) AS calls
   FROM activity
-  WHERE event_hour >= $from AND event_hour < $to - INTERVAL '7 hours' AND NOT actor_is_service
+  WHERE event_hour >= $from AND event_hour < $to - INTERVAL '25 hours' AND NOT actor_is_service
     AND outcome = 'success' AND event_name <> 'CheckMfa'
   GROUP BY principal_key, source_network
 ), person AS (
