@@ -24,18 +24,16 @@ pub fn without_sign_ins<'s>(sources: impl Iterator<Item = (&'s str, &'s str)> + 
 
 /// What people have to know of such accounts; none where there are none.
 pub fn told(accounts: &BTreeSet<&str>) -> Option<String> {
-    let mut named: Vec<&str> = accounts.iter().take(NAMED_MAX).copied().collect();
-    let more = format!("{} more", accounts.len().saturating_sub(NAMED_MAX));
-    match accounts.len() {
+    let listed = Vec::from_iter(accounts.iter().take(NAMED_MAX).copied()).join(", ");
+    let named = match accounts.len() {
         0 => return None,
-        1 => named.insert(0, "account"),
-        n if n > NAMED_MAX => named.extend(["and", &more]),
-        _ => {}
-    }
+        1 => format!("account {listed}"),
+        n if n > NAMED_MAX => format!("accounts {listed} and {} more", n - NAMED_MAX),
+        _ => format!("accounts {listed}"),
+    };
     Some(format!(
-        "nothing from {SIGN_INS} of {}: sign-ins of root and calls of global services (IAM, STS) are recorded there and would \
-         not be seen; is the trail one of all regions?",
-        named.join(" ")
+        "nothing from {SIGN_INS} of {named}: sign-ins of root and calls of global services (IAM, STS) are recorded there and would \
+         not be seen; is the trail one of all regions?"
     ))
 }
 
@@ -58,8 +56,8 @@ mod tests {
             Some("nothing from us-east-1 of account 1"),
         );
         let many: Vec<_> = ["1", "2", "3", "4", "5", "6", "7"].map(|account| (account, "eu-west-1")).into();
-        check(&many[..2], Some("nothing from us-east-1 of 1 2"));
-        check(&many, Some("nothing from us-east-1 of 1 2 3 4 5 and 2 more"));
+        check(&many[..2], Some("nothing from us-east-1 of accounts 1, 2"));
+        check(&many, Some("nothing from us-east-1 of accounts 1, 2, 3, 4, 5 and 2 more"));
     }
 
     #[test]
