@@ -7,7 +7,7 @@
 //! The loop in [`Intake::run`] holds the store, asks it for what is known and hands it what was decoded; everything
 //! else feeds the loop or is fed by it through bounded channels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use anyhow::Context;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use trailhound_detect::Detector;
+use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::source::{Bucket, Folder, Listed, Selection, Source, SourceError};
 use trailhound_ingest::{Batch, Geo, Limits, ObjectId, ParkedRecord};
 use trailhound_store::{Commit, Store};
@@ -55,6 +56,8 @@ pub struct Outcome {
     pub mended: Vec<(ObjectId, String)>,
     /// What was wrong with single objects, one line each, in the order in which they were read.
     pub remarks: Vec<String>,
+    /// Accounts and regions whose objects were there, as their keys say, known ones among them.
+    pub sources: BTreeSet<(String, String)>,
 }
 
 impl Outcome {
@@ -70,6 +73,7 @@ impl Outcome {
         self.unfetched.extend(other.unfetched);
         self.mended.extend(other.mended);
         self.remarks.extend(other.remarks);
+        self.sources.extend(other.sources);
     }
 }
 
@@ -155,6 +159,9 @@ impl Intake<'_> {
             self.store.known_among(&ids).await?
         };
         for mut job in chunk.jobs {
+            if let Key::Log(log) = key::parse(&job.fetched.id.key) {
+                outcome.sources.insert((log.account_id.to_string(), log.region.to_string()));
+            }
             // What stands at a parked object's address now is that object, mended.
             if let Some(parked) = self.again.as_ref().and_then(|again| again.get(&job.fetched.id.key))
                 && *parked != job.fetched.id

@@ -7,6 +7,7 @@ mod backtest_command;
 mod clock;
 mod config;
 mod config_command;
+mod coverage;
 mod decoders;
 mod demo;
 mod doctor;

@@ -13,7 +13,7 @@ use trailhound_store::{Accounting, Store, StoreOptions};
 
 use crate::args::{RuleArgs, ScanArgs, SeverityArg};
 use crate::intake::{self, Intake, Outcome, Progress};
-use crate::{output, shipped, terminal};
+use crate::{coverage, output, shipped, terminal};
 
 /// Rows in memory above this are written out: a scan shall do with half a gigabyte in all.
 const FLUSH_BYTES: usize = 32 << 20;
@@ -35,6 +35,13 @@ pub async fn run(args: ScanArgs) -> anyhow::Result<ExitCode> {
     let site = shipped::facts(&args.rules.site)?;
     output::findings(&findings, args.format, &site)?;
     bench.tell(&outcome, &findings).await?;
+    // Who asks for some regions only knows what they leave out.
+    if args.region.is_empty() {
+        let sources = outcome.sources.iter().map(|(account, region)| (account.as_str(), region.as_str()));
+        if let Some(text) = coverage::told(&coverage::without_sign_ins(sources)) {
+            eprintln!("warning: {}", terminal::clean(&text));
+        }
+    }
     Ok(exit_code(&args, &outcome, &findings))
 }
 

@@ -63,7 +63,7 @@ fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         Kind::Match => (&[], &["fold"]),
         Kind::Threshold => (&["window", "having"], &[]),
-        Kind::Sequence => (&["steps", "within"], &["ordered", "same", "unless"]),
+        Kind::Sequence => (&["steps", "within"], &["optional", "ordered", "same", "unless"]),
         Kind::FirstSeen => (&["value", "learn", "min_events"], &["forget", "max_new_rate", "peers"]),
         Kind::Rare => (&["value", "population", "p_below", "half_life"], &[]),
         Kind::Spike => (&["bucket", "measure", "history", "p_below", "at_least"], &["season", "ratio"]),
@@ -268,14 +268,27 @@ impl<'a> Keys<'a, '_, '_> {
                 format!("at most {EVENTS_MAX} fit a finding"),
             );
         }
-        if steps.len() < 2 && self.table.contains_key("steps") {
+        let [unless, optional] =
+            ["unless", "optional"].map(|key| self.table.contains_key(key).then(|| self.text(key)).flatten());
+        let least = if unless.is_some() || optional.is_some() { 1 } else { 2 };
+        if steps.len() < least && self.table.contains_key("steps") {
             let line = self.line("steps");
-            self.report.add(line, "`steps` names fewer than two", "one step alone is a rule of kind \"match\"");
+            let remedy = "one step without `unless` and `optional` is a rule of kind \"match\"";
+            self.report.add(line, format!("`steps` names fewer than {least}"), remedy);
         }
-        let unless = if self.table.contains_key("unless") { Some(self.text("unless")?) } else { None };
-        if let Some(step) = unless.as_ref().filter(|u| steps.contains(u)) {
-            let line = self.line("unless");
-            self.report.add(line, format!("`unless` names `{step}`, which is one of `steps`"), "give it its own word");
+        for (key, word) in [("unless", &unless), ("optional", &optional)] {
+            if let Some(step) = word.as_ref().filter(|step| steps.contains(step)) {
+                let line = self.line(key);
+                self.report.add(
+                    line,
+                    format!("`{key}` names `{step}`, which is one of `steps`"),
+                    "give it its own word",
+                );
+            }
+        }
+        if let Some(step) = optional.as_ref().filter(|_| optional == unless) {
+            let line = self.line("optional");
+            self.report.add(line, format!("`optional` and `unless` both name `{step}`"), "give each its own word");
         }
         Some(Sequence {
             steps,
@@ -283,6 +296,7 @@ impl<'a> Keys<'a, '_, '_> {
             ordered: self.flag_or("ordered", true)?,
             same: self.list("same"),
             unless,
+            optional,
         })
     }
 

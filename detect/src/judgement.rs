@@ -54,6 +54,16 @@ pub struct Sequence {
     pub same: Vec<String>,
     /// A step that must not follow within `within`.
     pub unless: Option<String>,
+    /// A step that need not be there: the latest event of it up to the last step, not earlier than `within` before that, is part
+    /// of the finding. What it says may make a finding less grave, and it never makes one.
+    pub optional: Option<String>,
+}
+
+impl Sequence {
+    /// Every word that the column `step` may have to count.
+    pub fn words(&self) -> impl Iterator<Item = &String> {
+        self.steps.iter().chain(&self.unless).chain(&self.optional)
+    }
 }
 
 /// The keys of a value that is new.
@@ -231,6 +241,7 @@ mod tests {
             ordered: true,
             same: Vec::new(),
             unless: None,
+            optional: None,
         };
         assert_eq!(Judgement::Sequence(sequence.clone()).open_for(), None);
         sequence.unless = Some("c".into());

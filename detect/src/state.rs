@@ -170,7 +170,7 @@ pub(crate) struct Plan {
     /// The entity is the principal alone.
     of_principal: bool,
     columns: Vec<usize>,
-    /// The different steps of a sequence, `unless` behind them.
+    /// The different steps of a sequence, `unless` and `optional` behind them.
     words: Vec<String>,
 }
 
@@ -183,7 +183,7 @@ impl Plan {
         let place = |name: &str| select.columns.iter().position(|(n, _)| n == name);
         let mut words = Vec::new();
         if let Judgement::Sequence(sequence) = judgement {
-            for word in sequence.steps.iter().chain(&sequence.unless) {
+            for word in sequence.words() {
                 if !words.contains(word) {
                     words.push(word.clone());
                 }

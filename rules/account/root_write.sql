@@ -1,7 +1,7 @@
 -- +++
 -- title = "Root of account {account_id} called {event_name} ({event_source}) from {source_ip_address}"
 -- severity = "high"
--- severity_if = { "issued_by = AssumeRoot" = "low", "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
+-- severity_if = { "issued_by = AssumeRoot" = "low", "session = probably of AssumeRoot" = "medium", "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1h"
@@ -10,7 +10,8 @@
 -- cis = ["1.4.0/4.3", "1.2.0/3.3"]
 -- why = """
 -- Changes by root are outside of every guardrail of the account. Calls of the same kind within an hour are one \
--- finding."""
+-- finding. Where only this account's trail is here, nobody sees who took a session by AssumeRoot: a key minutes old, of no \
+-- browser and no sign-in, for one of its five tasks is told as probably one."""
 -- false_positives = [
 --   "the setting up of a new account: the site's list `new_accounts` makes it medium for as long as it holds",
 --   "planned work: the site's list `change_windows`",
@@ -26,6 +27,7 @@
 -- refs = [
 --   "IAM User Guide: Root user best practices for your AWS account",
 --   "IAM User Guide: Tasks that require root user credentials",
+--   "IAM User Guide: Centrally manage root access for member accounts",
 --   "AWS Security Hub User Guide: CloudWatch.1 a log metric filter and alarm should exist for usage of the root user",
 -- ]
 -- +++
@@ -37,7 +39,18 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        CASE WHEN event_source = 'account.amazonaws.com'
               OR event_source = 's3.amazonaws.com' AND event_name IN ('DeleteBucketPolicy', 'PutBucketVersioning')
               OR event_source = 'sqs.amazonaws.com' AND event_name = 'SetQueueAttributes'
-            THEN 'one that may need root' END AS task
+            THEN 'one that may need root' END AS task,
+       CASE WHEN starts_with(user_identity_access_key_id, 'ASIA') AND NOT session_mfa_authenticated
+              AND event_time <= session_creation_date + INTERVAL '15 minutes'
+              AND session_credential_from_console IS NOT TRUE AND session_sign_in_session_arn IS NULL
+              AND coalesce(user_agent_family, '') NOT IN ('browser', 'console') AND user_agent NOT LIKE '%CloudShell%'
+              AND (event_source = 'iam.amazonaws.com'
+                     AND event_name IN ('CreateLoginProfile', 'DeleteLoginProfile', 'DeleteAccessKey', 'UpdateAccessKey',
+                                        'DeactivateMFADevice', 'DeleteVirtualMFADevice', 'DeleteSigningCertificate',
+                                        'UpdateSigningCertificate')
+                   OR event_source = 's3.amazonaws.com' AND event_name IN ('PutBucketPolicy', 'DeleteBucketPolicy')
+                   OR event_source = 'sqs.amazonaws.com' AND event_name = 'SetQueueAttributes')
+            THEN 'probably of AssumeRoot' END AS session
 FROM events
 WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
   AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE

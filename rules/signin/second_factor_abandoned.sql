@@ -1,6 +1,6 @@
 -- +++
 -- title = "{target_user} of {account_id} was asked for a second factor several times and gave none"
--- severity = "medium"
+-- severity = "high"
 -- status = "stable"
 -- kind = "sequence"
 -- entity = ["account_id", "target_user"]

@@ -21,8 +21,13 @@ use trailhound_ingest::key::{self, Key};
 use trailhound_ingest::source::stamp_micros;
 use trailhound_store::Ledger;
 
-use source::Source;
+use source::{MINUTE, Source};
 pub use table::register;
+
+use crate::coverage;
+
+/// A source that never sent is missed when others of its account have sent for so long.
+const SETTLED_AFTER: i64 = 24 * 60 * MINUTE;
 
 /// An account and a region.
 pub type Name = (String, String);
@@ -106,6 +111,19 @@ impl Sources {
         let silent =
             |((account, region), source): (&Name, &Source)| (account.clone(), region.clone(), source.silent_since(now));
         known.sources.iter().map(silent).collect()
+    }
+
+    /// The accounts that have sent for more than a day, and nothing from where sign-ins of root are recorded.
+    pub fn without_sign_ins(&self, now: i64) -> BTreeSet<String> {
+        let known = self.known();
+        let names = known.sources.keys().map(|(account, region)| (account.as_str(), region.as_str()));
+        let old = |account: &&str| {
+            let first = |((_, _), source): (&Name, &Source)| source.first_time;
+            let of_account = known.sources.range((account.to_string(), String::new())..);
+            let first = of_account.take_while(|((a, _), _)| a == account).map(first).min();
+            first.is_some_and(|first| now - first > SETTLED_AFTER)
+        };
+        coverage::without_sign_ins(names).into_iter().filter(old).map(str::to_owned).collect()
     }
 
     /// The live sources that are farthest behind, at most `limit` of them, with how far each is complete.

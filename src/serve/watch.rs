@@ -17,6 +17,7 @@ use super::keeper::{Request, Standing};
 use super::metrics::Metrics;
 use super::sources::Sources;
 use crate::clock::now_micros;
+use crate::coverage;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How far the sources are complete is shown this often.
@@ -28,7 +29,8 @@ const QUEUE_AGE_SECONDS_MAX: f64 = 900.0;
 /// The sources that are shown one by one in metrics: those that are farthest behind.
 const SOURCES_SHOWN_MAX: usize = 500;
 /// Kinds of warnings that are opened and closed here, as the metric `trailhound_watch` names them.
-const KINDS: &[&str] = &["silent_source", "parked", "queue_age", "clock_skew", "intake", "accounting", "rule"];
+const KINDS: &[&str] =
+    &["silent_source", "no_sign_ins", "parked", "queue_age", "clock_skew", "intake", "accounting", "rule"];
 /// The kind that is opened and closed where it is met, by the workers of the sinks.
 const SINK: &str = "sink";
 
@@ -105,6 +107,10 @@ impl Watch {
                 );
                 warnings.push(("silent_source", format!("{account}/{region}"), text));
             }
+        }
+        for account in self.sources.without_sign_ins(now) {
+            let text = coverage::told(&BTreeSet::from([account.as_str()])).unwrap_or_default();
+            warnings.push(("no_sign_ins", account, text));
         }
         for queue in &self.queues {
             match queue.depth().await {

@@ -14,7 +14,7 @@ use crate::route::Subject;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
     pub incident: String,
-    /// `silent_source`, `parked`, `sink`, `queue_age`, `clock_skew`, `rule` …
+    /// `silent_source`, `no_sign_ins`, `parked`, `sink`, `queue_age`, `clock_skew`, `rule` …
     pub kind: String,
     /// What it is about: a sink's name, a queue, an account and region.
     pub key: String,

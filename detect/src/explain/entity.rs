@@ -258,7 +258,7 @@ pub(crate) fn not_counted(rule: &Rule, values: &[Value]) -> Option<String> {
     let null = |columns: &[String]| columns.iter().filter(|c| named[*c].is_null()).cloned().collect::<Vec<_>>();
     Some(match &rule.header.judgement {
         Judgement::Sequence(keys) => match named.get("step").and_then(Value::as_str) {
-            Some(step) if keys.steps.iter().chain(&keys.unless).any(|s| s == step) => {
+            Some(step) if keys.words().any(|s| s == step) => {
                 format!("{} is null, and must be the same in all steps", null(&keys.same).join(" and "))
             }
             Some(step) => format!("its step `{step}` is none of {}", keys.steps.join(", ")),

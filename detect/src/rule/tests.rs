@@ -96,7 +96,7 @@ fn every_mistake_in_a_header_is_named_by_line() {
         (
             "\"match\"",
             "\"sequence\"\n-- steps = [\"one\"]\n-- within = \"1h\"\n-- fold = \"1h\"",
-            "rules/iam/x.sql:6: `steps` names fewer than two; one step alone is a rule of kind \"match\"\nrules/iam/x.sql:8: unknown header key `fold`; a rule of kind \"sequence\" has attack, cis, entity, false_positives, kind, ordered, refs, runbook, same, severity, severity_if, status, steps, title, unless, why, within",
+            "rules/iam/x.sql:6: `steps` names fewer than 2; one step without `unless` and `optional` is a rule of kind \"match\"\nrules/iam/x.sql:8: unknown header key `fold`; a rule of kind \"sequence\" has attack, cis, entity, false_positives, kind, optional, ordered, refs, runbook, same, severity, severity_if, status, steps, title, unless, why, within",
         ),
         (
             "\"match\"",

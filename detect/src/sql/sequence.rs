@@ -5,7 +5,7 @@ use crate::judgement::Sequence;
 
 pub(super) fn sequence(chosen: &Chosen, keys: &Sequence) -> (String, String) {
     let together = together(chosen, keys);
-    let mut words: Vec<&String> = keys.steps.iter().chain(&keys.unless).collect();
+    let mut words: Vec<&String> = keys.words().collect();
     words.sort();
     words.dedup();
     let words: Vec<String> = words.into_iter().map(|word| quoted(word)).collect();
@@ -20,23 +20,31 @@ pub(super) fn sequence(chosen: &Chosen, keys: &Sequence) -> (String, String) {
             words.join(", ")
         ),
     );
-    let body =
-        if keys.ordered { ordered(chosen, keys, body, &together) } else { unordered(chosen, keys, body, &together) };
+    let body = if keys.ordered || keys.steps.len() == 1 {
+        ordered(chosen, keys, body, &together)
+    } else {
+        unordered(chosen, keys, body, &together)
+    };
+    let found = if keys.optional.is_some() { "joined" } else { "found" };
+    let (body, count) = match &keys.optional {
+        None => (body, keys.steps.len().to_string()),
+        Some(step) => (joined(chosen, keys, step, body, &together), format!("{} + _joined", keys.steps.len())),
+    };
     let followed = match &keys.unless {
         None => String::new(),
         Some(step) => format!(
             "\nWHERE NOT EXISTS (\n  SELECT 1 FROM steps AS undone\n  WHERE {} AND undone.{} = {}\n    \
-             AND undone._time >= found.last_time AND undone._time <= found.last_time + {})",
-            same(&together, "undone", "found"),
+             AND undone._time >= {found}.last_time AND undone._time <= {found}.last_time + {})",
+            same(&together, "undone", found),
             chosen.name("step"),
             quoted(step),
             interval(keys.within.micros()),
         ),
     };
     let select = format!(
-        "SELECT {}, first_time, last_time, {} AS count, _last AS last_event_id\nFROM found{followed}\nORDER BY first_time",
+        "SELECT {}, first_time, last_time, {} AS count, _last AS last_event_id\nFROM {found}{followed}\nORDER BY first_time",
         chosen.who(),
-        keys.steps.len(),
+        count,
     );
     (EQUAL.into(), body.select(&select))
 }
@@ -83,6 +91,25 @@ fn ordered(chosen: &Chosen, keys: &Sequence, mut body: Body, together: &[String]
         );
     }
     body.with("found", "  SELECT *, _time AS first_time FROM step_1")
+}
+
+/// What was found, with whether an event of the optional step joins it.
+fn joined(chosen: &Chosen, keys: &Sequence, optional: &str, body: Body, together: &[String]) -> Body {
+    let (step, within) = (chosen.name("step"), interval(keys.within.micros()));
+    let columns = together.iter().map(|c| format!("found.{c}")).collect::<Vec<_>>().join(", ");
+    body.with(
+        "joined",
+        &format!(
+            "  SELECT {columns}, found._last, found.last_time,\n         \
+             least(found.first_time, max(before._time)) AS first_time,\n         \
+             CASE WHEN count(before.event_id) > 0 THEN 1 ELSE 0 END AS _joined\n  \
+             FROM found LEFT JOIN steps AS before ON {}\n   AND before.{step} = {}\n   \
+             AND before._time <= found.last_time AND before._time >= found.last_time - {within}\n  \
+             GROUP BY {columns}, found._last, found.last_time, found.first_time",
+            same(together, "found", "before"),
+            quoted(optional),
+        ),
+    )
 }
 
 /// Whichever event is the last: the latest events of the other steps before it.

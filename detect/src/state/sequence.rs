@@ -2,7 +2,7 @@
 //!
 //! A finding belongs to an event of the last step (of any step, where the order does not matter): the latest events
 //! before it that fit are its other steps. Times are whole seconds in CloudTrail, so an event of the same second counts
-//! as before.
+//! as before. An optional step joins what is there without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,7 @@ impl Sequence {
         for step in lasts {
             for (&(_, same), events) in self.events.range((step, 0)..=(step, u64::MAX)) {
                 for last in events.range((from, String::new())..) {
-                    let chosen = self.before(last, step, same, &places, keys);
+                    let chosen = self.before(last, step, same, &places, words, keys);
                     let Some(chosen) = chosen else { continue };
                     let undone =
                         keys.unless.as_ref().is_some_and(|u| self.follows(place(words, u), same, last, within));
@@ -87,18 +87,29 @@ impl Sequence {
         (from, claims)
     }
 
-    /// The events of all steps, the last one given, each with its step; none if one is missing.
+    /// The events of all steps, the last one given, each with its step; none if one is missing that must be there.
     fn before(
         &self,
         last: &At,
         step: u8,
         same: u64,
         places: &[u8],
+        words: &[String],
         keys: &judgement::Sequence,
     ) -> Option<Vec<(At, u8)>> {
         let (mut chosen, complete) = self.back_from(last, step, same, places, keys);
+        chosen.extend(self.joins(last, same, words, keys));
         chosen.sort();
         complete.then_some(chosen)
+    }
+
+    /// The latest event of the optional step, up to the last step.
+    fn joins(&self, last: &At, same: u64, words: &[String], keys: &judgement::Sequence) -> Option<(At, u8)> {
+        let optional = place(words, keys.optional.as_ref()?);
+        let (earliest, until) = (last.0.saturating_sub(keys.within.micros()), last.0.saturating_add(1));
+        let events = self.events.get(&(optional, same))?;
+        let latest = events.range((earliest, String::new())..(until, String::new())).next_back()?;
+        Some((latest.clone(), optional))
     }
 
     /// From the last step backwards, up to the first step that is missing; whether none is.
@@ -184,6 +195,11 @@ impl Sequence {
             let seen = undone.map_or("not seen".into(), |(time, id)| format!("{} (event {id})", rfc3339(*time)));
             let wanted = format!("not within {} after the last step", keys.within);
             checks.push(Check::new(format!("step `{unless}`"), seen, wanted, undone.is_none()));
+        }
+        if let (Some(optional), Some(last)) = (&keys.optional, last) {
+            let joined = self.joins(last, same, words, keys);
+            let seen = joined.map_or("not seen".into(), |((time, id), _)| format!("{} (event {id})", rfc3339(time)));
+            checks.push(Check::new(format!("step `{optional}`"), seen, "if it was seen", true));
         }
         let word = &words[usize::from(step)];
         let about = format!("the steps around `{word}` at {} (event {}), {seen_until}", rfc3339(at.0), at.1);

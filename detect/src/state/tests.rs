@@ -13,7 +13,7 @@ fn window(text: &str) -> Window {
 fn plan(judgement: Judgement) -> Plan {
     let mut words: Vec<String> = Vec::new();
     if let Judgement::Sequence(s) = &judgement {
-        for word in s.steps.iter().chain(&s.unless).filter(|w| !words.contains(w)).cloned().collect::<Vec<_>>() {
+        for word in s.words().filter(|w| !words.contains(w)).cloned().collect::<Vec<_>>() {
             if !words.contains(&word) {
                 words.push(word);
             }
@@ -135,6 +135,7 @@ fn sequence(steps: &[&str], ordered: bool, unless: Option<&str>) -> Plan {
         ordered,
         same: vec!["target".into()],
         unless: unless.map(str::to_owned),
+        optional: None,
     }))
 }
 
@@ -186,6 +187,34 @@ fn what_must_not_follow_takes_the_finding_back() {
     assert_eq!(steps(&plan, &[(0, "open", "a"), (1, "use", "a"), (61, "closed", "a")]), Vec::<Vec<String>>::new());
     assert_eq!(steps(&plan, &[(0, "open", "a"), (1, "use", "a"), (62, "closed", "a")]), [["e0", "e1"]]);
     assert_eq!(steps(&plan, &[(0, "open", "a"), (1, "use", "a"), (2, "closed", "b")]), [["e0", "e1"]]);
+}
+
+#[test]
+fn one_step_is_enough_where_something_must_not_follow() {
+    let plan = sequence(&["asked"], true, Some("entered"));
+    assert_eq!(steps(&plan, &[(0, "asked", "a")]), [["e0"]]);
+    assert_eq!(steps(&plan, &[(1, "entered", "a"), (0, "asked", "a")]), Vec::<Vec<String>>::new());
+    assert_eq!(steps(&plan, &[(0, "entered", "a"), (1, "asked", "a")]), [["e1"]]);
+    // Of the same second any order is good.
+    assert_eq!(steps(&plan, &[(0, "entered", "a"), (0, "asked", "a")]), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn an_optional_step_joins_what_is_there_without_it() {
+    let mut plan = sequence(&["key", "used"], true, None);
+    if let Judgement::Sequence(keys) = &mut plan.judgement {
+        keys.optional = Some("made".into());
+    }
+    plan.words.push("made".into());
+    let check = |events: &[(i64, &str, &str)], expected: &[&[&str]]| assert_eq!(steps(&plan, events), expected);
+    check(&[(1, "key", "a"), (2, "used", "a")], &[&["e0", "e1"]]);
+    check(&[(0, "made", "a"), (1, "key", "a"), (2, "used", "a")], &[&["e0", "e1", "e2"]]);
+    // It may stand anywhere before the last step, the latest one counts, and it may come last.
+    check(&[(1, "key", "a"), (3, "used", "a"), (2, "made", "a"), (0, "made", "a")], &[&["e0", "e2", "e1"]]);
+    check(&[(0, "made", "a"), (1, "key", "a"), (61, "used", "a")], &[&["e1", "e2"]]);
+    check(&[(1, "key", "a"), (2, "used", "a"), (3, "made", "a")], &[&["e0", "e1"]]);
+    check(&[(0, "made", "b"), (1, "key", "a"), (2, "used", "a")], &[&["e1", "e2"]]);
+    check(&[(0, "made", "a"), (2, "used", "a")], &[]);
 }
 
 #[test]

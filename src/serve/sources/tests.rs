@@ -85,3 +85,23 @@ async fn a_restart_forgets_nothing_and_a_lost_table_is_made_of_the_objects() {
     made.judged();
     assert_eq!(made.complete_to(ANA, NOON, BOUND), NOON - 5 * MINUTE - LATE);
 }
+
+#[tokio::test]
+async fn an_account_is_named_that_sends_for_a_day_and_nothing_from_where_root_signs_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::open(&ledger(&folder).await, NOON).await.unwrap();
+    let came = [
+        object("111122223333", "eu-west-1", "20260302T1200Z"),
+        object("444455556666", "eu-west-1", "20260302T1200Z"),
+        object("444455556666", "us-east-1", "20260302T1200Z"),
+    ];
+    sources.delivered(&came, NOON).await.unwrap();
+    let day = 24 * 60 * MINUTE;
+    assert!(sources.without_sign_ins(NOON + day).is_empty(), "it may still come");
+    let sent = [object("111122223333", "sa-east-1", "20260302T1205Z")];
+    sources.delivered(&sent, NOON + day).await.unwrap();
+    assert_eq!(sources.without_sign_ins(NOON + day + 1), BTreeSet::from(["111122223333".to_string()]));
+    let sent = [object("111122223333", "us-east-1", "20260302T1205Z")];
+    sources.delivered(&sent, NOON + day + 1).await.unwrap();
+    assert!(sources.without_sign_ins(NOON + day + 2).is_empty());
+}

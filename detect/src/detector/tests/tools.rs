@@ -45,6 +45,18 @@ fn all_rules() -> Vec<File> {
             &["steps = [\"user\", \"key\", \"admin\"]", "within = \"2d\"", "same = [\"target\"]", "unless = \"gone\""],
             steps,
         ),
+        rule_of(
+            "alone",
+            "sequence",
+            &[
+                "steps = [\"admin\"]",
+                "within = \"2d\"",
+                "same = [\"target\"]",
+                "unless = \"gone\"",
+                "optional = \"user\"",
+            ],
+            steps,
+        ),
         rule_of("twice", "sequence", &names, name),
         rule_of("unordered", "sequence", &[names[0], names[1], "ordered = false"], name),
         rule_of(

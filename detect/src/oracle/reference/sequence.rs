@@ -10,6 +10,7 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
     let ordered = rule.keys.get("ordered").is_none_or(|flag| flag.as_bool().unwrap());
     let steps = rule.list("steps");
     let unless = rule.keys.get("unless").map(|word| word.as_str().unwrap());
+    let optional = rule.keys.get("optional").map(|word| word.as_str().unwrap());
     let same = rule.list("same");
     let step = |row: &Row| row.values["step"].as_str().map(str::to_owned);
     let equal = |row: &Row| -> Vec<Value> { same.iter().map(|column| row.values[*column].clone()).collect() };
@@ -42,6 +43,12 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
         if chosen.len() < steps.len() || unless.is_some_and(undone) {
             continue;
         }
+        chosen.extend(optional.and_then(|word| {
+            (0..rows.len()).rev().find(|i| {
+                let row = &rows[*i];
+                (last.time - within..=last.time).contains(&row.time) && fits(row, word)
+            })
+        }));
         chosen.sort_unstable();
         let rows: Vec<&Row> = chosen.into_iter().map(|i| &rows[i]).collect();
         let parts: Vec<String> =
