@@ -12,8 +12,8 @@
 -- cis = []
 -- why = """
 -- What a function or a container is given as credentials stays with it: it calls from its own networks, which it has in \
--- common with your other machines. The same session in a network where none of them ever was, while the role works on at \
--- home, was read from its environment or its metadata and carried away. Outside, nothing in the record says any more what \
+-- common with your other machines. The same session in a network where none of them ever was, with another client or while \
+-- the role works on at home, was read from its environment or its metadata and carried away. Outside, nothing in the record says any more what \
 -- kind of machine it was; its role and the name of its session still do."""
 -- false_positives = [
 --   "a new way to the internet through the company's own provider, for some of the tasks only",
@@ -71,6 +71,7 @@ WITH network AS (
          array_agg(DISTINCT source_network ORDER BY source_network) FILTER (WHERE outside) AS new_networks,
          array_agg(DISTINCT source_country ORDER BY source_country) FILTER (WHERE outside) AS new_countries,
          array_agg(DISTINCT user_agent_family ORDER BY user_agent_family) FILTER (WHERE outside) AS new_clients,
+         array_agg(DISTINCT user_agent_family ORDER BY user_agent_family) FILTER (WHERE NOT outside) AS known_clients,
          max(known_networks) AS known_networks, max(known_calls) AS known_calls,
          count(*) FILTER (WHERE outside) AS count, array_agg(event_id) FILTER (WHERE outside) AS event_ids
   FROM call
@@ -78,7 +79,7 @@ WITH network AS (
   GROUP BY principal_key
 )
 SELECT principal_key, account_id, principal_name, array_to_string(new_networks, ', ') AS new_networks, new_countries,
-       new_clients, known_networks, known_calls, count, event_ids
+       new_clients, known_clients, known_networks, known_calls, count, event_ids
 FROM role
--- Who moves leaves the old place behind.
-WHERE last_at_home > first_outside
+-- What moves leaves the old place behind and keeps its client.
+WHERE last_at_home > first_outside OR NOT array_has_any(new_clients, known_clients)

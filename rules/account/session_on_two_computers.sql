@@ -34,7 +34,7 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
             ELSE concat('programs on ', coalesce(user_agent_os, '?')) END AS client,
        event_source, event_name, outcome
 FROM events
-WHERE principal_class = 'human_sso' AND source_kind = 'public'
+WHERE principal_class = 'human_sso' AND session_creation_date IS NOT NULL AND source_kind = 'public'
   -- Parts of the console call by clients of their own.
   AND (user_agent_family = 'browser' OR session_credential_from_console IS NOT TRUE)
   AND user_agent_family <> 'console' AND user_agent NOT LIKE '%exec-env/CloudShell%'
