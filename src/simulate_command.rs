@@ -47,6 +47,8 @@ pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
         "permissions     iam/ as AWS gives them, account by account; permissions.ndjson says what of them was used"
     );
     eprintln!("speed           {seconds:.1} s, {:.0} events/s", summary.events as f64 / seconds.max(1e-9));
-    eprintln!("Next: trailhound scan {out} --geoip {out}/geo-city.mmdb --geoip {out}/geo-asn.mmdb");
+    eprintln!(
+        "Next: trailhound scan {out} --geoip {out}/geo-city.mmdb --geoip {out}/geo-asn.mmdb --site {out}/site.toml"
+    );
     Ok(ExitCode::SUCCESS)
 }

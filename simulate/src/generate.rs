@@ -56,7 +56,8 @@ pub struct Summary {
 }
 
 /// Makes the organisation's logs in `options.out`: `AWSLogs/…`, `labels.ndjson`, `lookalikes.ndjson`, `keys.ndjson`, `iam/…`, `permissions.ndjson`,
-/// `organisation.json`, `geo-city.mmdb` and `geo-asn.mmdb`. `progress` is called from this thread, once for each finished day of an account.
+/// `organisation.json`, `site.toml`, `geo-city.mmdb` and `geo-asn.mmdb`. `progress` is called from this thread, once for each finished day
+/// of an account.
 ///
 /// # Errors
 /// When an option makes no sense, the folder is not empty, or something cannot be written.
@@ -102,7 +103,19 @@ fn facts(options: &Options, organisation: &Organisation, stories: &[Story]) -> R
     put("labels.ndjson", lines(true).as_bytes())?;
     put("lookalikes.ndjson", lines(false).as_bytes())?;
     put("keys.ndjson", key::describe(organisation).as_bytes())?;
-    put("organisation.json", describe(organisation).as_bytes())
+    put("organisation.json", describe(organisation).as_bytes())?;
+    put("site.toml", site_facts(organisation).as_bytes())
+}
+
+/// What a deployment says of itself on its first day: the accounts by name, as `aws organizations list-accounts` tells them. No vendor and
+/// no network is named, since this organisation learns of its vendors from its people, and its tunnels end at providers that anybody may hire.
+fn site_facts(organisation: &Organisation) -> String {
+    let owner = format!("platform@{}.example", organisation.company);
+    let account = |account: &Account| {
+        format!("[[account]]\nid = \"{}\"\nname = \"{}\"\nowner = \"{owner}\"\n", account.id, account.name)
+    };
+    let accounts: Vec<String> = organisation.accounts.iter().map(account).collect();
+    format!("# Site facts of a made-up organisation: its own accounts.\n\n{}", accounts.join("\n"))
 }
 
 /// Writes one file below the output folder.

@@ -3,7 +3,7 @@
 //! In: [`Options`] with a seed. Out: a folder with the tree `AWSLogs/…` of gzipped log objects, the labels of the attacks planted in it
 //! (`labels.ndjson`), benign look-alikes (`lookalikes.ndjson`), every long-term key and whether it is shared (`keys.ndjson`), who may do what
 //! as AWS would tell it (`iam/`) and which of it was used (`permissions.ndjson`), what the organisation's operator would know
-//! (`organisation.json`) and geography files for its networks (`geo-city.mmdb`, `geo-asn.mmdb`).
+//! (`organisation.json`), site facts for a first day (`site.toml`) and geography files for its networks (`geo-city.mmdb`, `geo-asn.mmdb`).
 //!
 //! It promises: the same options make the same bytes on every machine and with any number of threads; memory does not grow with the
 //! number of days; every event id is used for one event; every label names events that are in the tree.

@@ -129,6 +129,19 @@ fn the_same_seed_makes_the_same_bytes() {
 }
 
 #[test]
+fn site_facts_name_every_account() {
+    let tree = tree(|options| options.accounts(3).days(1).events(500));
+    let text = |name: &str| std::str::from_utf8(&tree.files[name]).unwrap();
+    let organisation: Value = serde_json::from_str(text("organisation.json")).unwrap();
+    let accounts = organisation["accounts"].as_array().unwrap();
+    assert_eq!(text("site.toml").matches("[[account]]").count(), accounts.len());
+    for account in accounts {
+        let named = format!("id = {}\nname = {}\nowner = ", account["id"], account["name"]);
+        assert!(text("site.toml").contains(&named), "{named}");
+    }
+}
+
+#[test]
 fn every_record_is_whole() {
     let tree = measured();
     let mut versions = HashSet::new();
