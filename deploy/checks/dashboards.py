@@ -17,7 +17,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 FOLDER = ROOT / "dashboards"
-DASHBOARDS = ["service.json", "findings.json"]
+DASHBOARDS = ["service.json", "findings.json", "permissions.json"]
 VARIABLE = {"$__rate_interval": "5m", "$__range": "6h", "$__interval": "1m"}
 COLUMNS = 24
 NAME = re.compile(r"(?<![\w:.$\"])((?:trailhound|process)_\w+|up|\w+:\w+:\w+)\b")

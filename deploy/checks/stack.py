@@ -1,4 +1,4 @@
-"""Deploys cloudformation.yaml on an AWS of our own (MiniStack) and puts objects into the trail's bucket.
+"""Deploys cloudformation.yaml and permissions-role.yaml on an AWS of our own (MiniStack) and puts objects into the trail's bucket.
 
 For each of the three paths, with a bucket that the stack makes and with one that was there before (wired by what the
 stack's outputs print), an object must arrive in the queue, exactly once, in the shape that the path is known for. What
@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 TEMPLATE = pathlib.Path(__file__).parent.parent / "cloudformation.yaml"
+ROLE_TEMPLATE = TEMPLATE.parent / "permissions-role.yaml"
 # A name with what encoding changes: a space and a plus.
 KEY = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/09/a b+c.json.gz"
 OTHER_KEY = "elsewhere/x.json.gz"
@@ -85,7 +86,7 @@ def deploy(aws, name, template=None, **parameters):
     formation.create_stack(
         StackName=name,
         TemplateBody=template or TEMPLATE.read_text(),
-        Capabilities=["CAPABILITY_IAM"],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
     )
     deadline = time.monotonic() + 60
@@ -162,11 +163,19 @@ ACTIONS = {
     "TrailListing": {"s3:ListBucket"},
     "TrailKey": {"kms:Decrypt"},
     "OtherAccounts": {"sts:AssumeRole"},
+    "Permissions": {"sts:AssumeRole"},
     "StoreObjects": {"s3:PutObject", "s3:GetObject", "s3:DeleteObject"},
     "StoreListing": {"s3:ListBucket"},
     "StoreKey": {"kms:GenerateDataKey", "kms:Decrypt"},
     "Secrets": {"secretsmanager:GetSecretValue"},
 }
+# What the role of an account may do whose permissions are read. All of them only read; a report is made anew.
+ROLE_ACTIONS = {
+    "Granted": {"iam:GetAccountAuthorizationDetails"},
+    "Credentials": {"iam:GenerateCredentialReport", "iam:GetCredentialReport", "iam:ListAccountAliases"},
+    "Keys": {"iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"},
+}
+READ_ACCOUNTS, WORD = ["111122223333", "444455556666"], "a-word"
 
 
 def policy_of(aws, outputs):
@@ -177,16 +186,35 @@ def policy_of(aws, outputs):
     return {s["Sid"]: s for s in document["Statement"]}
 
 
+def actions_of(statement):
+    actions = statement["Action"]
+    return {actions} if isinstance(actions, str) else set(actions)
+
+
 def check_policy(aws, outputs, expected):
     statements = policy_of(aws, outputs)
     assert set(statements) == expected, (set(statements), expected)
     for sid, statement in statements.items():
-        actions = statement["Action"]
-        actions = {actions} if isinstance(actions, str) else set(actions)
-        assert actions == ACTIONS[sid], (sid, actions)
+        assert actions_of(statement) == ACTIONS[sid], (sid, statement)
         resources = statement["Resource"]
         for resource in [resources] if isinstance(resources, str) else resources:
             assert resource != "*" and resource.startswith("arn:aws:"), (sid, resource)
+
+
+def check_permissions_role(aws):
+    """The role of an account: it reads and nothing else, and only the reader that says the word may take it on."""
+    reader = f"arn:aws:iam::{ACCOUNT}:role/task"
+    outputs = deploy(aws, "permissions-role", ROLE_TEMPLATE.read_text(), ReaderArn=reader, ExternalId=WORD)
+    iam, name = aws.client("iam"), "trailhound-permissions"
+    role = iam.get_role(RoleName=name)["Role"]
+    assert role["Arn"] == outputs["RoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{name}", (role, outputs)
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert (trust["Principal"], trust["Action"]) == ({"AWS": reader}, "sts:AssumeRole"), trust
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": WORD}}, trust
+    assert not iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"], "no other policy"
+    [policy] = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    statements = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
+    assert {s["Sid"]: actions_of(s) for s in statements} == ROLE_ACTIONS, statements
 
 
 # Resource types that MiniStack does not know. Only firewall rules: taking them out takes nothing from what is checked.
@@ -197,7 +225,7 @@ kind = "ndjson"
 """
 
 
-def check_service(aws, ledger):
+def check_service(aws, ledger, **permissions):
     """The task as ECS would get it: its configuration is TOML, and the container may do little."""
     template = TEMPLATE.read_text()
     for name in UNKNOWN:
@@ -214,12 +242,19 @@ def check_service(aws, ledger):
         VpcId="vpc-00000001",
         SubnetIds="subnet-00000001,subnet-00000002",
         ExtraConfiguration=EXTRA,
+        **permissions,
     )
     ecs = aws.client("ecs")
     task = ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
     configure, service = task["containerDefinitions"]
     configuration = tomllib.loads(configure["environment"][0]["value"])
+    read = configuration.pop("permissions", None)
     assert set(configuration) == {"store", "queue", "http", "shutdown", "sink"}, configuration
+    if permissions:
+        wanted = {"accounts": READ_ACCOUNTS, "role": "trailhound-permissions", "external_id": WORD, "region": REGION}
+        assert read == wanted, read
+    else:
+        assert read is None, "no account is named, so none is read"
     assert configuration["http"]["bind"].startswith("127.0.0.1:"), "nobody scrapes, so nobody may"
     assert ("aws_secret" in configuration["store"]["ledger"]) == (ledger == "postgres"), configuration
     assert service["readonlyRootFilesystem"] and service["user"] == "65532:65532", service
@@ -280,13 +315,22 @@ def main():
             TrailKeyArn=f"arn:aws:kms:{REGION}:111122223333:key/11111111-2222-3333-4444-555555555555",
             BucketRoleArns="arn:aws:iam::111122223333:role/reader",
             SinkSecretArns=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:slack-AbCdEf",
+            PermissionsAccountIds=",".join(READ_ACCOUNTS),
+            PermissionsExternalId=WORD,
         )
         check_policy(aws, outputs, set(ACTIONS))
+        permissions = policy_of(aws, outputs)["Permissions"]
+        assert permissions["Resource"] == "arn:aws:iam::*:role/trailhound-permissions", permissions
+        assert permissions["Condition"] == {"StringEquals": {"aws:ResourceAccount": READ_ACCOUNTS}}, permissions
         assert json.loads(outputs["TrailKeyStatement"])["Action"] == "kms:Decrypt", outputs
         print("stack: the policy holds exactly the actions that the service needs, on named resources")
 
-        for ledger in ["postgres", "efs"]:
-            check_service(aws, ledger)
+        check_permissions_role(aws)
+        print("stack: the role of an account whose permissions are read: it reads, and asks for its word")
+
+        read = {"PermissionsAccountIds": ",".join(READ_ACCOUNTS), "PermissionsExternalId": WORD}
+        for ledger, permissions in [("postgres", read), ("efs", {})]:
+            check_service(aws, ledger, **permissions)
             print(f"stack: the service with its ledger on {ledger}: one task, stop before start, its TOML reads")
 
 

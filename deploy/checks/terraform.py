@@ -1,6 +1,6 @@
 """Checks terraform/ as far as it goes without providers: it parses, every reference leads to something declared, every
-variable is used, and the module makes the same things as cloudformation.yaml: the same statements with the same actions,
-the same alarms, the same figures of the queue."""
+variable is used, and the modules make the same things as cloudformation.yaml and permissions-role.yaml: the same statements
+with the same actions, the same alarms, the same figures of the queue."""
 
 import pathlib
 import re
@@ -28,10 +28,10 @@ def short_form(loader, _, node):
 Loader.add_multi_constructor("!", short_form)
 
 
-def read():
-    """All files as one text without comments, and what they declare."""
+def read(module):
+    """All files of a module as one text without comments, and what they declare."""
     declared, text = set(), ""
-    for file in sorted((ROOT / "terraform").glob("*.tf")):
+    for file in sorted(module.glob("*.tf")):
         body = file.read_text()
         tree = hcl2.loads(body)
         for block in tree.get("variable", []):
@@ -46,14 +46,26 @@ def read():
     return text, declared
 
 
-def statements_of_terraform(text):
-    """sid -> actions of the service's policy."""
-    document = text[text.index('data "aws_iam_policy_document" "service"') : text.index('resource "aws_iam_policy" "service"')]
+def check_references(module, text, declared):
+    """How many references there are; each leads somewhere, and every variable is used."""
+    used = set(re.findall(r"(?<![\w.])(?:var|local)\.\w+", text))
+    used |= set(re.findall(r"(?<![\w.])data\.\w+\.\w+", text))
+    used |= {r for r in re.findall(r"(?<![\w.\"/-])aws_\w+\.\w+|(?<![\w.])random_\w+\.\w+", text)}
+    for reference in sorted(used - declared):
+        problems.append(f"{module.name}: {reference} is not declared")
+    for name in sorted(d for d in declared - used if d.startswith(("var.", "local."))):
+        problems.append(f"{module.name}: {name} is not used")
+    return len(used)
+
+
+def statements_of_terraform(text, name):
+    """sid -> actions of a policy document."""
+    document = re.search(rf'(?ms)^data "aws_iam_policy_document" "{name}" \{{$.*?^\}}$', text)[0]
     pairs = re.findall(r'sid\s+= "(\w+)"\s+actions\s+= \[([^\]]*)\]', document)
     return {sid: set(re.findall(r'"([^"]+)"', actions)) for sid, actions in pairs}
 
 
-def statements_of_cloudformation(template):
+def statements_of_cloudformation(properties):
     found = {}
 
     def walk(value):
@@ -68,7 +80,7 @@ def statements_of_cloudformation(template):
             for inner in value:
                 walk(inner)
 
-    walk(template["Resources"]["ServicePolicy"]["Properties"]["PolicyDocument"])
+    walk(properties)
     return found
 
 
@@ -88,17 +100,15 @@ def same(what, ours, theirs):
 
 
 def main():
-    text, declared = read()
-    used = set(re.findall(r"(?<![\w.])(?:var|local)\.\w+", text))
-    used |= set(re.findall(r"(?<![\w.])data\.\w+\.\w+", text))
-    used |= {r for r in re.findall(r"(?<![\w.\"/-])aws_\w+\.\w+|(?<![\w.])random_\w+\.\w+", text)}
-    for reference in sorted(used - declared):
-        problems.append(f"{reference} is not declared")
-    for name in sorted(d for d in declared - used if d.startswith(("var.", "local."))):
-        problems.append(f"{name} is not used")
+    module, role_module = ROOT / "terraform", ROOT / "terraform" / "permissions-role"
+    (text, declared), (role_text, role_declared) = read(module), read(role_module)
+    references = check_references(module, text, declared) + check_references(role_module, role_text, role_declared)
 
     template = yaml.load((ROOT / "cloudformation.yaml").read_text(), Loader)
-    same("statements", statements_of_terraform(text), statements_of_cloudformation(template))
+    role = yaml.load((ROOT / "permissions-role.yaml").read_text(), Loader)["Resources"]["Role"]["Properties"]
+    policy = template["Resources"]["ServicePolicy"]["Properties"]["PolicyDocument"]
+    same("statements", statements_of_terraform(text, "service"), statements_of_cloudformation(policy))
+    same("the role's statements", statements_of_terraform(role_text, "read"), statements_of_cloudformation(role["Policies"]))
     same("alarms", alarms_of_terraform(text), alarms_of_cloudformation(template))
     queues = [template["Resources"][n]["Properties"] for n in ("Queue", "DeadLetterQueue")]
     same(
@@ -108,7 +118,7 @@ def main():
     )
     if problems:
         sys.exit("terraform: " + "\nterraform: ".join(problems))
-    print(f"terraform: {len(used)} references lead somewhere; statements and alarms as in CloudFormation")
+    print(f"terraform: {references} references lead somewhere; statements and alarms as in CloudFormation")
 
 
 if __name__ == "__main__":

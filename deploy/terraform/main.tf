@@ -460,6 +460,15 @@ data "aws_iam_policy_document" "service" {
       resources = statement.value
     }
   }
+  # What is granted in the named accounts, by this one role of each.
+  dynamic "statement" {
+    for_each = length(var.permissions_account_ids) == 0 ? [] : [var.permissions_account_ids]
+    content {
+      sid       = "Permissions"
+      actions   = ["sts:AssumeRole"]
+      resources = [for id in statement.value : "arn:${local.partition}:iam::${id}:role/${var.permissions_role_name}"]
+    }
+  }
   # The table: files are written, read by rules and SQL, and deleted by compaction and retention.
   statement {
     sid       = "StoreObjects"
@@ -503,6 +512,13 @@ resource "aws_iam_policy" "service" {
   name        = var.name
   description = "All that Trailhound does in AWS, and nothing else"
   policy      = data.aws_iam_policy_document.service.json
+
+  lifecycle {
+    precondition {
+      condition     = length(var.permissions_account_ids) == 0 || var.permissions_external_id != ""
+      error_message = "permissions_external_id is needed where permissions_account_ids names accounts."
+    }
+  }
 }
 
 # A role for a service account of Kubernetes, where the service runs there.

@@ -23,6 +23,11 @@ output "service_policy_arn" {
   description = "Attach it to the role of the service where this module does not run it"
 }
 
+output "task_role_arn" {
+  value       = one(aws_iam_role.task[*].arn)
+  description = "Who the service is; reader_arn of permissions-role/"
+}
+
 output "service_account_role_arn" {
   value       = one(aws_iam_role.oidc[*].arn)
   description = "For the annotation of the service account (deploy/kubernetes/account.yaml)"

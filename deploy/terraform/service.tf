@@ -2,6 +2,13 @@
 
 locals {
   scraped = local.serves && var.monitoring_security_group_id != ""
+  permissions = length(var.permissions_account_ids) == 0 ? "" : join("\n", [
+    "[permissions]",
+    "accounts = ${jsonencode(var.permissions_account_ids)}",
+    "role = \"${var.permissions_role_name}\"",
+    "external_id = \"${var.permissions_external_id}\"",
+    "region = \"${local.region}\"",
+  ])
   configuration = join("\n", [
     "[store]",
     "location = \"s3://${aws_s3_bucket.store.id}/trailhound\"",
@@ -13,6 +20,7 @@ locals {
     "bind = \"${local.scraped ? "0.0.0.0" : "127.0.0.1"}:9187\"",
     "[shutdown]",
     "grace_seconds = 25",
+    local.permissions,
     var.extra_configuration,
   ])
 }

@@ -66,6 +66,31 @@ variable "max_receive_count" {
   description = "A message received this often goes to the dead-letter queue"
 }
 
+# Whose permissions are read.
+
+variable "permissions_account_ids" {
+  type        = list(string)
+  default     = []
+  description = "Accounts whose users, roles and policies are read each day, by a role that permissions-role/ makes there"
+
+  validation {
+    condition     = alltrue([for id in var.permissions_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "permissions_account_ids are account ids of twelve digits."
+  }
+}
+
+variable "permissions_role_name" {
+  type        = string
+  default     = "trailhound-permissions"
+  description = "The name of that role, the same in all accounts"
+}
+
+variable "permissions_external_id" {
+  type        = string
+  default     = ""
+  description = "The word that these roles ask for"
+}
+
 # The service.
 
 variable "ledger" {
