@@ -216,7 +216,7 @@ async fn alias(caller: &Caller) -> Result<Option<String>, FetchError> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use aws_config::SdkConfig;
+    use aws_config::{BehaviorVersion, Region};
     use trailhound_ingest::Metrics;
     use trailhound_ingest::aws::{Aws, Reach};
 
@@ -225,7 +225,8 @@ mod tests {
     #[tokio::test]
     async fn a_service_may_spawn_it() {
         fn is_sendable(_: impl Send) {}
-        let aws = Aws::with(SdkConfig::builder().build());
+        let sdk = aws_config::defaults(BehaviorVersion::latest()).region(Region::new("us-east-1")).load().await;
+        let aws = Aws::with(sdk);
         let caller = Caller::new(&aws, "111122223333", &Reach::default(), Metrics::unregistered()).await;
         is_sendable(fetch(&caller, Timestamp::UNIX_EPOCH));
     }
