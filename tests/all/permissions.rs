@@ -285,3 +285,54 @@ fn what_the_store_was_told_is_kept_with_its_history_and_judged_by() {
     let part = store.command(["permissions", "--keep", "--principal", "user/ana"]).exits(64);
     assert!(part.stderr.contains("--principal"), "{}", part.stderr);
 }
+
+const OF_THE_GROUP: &str = r#"-- +++
+-- title = "{name} may read tables on the day"
+-- severity = "low"
+-- status = "stable"
+-- kind = "query"
+-- entity = ["arn"]
+-- every = "1d"
+-- over = "1d"
+-- attack = []
+-- why = "A test of rules that ask what is granted."
+-- false_positives = []
+-- runbook = "SELECT 1"
+-- refs = []
+-- +++
+WITH day AS (SELECT count(*) AS calls FROM activity WHERE event_hour >= $from AND event_hour < $to)
+SELECT granted.arn, granted.name, day.calls AS count FROM iam_granted AS granted, day
+WHERE granted.through = 'readers' AND granted.valid_from < $to AND (granted.valid_to IS NULL OR granted.valid_to >= $to)
+"#;
+
+#[test]
+fn rules_are_asked_again_about_the_days_after_a_reading() {
+    let (world, store) = ground("permissions-rules");
+    world.put("rules/test/of_the_group.sql", OF_THE_GROUP);
+    let (logs, rules) = (world.path("logs"), world.path("rules"));
+    let days = |what: &str| -> Vec<String> {
+        let scan = ["scan", logs.to_str().unwrap(), "--rules", rules.to_str().unwrap()];
+        store.command(scan).ok();
+        let sql = "SELECT first_time FROM findings WHERE rule = 'test/of_the_group' AND state = 'current' ORDER BY 1";
+        let found = store.sql(sql);
+        println!("{what}: {} days", found.len());
+        found.iter().map(|row| row["first_time"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(days("nothing is known").is_empty());
+    let load = |details: &Value, day: i64| {
+        world.put("granted.json", details.to_string());
+        let file = world.path("granted.json");
+        store.command(["permissions", "load", file.to_str().unwrap(), "--at", &at(day, 12)]).ok();
+    };
+    load(&granted(), 50);
+    let from_50: Vec<String> = (50..DAYS).map(|day| at(day, 0)).collect();
+    assert_eq!(days("known since day 50"), from_50);
+    // Who leaves the group was in it before; nothing else about the user is news.
+    let mut left = granted();
+    left["UserDetailList"][0]["GroupList"] = json!([]);
+    load(&left, 60);
+    assert_eq!(days("left on day 60"), from_50[..10]);
+    left["UserDetailList"][0]["Tags"] = json!([{"Key": "team", "Value": "shop"}]);
+    load(&left, 70);
+    assert_eq!(days("a tag"), from_50[..10]);
+}
