@@ -13,6 +13,7 @@ use trailhound_store::Store;
 use crate::args::DoctorArgs;
 use crate::clock::now_micros;
 use crate::config::Config;
+use crate::permissions::fetch;
 use crate::serve::SecretsManager;
 use crate::{shipped, terminal};
 
@@ -79,6 +80,15 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                     findings.note(&what, outcome);
                 }
             }
+        }
+    }
+    for account in &config.permissions.accounts {
+        let what = format!("what is granted in account {account}");
+        match fetch::account(&aws, &metrics, account, &config.permissions.entry()).await {
+            // What may be missing is told as well: its remedy stands in the words.
+            Ok(fetched) if fetched.notes.is_empty() => findings.ok(&what),
+            Ok(fetched) => findings.bad(&what, &fetched.notes.join("; "), ""),
+            Err(error) => findings.bad(&what, &format!("{error:#}"), ""),
         }
     }
     let clients = Clients::new(aws, config.buckets.clone(), metrics);

@@ -325,6 +325,12 @@ def main():
         assert json.loads(outputs["TrailKeyStatement"])["Action"] == "kms:Decrypt", outputs
         print("stack: the policy holds exactly the actions that the service needs, on named resources")
 
+        try:
+            deploy(aws, "no-word", Ledger="none", TrailBucketName="any-trail", PermissionsAccountIds=READ_ACCOUNTS[0])
+            raise AssertionError("accounts without an external id are taken")
+        except ClientError as error:
+            assert "PermissionsExternalId is needed" in str(error), error
+
         check_permissions_role(aws)
         print("stack: the role of an account whose permissions are read: it reads, and asks for its word")
 

@@ -245,6 +245,10 @@ fn the_service_reads_what_is_granted_and_judges_it() {
     );
     let record = record_with("used", json!({"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"}));
     stage.announce(&[(logs::key("a"), logs::gzip(&logs::log(&[record])))]);
+    let told = stage.doctor(&[]).exits(1).text();
+    for line in ["ok    what is granted in account 111122223333", "FAIL  what is granted in account 444455556666"] {
+        assert!(told.contains(line), "{line} is not in\n{told}");
+    }
     let mut service = stage.serve(None);
     service.until_ready();
     let metric = |name: &str| -> Option<f64> {
