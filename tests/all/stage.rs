@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::logs::Object;
 use crate::receiver::Receiver;
-use crate::world::{Store, World};
+use crate::world::{Store, Trailhound, World, trailhound};
 use trailhound_testing::fake_aws::{FakeAws, QueueOptions};
 
 /// What takes longer than this will not come.
@@ -104,6 +104,17 @@ severity = "high"
             self.port,
             self.more
         )
+    }
+
+    /// `trailhound doctor` on the configuration, with these arguments more.
+    pub fn doctor(&self, more: &[&str]) -> Trailhound {
+        let config = self.world.path("trailhound.toml");
+        std::fs::write(&config, self.configuration()).unwrap();
+        let args = ["doctor", "--config", config.to_str().unwrap()];
+        let command = trailhound(args.iter().chain(more)).env("TOKEN", "for-tests");
+        let secrets = [("HOOK", "http://127.0.0.1:1/services/x"), ("ROUTING_KEY", "0123456789abcdef0123456789abcdef")];
+        let command = secrets.into_iter().fold(command, |command, (name, value)| command.env(name, value));
+        self.aws.env().iter().fold(command, |command, (name, value)| command.env(name, value))
     }
 
     /// Starts the service; `crash` names the point at which it dies.
