@@ -91,6 +91,16 @@ pub(crate) fn bind(statement: &ast::Statement, bounds: Bounds) -> std::result::R
     }
 }
 
+/// Whether the statement takes something off `$from`: what lies before the window is nothing that a slot may be asked about.
+pub(crate) fn looks_behind(statement: &ast::Statement) -> bool {
+    let is_from = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if matches!(&value.value, ast::Value::Placeholder(name) if name == "$from"));
+    let found = ast::visit_expressions(statement, |expr| match expr {
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, .. } if is_from(left) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
 /// A time of the type of `event_time`.
 fn literal(micros: i64) -> ast::Expr {
     let text = |text: &str| ast::Expr::Value(ast::Value::SingleQuotedString(text.to_owned()).into());

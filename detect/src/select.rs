@@ -164,6 +164,12 @@ impl Planner {
             let remedy = "compare event_time with both, so that a slot is asked about what lies in its window";
             report.add(first_sql_line(text), format!("the SELECT does not name `{name}`"), remedy);
         }
+        if query::looks_behind(&statement) {
+            let line = line_of(text, "$from -").unwrap_or_else(|| first_sql_line(text));
+            let remedy = "let `over` be so long, and write $to - INTERVAL … for what is nearer: a late event asks again about the \
+                          slots whose window it lies in, and about no others";
+            report.add(line, "the SELECT looks back beyond `$from`", remedy);
+        }
         let bound = match query::bind(&statement, Bounds { from: 0, to: 1 }) {
             Ok(bound) => bound,
             Err(name) => {

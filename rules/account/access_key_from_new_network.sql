@@ -6,7 +6,7 @@
 -- kind = "query"
 -- entity = ["access_key", "source_network"]
 -- every = "1d"
--- over = "1d"
+-- over = "61d"
 -- attack = ["T1078.004", "T1552.001"]
 -- cis = []
 -- why = """
@@ -30,16 +30,16 @@
 WITH place AS (
   SELECT access_key_id AS access_key, source_network, min(first_time) AS first_seen,
          min(min(first_time)) OVER key AS since,
-         sum(sum(events) FILTER (WHERE event_hour < $from)) OVER key AS calls,
-         sum(CASE WHEN min(first_time) < $from THEN 1 ELSE 0 END) OVER key AS networks
+         sum(sum(events) FILTER (WHERE event_hour < $to - INTERVAL '1 day')) OVER key AS calls,
+         sum(CASE WHEN min(first_time) < $to - INTERVAL '1 day' THEN 1 ELSE 0 END) OVER key AS networks
   FROM activity
-  WHERE event_hour >= $from - INTERVAL '60 days'
+  WHERE event_hour >= $from AND event_hour < $to
   GROUP BY access_key_id, source_network
   WINDOW key AS (PARTITION BY access_key_id)
 ), workplace AS (
   SELECT DISTINCT source_ip_address
   FROM events
-  WHERE event_time >= $from AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
+  WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
 )
 SELECT access_key, place.source_network, min(account_id) AS account_id, min(principal_key) AS principal_key,
        min(principal_name) AS principal_name, min(source_country) AS source_country,
@@ -54,8 +54,8 @@ SELECT access_key, place.source_network, min(account_id) AS account_id, min(prin
 FROM events
 JOIN place ON user_identity_access_key_id = access_key AND events.source_network = place.source_network
 LEFT JOIN workplace ON events.source_ip_address = workplace.source_ip_address
-WHERE event_time >= $from AND event_time < $to AND source_kind = 'public'
-  AND first_seen >= $from AND since < $from - INTERVAL '14 days'
+WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND source_kind = 'public'
+  AND first_seen >= $to - INTERVAL '1 day' AND since < $to - INTERVAL '15 days'
   -- One that is in another network every day, like a build job's, tells nothing by the next one.
   AND (networks + 1) * 100 <= calls + 2
 GROUP BY access_key, place.source_network

@@ -6,7 +6,7 @@
 -- kind = "query"
 -- entity = ["access_key"]
 -- every = "1d"
--- over = "1d"
+-- over = "31d"
 -- attack = ["T1078.004", "T1552.001"]
 -- cis = []
 -- why = """
@@ -34,17 +34,17 @@
 -- +++
 -- Which keys have a network that joined in the last day beside older ones follows from the hourly counts.
 WITH place AS (
-  SELECT access_key_id AS access_key, source_network, min(first_time) >= $from - INTERVAL '1 day' AS is_new,
+  SELECT access_key_id AS access_key, source_network, min(first_time) >= $to - INTERVAL '2 days' AS is_new,
          min(min(first_time)) OVER key AS since, max(min(first_time)) OVER key AS newest,
-         sum(sum(events) FILTER (WHERE event_hour < $from)) OVER key AS before
+         sum(sum(events) FILTER (WHERE event_hour < $to - INTERVAL '1 day')) OVER key AS before
   FROM activity
-  WHERE event_hour >= $from - INTERVAL '30 days' AND NOT actor_is_service
+  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
   GROUP BY access_key_id, source_network
   WINDOW key AS (PARTITION BY access_key_id)
 ), workplace AS (
   SELECT DISTINCT source_ip_address
   FROM events
-  WHERE event_time >= $from AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
+  WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
 ), call AS (
   SELECT event_id, account_id, principal_key, principal_name, access_key, place.source_network, is_new,
          workplace.source_ip_address IS NOT NULL AS at_workplace,
@@ -52,9 +52,9 @@ WITH place AS (
          is_new <> lag(is_new) OVER (PARTITION BY access_key ORDER BY event_time, event_id) AS begins
   FROM events JOIN place
     ON user_identity_access_key_id = access_key AND events.source_network = place.source_network
-   AND before >= 10 AND since < $from - INTERVAL '2 days' AND newest >= $from - INTERVAL '1 day'
+   AND before >= 10 AND since < $to - INTERVAL '3 days' AND newest >= $to - INTERVAL '2 days'
   LEFT JOIN workplace ON events.source_ip_address = workplace.source_ip_address
-  WHERE event_time >= $from AND event_time < $to AND source_kind = 'public' AND NOT actor_is_service
+  WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND source_kind = 'public' AND NOT actor_is_service
     AND outcome <> 'failure' AND NOT in_site('vpn', events.source_ip_address, event_time)
 ), holder AS (
   SELECT access_key, min(account_id) AS account_id, min(principal_key) AS principal_key,

@@ -6,7 +6,7 @@
 -- kind = "query"
 -- entity = ["access_key", "area"]
 -- every = "1d"
--- over = "1d"
+-- over = "91d"
 -- attack = ["T1078.004", "T1087.004", "T1555.006"]
 -- cis = []
 -- why = """
@@ -33,15 +33,15 @@ WITH service (event_source, area) AS (
 ), use AS (
   SELECT access_key_id AS access_key, area, min(first_time) AS first_seen,
          min(min(first_time)) OVER key AS since,
-         sum(sum(events) FILTER (WHERE event_hour < $from)) OVER key AS calls
+         sum(sum(events) FILTER (WHERE event_hour < $to - INTERVAL '1 day')) OVER key AS calls
   FROM activity LEFT JOIN service USING (event_source)
-  WHERE event_hour >= $from - INTERVAL '90 days' AND NOT actor_is_service
+  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
   GROUP BY access_key_id, area
   WINDOW key AS (PARTITION BY access_key_id)
 ), workplace AS (
   SELECT DISTINCT source_ip_address
   FROM events
-  WHERE event_time >= $from AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
+  WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
 )
 SELECT access_key, use.area, min(account_id) AS account_id, min(principal_key) AS principal_key,
        min(principal_name) AS principal_name,
@@ -55,6 +55,6 @@ FROM events
 JOIN service ON events.event_source = service.event_source
 JOIN use ON user_identity_access_key_id = access_key AND service.area = use.area
 LEFT JOIN workplace ON events.source_ip_address = workplace.source_ip_address
-WHERE event_time >= $from AND event_time < $to AND NOT actor_is_service
-  AND first_seen >= $from AND since < $from - INTERVAL '14 days' AND calls >= 100
+WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND NOT actor_is_service
+  AND first_seen >= $to - INTERVAL '1 day' AND since < $to - INTERVAL '15 days' AND calls >= 100
 GROUP BY access_key, use.area

@@ -7,7 +7,7 @@
 -- kind = "query"
 -- entity = ["principal_key"]
 -- every = "1d"
--- over = "1d"
+-- over = "31d"
 -- attack = ["T1552.005", "T1078.004"]
 -- cis = []
 -- why = """
@@ -37,34 +37,34 @@
 WITH network AS (
   SELECT source_network, min(first_time) AS first_machine
   FROM activity
-  WHERE event_hour >= $from - INTERVAL '30 days'
+  WHERE event_hour >= $from AND event_hour < $to
     AND principal_class IN ('ec2_instance', 'lambda', 'ecs_task', 'eks_pod')
   GROUP BY source_network
 ), place AS (
-  SELECT principal_key, source_network, min(first_time) >= $from - INTERVAL '1 day' AS is_new,
+  SELECT principal_key, source_network, min(first_time) >= $to - INTERVAL '2 days' AS is_new,
          max(min(first_time)) OVER role AS newest, min(min(first_time)) OVER role AS since,
-         sum(sum(events) FILTER (WHERE event_hour < $from
+         sum(sum(events) FILTER (WHERE event_hour < $to - INTERVAL '1 day'
                                    AND principal_class IN ('lambda', 'ecs_task', 'eks_pod'))) OVER role AS known_calls,
-         sum(CASE WHEN min(first_time) < $from - INTERVAL '1 day' THEN 1 ELSE 0 END) OVER role AS known_networks
+         sum(CASE WHEN min(first_time) < $to - INTERVAL '2 days' THEN 1 ELSE 0 END) OVER role AS known_networks
   FROM activity
-  WHERE event_hour >= $from - INTERVAL '30 days' AND NOT actor_is_service
+  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
   GROUP BY principal_key, source_network
   WINDOW role AS (PARTITION BY principal_key)
 ), call AS (
   SELECT event_id, event_time, account_id, events.principal_key, principal_name, events.source_network, source_country,
          user_agent_family, known_networks, known_calls,
          is_new AND source_kind = 'public' AND NOT in_site('vpn', source_ip_address, event_time)
-           AND (first_machine IS NULL OR first_machine >= $from - INTERVAL '1 day') AS outside,
+           AND (first_machine IS NULL OR first_machine >= $to - INTERVAL '2 days') AS outside,
          -- A person or a pipeline that puts the role on calls the session otherwise.
          bool_or(principal_class IN ('lambda', 'ecs_task', 'eks_pod'))
            OVER (PARTITION BY events.principal_key, session_name) AS of_runtime
   FROM events
   JOIN place ON events.principal_key = place.principal_key AND events.source_network = place.source_network
-    AND newest >= $from - INTERVAL '1 day' AND since < $from - INTERVAL '7 days'
+    AND newest >= $to - INTERVAL '2 days' AND since < $to - INTERVAL '8 days'
     -- Without a GeoIP file functions are in another network every day; nothing follows from the next one.
     AND known_calls >= 50 * (known_networks + 1)
   LEFT JOIN network ON events.source_network = network.source_network
-  WHERE event_time >= $from AND event_time < $to AND NOT actor_is_service
+  WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND NOT actor_is_service
 ), role AS (
   SELECT principal_key, min(account_id) AS account_id, min(principal_name) AS principal_name,
          min(event_time) FILTER (WHERE outside) AS first_outside, max(event_time) FILTER (WHERE NOT outside) AS last_at_home,

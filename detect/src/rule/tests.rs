@@ -253,7 +253,7 @@ fn a_query_may_be_any_select_with_one_answer_for_a_slot() {
         .replace("\"match\"", "\"query\"\n-- every = \"1d\"\n-- over = \"7d\"")
         .replace("{principal_key} did {event_name}", "{principal_key} {calls}");
     let good = "SELECT e.principal_key, count(*) AS calls, count(*) AS count\nFROM events e JOIN events f ON e.principal_key = f.session_name\n\
-                WHERE e.event_time >= $from - INTERVAL '1 day' AND e.event_time < $to AND f.event_name = 'CreateUser'\n\
+                WHERE e.event_time >= $from AND e.event_time < $to AND f.event_name = 'CreateUser'\n\
                 GROUP BY e.principal_key\n";
     let [_, cases] = skeleton("account/x").unwrap();
     let of = |text: String| all_problems(&planner, vec![File::embedded("account/x.sql", text), cases.clone()]);
@@ -261,7 +261,8 @@ fn a_query_may_be_any_select_with_one_answer_for_a_slot() {
     for (from, to, line, what) in [
         ("\"1d\"", "\"10m\"", 6, "`every` is 10m and `over` is 7d; a slot has an hour or more"),
         ("\"7d\"", "\"1h\"", 6, "`every` is 1d and `over` is 1h; a slot has an hour or more"),
-        (" - INTERVAL '1 day' AND e.event_time < $to", "", 14, "the SELECT does not name `$to`"),
+        (" AND e.event_time < $to", "", 14, "the SELECT does not name `$to`"),
+        (">= $from", ">= $from - INTERVAL '1 day'", 16, "the SELECT looks back beyond `$from`"),
         ("$to", "$now", 16, "`$now` is a placeholder; only $from and $to are given"),
         ("$to", "$to AND e.event_time < now()", 16, "`now()` has another answer every time"),
         ("AS calls", "", 14, "the column `count(*)` has no name; give it one with AS"),
