@@ -56,10 +56,11 @@ WITH held AS (
 ), administered AS (
   SELECT DISTINCT principal_key
   FROM activity
-  WHERE event_hour >= $from AND event_hour < $to AND outcome <> 'denied' AND read_only = false
-    AND (event_source IN ('iam.amazonaws.com', 'organizations.amazonaws.com', 'kms.amazonaws.com', 'cloudtrail.amazonaws.com',
-                          'account.amazonaws.com')
-         OR (event_source = 'sts.amazonaws.com' AND event_name <> 'AssumeRole'))
+  WHERE event_hour >= $from AND event_hour < $to AND outcome <> 'denied'
+    AND event_source IN ('iam.amazonaws.com', 'sts.amazonaws.com', 'organizations.amazonaws.com', 'account.amazonaws.com',
+                         'kms.amazonaws.com', 'cloudtrail.amazonaws.com')
+    -- Whom it sends out with all of its rights is seen under another name; to assume a role changes nothing.
+    AND (read_only = false OR event_name IN ('AssumeRoot', 'GetFederationToken'))
 )
 SELECT DISTINCT held.arn, held.kind, granted.account_id, granted.principal_key, held.principal_name, used.services, used.days
 FROM iam_granted AS granted
