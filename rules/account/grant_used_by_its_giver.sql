@@ -18,7 +18,7 @@
 --   "a deployment that gives its next role rights and goes on as that role",
 -- ]
 -- runbook = """
--- 1. Who gave what, and what was done as {holder}:
+-- 1. Who gave what, and what was done as <holder>:
 --    SELECT event_time, principal_name, session_name, event_source, event_name, outcome, request_policy_arn, request_group_name
 --      FROM events WHERE account_id = '<account_id>' AND source_ip_address = '<source_ip_address>' ORDER BY event_time
 -- 2. Whose identity is it? Ask both the giver and its owner.
