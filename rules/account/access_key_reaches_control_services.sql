@@ -1,19 +1,21 @@
 -- +++
 -- title = "Key {access_key} of {principal_name} turns to {area}, where it never was before"
 -- severity = "medium"
--- severity_if = { "client = a person at a computer" = "low", "address = a workplace" = "low" }
+-- severity_if = { "client = a person at a computer" = "low" }
 -- status = "stable"
--- kind = "query"
--- entity = ["access_key", "area"]
--- every = "1d"
--- over = "91d"
+-- kind = "first_seen"
+-- entity = ["access_key"]
+-- value = ["area"]
+-- learn = "14d"
+-- min_events = 100
+-- forget = "90d"
+-- max_new_rate = 0.02
 -- attack = ["T1078.004", "T1087.004", "T1555.006"]
 -- cis = []
 -- why = """
 -- A long-lived key in a program does one thing, for years. That it suddenly asks for secrets, identities, accounts or \
 -- the watch over them is a new version of the program, or somebody else with the key, even in its own network and \
--- with its own client. Refused calls count. From an address at which people of the directory work on the same day it is \
--- rather a person, who does many things."""
+-- with its own client. Refused calls count."""
 -- false_positives = ["a new version of the program that keeps its passwords in a new place"]
 -- runbook = """
 -- 1. What was asked, and from where:
@@ -24,37 +26,16 @@
 -- """
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts", "MITRE ATT&CK T1555.006 Cloud Secrets Management Stores"]
 -- +++
-WITH service (event_source, area) AS (
-  VALUES ('secretsmanager.amazonaws.com', 'secrets'), ('ssm.amazonaws.com', 'parameters'),
-         ('iam.amazonaws.com', 'identities'), ('sso.amazonaws.com', 'identities'),
-         ('identitystore.amazonaws.com', 'identities'), ('organizations.amazonaws.com', 'accounts'),
-         ('account.amazonaws.com', 'accounts'), ('cloudtrail.amazonaws.com', 'the watch'),
-         ('guardduty.amazonaws.com', 'the watch'), ('config.amazonaws.com', 'the watch')
-), use AS (
-  SELECT access_key_id AS access_key, area, min(first_time) AS first_seen,
-         min(min(first_time)) OVER key AS since,
-         sum(sum(events) FILTER (WHERE event_hour < $to - INTERVAL '1 day')) OVER key AS calls
-  FROM activity LEFT JOIN service USING (event_source)
-  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
-  GROUP BY access_key_id, area
-  WINDOW key AS (PARTITION BY access_key_id)
-), workplace AS (
-  SELECT DISTINCT source_ip_address
-  FROM events
-  WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND principal_class = 'human_sso' AND outcome <> 'failure'
-)
-SELECT access_key, use.area, min(account_id) AS account_id, min(principal_key) AS principal_key,
-       min(principal_name) AS principal_name,
-       array_agg(DISTINCT source_network ORDER BY source_network) AS networks,
-       array_agg(DISTINCT event_name ORDER BY event_name) AS calls_of_area, max(calls) AS known_calls,
-       CASE WHEN bool_and(coalesce(user_agent_os IN ('macos', 'windows') AND user_agent_family = 'aws-cli', false))
-            THEN 'a person at a computer' END AS client,
-       CASE WHEN count(*) = count(workplace.source_ip_address) THEN 'a workplace' END AS address,
-       count(*) AS count, array_agg(event_id) AS event_ids
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       user_identity_access_key_id AS access_key, source_network, event_source, event_name, outcome,
+       CASE event_source
+         WHEN 'secretsmanager.amazonaws.com' THEN 'secrets' WHEN 'ssm.amazonaws.com' THEN 'parameters'
+         WHEN 'iam.amazonaws.com' THEN 'identities' WHEN 'sso.amazonaws.com' THEN 'identities'
+         WHEN 'identitystore.amazonaws.com' THEN 'identities' WHEN 'organizations.amazonaws.com' THEN 'accounts'
+         WHEN 'account.amazonaws.com' THEN 'accounts' WHEN 'cloudtrail.amazonaws.com' THEN 'the watch'
+         WHEN 'guardduty.amazonaws.com' THEN 'the watch' WHEN 'config.amazonaws.com' THEN 'the watch'
+         ELSE 'its work' END AS area,
+       CASE WHEN user_agent_os IN ('macos', 'windows') AND user_agent_family = 'aws-cli'
+            THEN 'a person at a computer' END AS client
 FROM events
-JOIN service ON events.event_source = service.event_source
-JOIN use ON user_identity_access_key_id = access_key AND service.area = use.area
-LEFT JOIN workplace ON events.source_ip_address = workplace.source_ip_address
-WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND NOT actor_is_service
-  AND first_seen >= $to - INTERVAL '1 day' AND since < $to - INTERVAL '15 days' AND calls >= 100
-GROUP BY access_key, use.area
+WHERE user_identity_access_key_id LIKE 'AKIA%' AND NOT actor_is_service
