@@ -1,8 +1,8 @@
 //! `trailhound permissions`: what principals may do and did not, what cannot be told, and policies that grant no more than was used.
 //!
-//! In: outputs of AWS's calls (`--iam`, or what the store was told before), which say what is granted, and a store, which says what was used. Out: a verdict for
-//! every principal, service, statement and action, and for passwords and keys; with `--policies` documents that allow what was
-//! used, each tried against what succeeded. `what-if` tries any policy against it.
+//! In: outputs of AWS's calls (`--iam`, or what the store was told before), which say what is granted, and a store, which says
+//! what was used. Out: a verdict for every principal, service, statement and action, and for passwords and keys; with `--policies`
+//! documents that allow what was used, each tried against what succeeded. `what-if` tries any policy against it.
 
 mod document;
 pub mod fetch;
@@ -31,7 +31,9 @@ use crate::args::{PermissionsArgs, PermissionsCommand, PermissionsFormat, Report
 use crate::output::counted;
 use crate::session::Asked;
 use crate::terminal;
+pub use granted::Outputs;
 use judged::Verdicts;
+pub use judged::{Sums, register, sums};
 use reading::{Names, Reading, Requests};
 use report::{AccountLine, CredentialLine, PrincipalLine, Principals, Report};
 
@@ -216,9 +218,6 @@ impl Ground {
         lines
     }
 }
-
-pub use granted::Outputs;
-pub use judged::{Sums, register, sums};
 
 /// Judges everybody of whom a store knows what is granted, and keeps the verdicts in it; how many were judged comes back.
 pub async fn judge_all(options: StoreOptions, site: &SiteArgs, days: u32) -> anyhow::Result<usize> {

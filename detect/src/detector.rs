@@ -16,6 +16,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use sqlx::Transaction;
 use sqlx::any::Any;
+use trailhound_store::granted::Reading;
 use trailhound_store::{Commit, Derivation, Store, crash};
 
 use crate::error::{DetectError, Result};
@@ -73,6 +74,8 @@ struct Position {
     standing: Standing,
     /// By the place of a rule of kind `query`.
     due: BTreeMap<usize, Due>,
+    /// Readings of accounts that rules which ask what is granted are being asked about.
+    readings: Vec<Reading>,
 }
 
 /// What is to be written: findings of rules that look at each event alone, and those of rules that make them whole.
@@ -297,6 +300,7 @@ impl Detector {
             found,
             standing,
             due,
+            readings: Vec::new(),
         };
         let mut changes = Changes::default();
         let stands: Vec<Stand> = rules

@@ -38,7 +38,7 @@ WITH place AS (
          min(min(first_time)) OVER key AS since, max(min(first_time)) OVER key AS newest,
          sum(sum(events) FILTER (WHERE event_hour < $to - INTERVAL '1 day')) OVER key AS before
   FROM activity
-  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
+  WHERE event_hour BETWEEN $from AND $to AND NOT actor_is_service
   GROUP BY access_key_id, source_network
   WINDOW key AS (PARTITION BY access_key_id)
 ), workplace AS (

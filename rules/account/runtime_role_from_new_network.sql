@@ -37,7 +37,7 @@
 WITH network AS (
   SELECT source_network, min(first_time) AS first_machine
   FROM activity
-  WHERE event_hour >= $from AND event_hour < $to
+  WHERE event_hour BETWEEN $from AND $to
     AND principal_class IN ('ec2_instance', 'lambda', 'ecs_task', 'eks_pod')
   GROUP BY source_network
 ), place AS (
@@ -47,7 +47,7 @@ WITH network AS (
                                    AND principal_class IN ('lambda', 'ecs_task', 'eks_pod'))) OVER role AS known_calls,
          sum(CASE WHEN min(first_time) < $to - INTERVAL '2 days' THEN 1 ELSE 0 END) OVER role AS known_networks
   FROM activity
-  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service
+  WHERE event_hour BETWEEN $from AND $to AND NOT actor_is_service
   GROUP BY principal_key, source_network
   WINDOW role AS (PARTITION BY principal_key)
 ), call AS (

@@ -11,7 +11,6 @@ use trailhound_store::granted::{Granted, Read};
 use super::files;
 use crate::args::LoadArgs;
 use crate::clock::now_micros;
-use crate::output::counted;
 use crate::session::Asked;
 use crate::terminal;
 
@@ -86,7 +85,7 @@ pub async fn load(args: LoadArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What became of a reading, in words.
-pub fn summary(read: &Read) -> String {
-    let entities = counted(usize::try_from(read.parts).unwrap_or(usize::MAX), "entry").replace("entrys", "entries");
-    format!("{entities} read, {} new or changed, {} ended", read.began, read.ended)
+fn summary(read: &Read) -> String {
+    let entries = if read.parts == 1 { "entry" } else { "entries" };
+    format!("{} {entries} read, {} new or changed, {} ended", read.parts, read.began, read.ended)
 }

@@ -96,11 +96,15 @@ impl Verdicts {
             let standing = standing(ledger, &mut transaction, account).await?;
             let gone = standing.iter().filter(|(whose, (_, before))| judged.get(*whose) != Some(before));
             for ((arn, service), (valid_from, _)) in gone {
-                let sql = match *valid_from >= time {
-                    true => "DELETE FROM permissions WHERE arn = $2 AND service = $3 AND valid_from = $4 AND $1 = $1",
-                    false => "UPDATE permissions SET valid_to = $1 WHERE arn = $2 AND service = $3 AND valid_from = $4",
+                // What was said of the same moment, or of a later one, is said anew.
+                let query = match *valid_from >= time {
+                    true => sqlx::query("DELETE FROM permissions WHERE arn = $1 AND service = $2 AND valid_from = $3"),
+                    false => sqlx::query(
+                        "UPDATE permissions SET valid_to = $1 WHERE arn = $2 AND service = $3 AND valid_from = $4",
+                    )
+                    .bind(time),
                 };
-                let query = sqlx::query(sql).bind(time).bind(arn.clone()).bind(service.clone()).bind(*valid_from);
+                let query = query.bind(arn.clone()).bind(service.clone()).bind(*valid_from);
                 query.execute(&mut *transaction).await.map_err(fail)?;
             }
             let new = judged.iter().filter(|(whose, now)| standing.get(*whose).map(|(_, before)| before) != Some(*now));

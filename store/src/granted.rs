@@ -211,16 +211,17 @@ impl Granted {
         taken: i64,
     ) -> Result<()> {
         // What began in the same moment was never so.
-        let sql = match valid_from == taken {
-            true => {
-                "DELETE FROM iam_parts WHERE account_id = $2 AND kind = $3 AND about = $4 AND valid_from = $5 AND $1 = $1"
-            }
-            false => {
-                "UPDATE iam_parts SET valid_to = $1 WHERE account_id = $2 AND kind = $3 AND about = $4 AND valid_from = $5"
-            }
+        let query = match valid_from == taken {
+            true => sqlx::query(
+                "DELETE FROM iam_parts WHERE account_id = $1 AND kind = $2 AND about = $3 AND valid_from = $4",
+            ),
+            false => sqlx::query(
+                "UPDATE iam_parts SET valid_to = $1 WHERE account_id = $2 AND kind = $3 AND about = $4 AND valid_from = $5",
+            )
+            .bind(taken),
         };
-        let query = sqlx::query(sql).bind(taken).bind(account.to_owned()).bind(kind.clone()).bind(about.clone());
-        let done = query.bind(valid_from).execute(&mut **transaction).await;
+        let query = query.bind(account.to_owned()).bind(kind.clone()).bind(about.clone()).bind(valid_from);
+        let done = query.execute(&mut **transaction).await;
         done.map(drop).map_err(|e| self.ledger.fail("end what was granted", e))
     }
 

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::logs::{self, gzip, key, log, record_with, root_key};
+use serde_json::json;
+
+use crate::logs::{self, ACCOUNT, gzip, key, log, record_with, root_key};
 use crate::readers::python;
 use crate::world::{Store, World, trailhound};
 
@@ -91,10 +93,47 @@ const MAY_BE_EMPTY: &[&str] = &[
     "site_lists",
 ];
 
+/// A folder that says what is granted: one of each thing that there can be.
+fn put_granted(world: &World) -> std::path::PathBuf {
+    let arn = |what: &str| format!("arn:aws:iam::{ACCOUNT}:{what}");
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]});
+    let details = json!({
+        "UserDetailList": [{"UserName": "ana", "UserId": "AIDAEXAMPLE", "Arn": arn("user/ana"), "Path": "/",
+            "CreateDate": "2024-01-01T00:00:00Z", "GroupList": ["readers"], "UserPolicyList": [],
+            "AttachedManagedPolicies": [{"PolicyName": "read", "PolicyArn": arn("policy/read")}]}],
+        "GroupDetailList": [{"GroupName": "readers", "GroupId": "AGPAEXAMPLE", "Arn": arn("group/readers"), "Path": "/",
+            "CreateDate": "2024-01-01T00:00:00Z", "GroupPolicyList": [], "AttachedManagedPolicies": []}],
+        "RoleDetailList": [{"RoleName": "web", "RoleId": "AROAEXAMPLE", "Arn": arn("role/web"), "Path": "/",
+            "CreateDate": "2024-01-01T00:00:00Z", "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+            "RolePolicyList": [{"PolicyName": "own", "PolicyDocument": document}], "AttachedManagedPolicies": []}],
+        "Policies": [{"PolicyName": "read", "Arn": arn("policy/read"), "DefaultVersionId": "v1", "PolicyVersionList":
+            [{"VersionId": "v1", "IsDefaultVersion": true, "Document": document}]}]
+    });
+    let keys = json!({"AccessKeyMetadata": [{"UserName": "ana", "AccessKeyId": "AKIAEXAMPLE", "Status": "Active",
+        "CreateDate": "2024-01-01T00:00:00Z"}]});
+    let report = format!(
+        "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,mfa_active,\
+         access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,\
+         access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,\
+         access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_2_active\n\
+         ana,{},2024-01-01T00:00:00Z,true,no_information,2024-01-01T00:00:00Z,true,true,2024-01-01T00:00:00Z,\
+         N/A,N/A,N/A,false,N/A,N/A,N/A,N/A,false,false\n",
+        arn("user/ana")
+    );
+    world.put("granted/details.json", details.to_string());
+    world.put("granted/keys.json", keys.to_string());
+    world.put("granted/report.csv", report);
+    world.path("granted")
+}
+
 #[test]
 fn every_table_and_view_answers() {
     let world = World::new("sql_views");
     let store = filled(&world);
+    let granted = put_granted(&world);
+    store.command(["permissions", "load", granted.to_str().unwrap()]).ok();
+    store.command(["permissions", "--keep"]).ok();
     let listed =
         store.sql("SELECT table_name FROM information_schema.tables WHERE table_schema <> 'information_schema'");
     let names: Vec<_> = listed.iter().map(|row| row["table_name"].as_str().unwrap()).collect();
@@ -111,6 +150,8 @@ fn every_table_and_view_answers() {
         "behaviour",
         "sessions",
         "lineage",
+        "iam_granted",
+        "permissions",
     ] {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }

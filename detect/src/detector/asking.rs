@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use datafusion::prelude::SessionContext;
 use trailhound_store::Store;
 
 use super::{Cursors, Detector, Outcome, Position};
@@ -97,23 +98,35 @@ impl Detector {
     pub(super) async fn ask_due(&self, store: &Store, at: &mut Position, most: Option<usize>) -> Result<Changes> {
         let mut changes = Changes::default();
         let by_grants: Vec<usize> = at.due.keys().copied().filter(|place| at.set.at(*place).asks_granted()).collect();
-        let readings = if by_grants.is_empty() { Vec::new() } else { store.granted().unjudged().await? };
-        if let Some(first) = readings.iter().map(|reading| reading.taken).min() {
+        // Those that came since wait until these are done: otherwise what takes several turns would begin anew with each.
+        if at.readings.is_empty() && !by_grants.is_empty() {
+            at.readings = store.granted().unjudged().await?;
+            let first = at.readings.iter().map(|reading| reading.taken).min();
             for (_, due) in at.due.iter_mut().filter(|(place, _)| by_grants.contains(place)) {
-                due.since = Some(first);
+                due.since = first;
             }
         }
+        let mut session = None;
         for place in at.due.keys().copied().collect::<Vec<_>>() {
             let Some(query) = at.set.at(place).asks() else { continue };
             let Some(mut due) = at.due.remove(&place) else { continue };
             if !(due.is_done() || most.is_some() && due.rests(query)) {
-                changes += self.ask_one(store, at, place, &mut due, most.unwrap_or(usize::MAX)).await?;
+                // All are asked in one session, which plans views that many of them know.
+                let session = match &session {
+                    Some(session) => session,
+                    None => {
+                        let opened = store.session().await?;
+                        at.set.site().register(&opened).map_err(DetectError::recall)?;
+                        session.insert(opened)
+                    }
+                };
+                changes += self.ask_one(store, session, at, place, &mut due, most.unwrap_or(usize::MAX)).await?;
             }
             at.due.insert(place, due);
         }
         // Noted when all have been asked, so that whoever dies in between asks again.
         if by_grants.iter().all(|place| at.due.get(place).is_none_or(Due::is_done)) {
-            store.granted().judged(&readings).await?;
+            store.granted().judged(&std::mem::take(&mut at.readings)).await?;
         }
         Ok(changes)
     }
@@ -121,6 +134,7 @@ impl Detector {
     async fn ask_one(
         &self,
         store: &Store,
+        session: &SessionContext,
         at: &mut Position,
         place: usize,
         due: &mut Due,
@@ -129,11 +143,9 @@ impl Detector {
         let rule = at.set.at(place).clone();
         let Some(query) = rule.asks() else { return Ok(Changes::default()) };
         let began = Instant::now();
-        let session = store.session().await?;
-        at.set.site().register(&session).map_err(DetectError::recall)?;
         let mut changes = Changes::default();
         if due.waiting.is_empty() {
-            due.waiting = query::slots(&session, query, due.touched.as_ref(), due.since.take()).await?;
+            due.waiting = query::slots(session, query, due.touched.as_ref(), due.since.take()).await?;
             // What begins before the first day that is kept stands as it is.
             let kept_from = at.standing.kept_from().unwrap_or(i64::MIN);
             due.waiting.retain(|slot| *slot >= kept_from);
@@ -143,7 +155,7 @@ impl Detector {
         for slot in due.waiting.iter().copied().take(most).collect::<Vec<_>>() {
             due.waiting.remove(&slot);
             due.takes.1 += 1;
-            match query::ask(&session, &rule, slot).await {
+            match query::ask(session, &rule, slot).await {
                 Ok(found) => {
                     let stored = self.ledger.of_slot(&rule.id, at.generations[place], slot).await?;
                     let mut outcome = compare(place, found.into_values().collect(), stored);

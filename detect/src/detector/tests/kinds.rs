@@ -6,6 +6,7 @@ mod reference;
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use trailhound_iam::inventory::parts;
 
 use super::memory::{Dice, PLENTY, compare, found, rule_of};
 use super::reference::{DAY, Findings, HOUR, MINUTE, SECOND};
@@ -328,4 +329,36 @@ async fn a_query_is_asked_again_about_the_slots_that_late_events_touch() {
     assert_eq!(slots(&detector).await, [one(0, 1), one(3, 3)]);
     let history = detector.findings().history(&detector.findings().current().await.unwrap()[1].id).await.unwrap();
     assert_eq!(history.len(), 1, "a slot that did not change is not written again");
+}
+
+#[tokio::test]
+async fn a_reading_of_an_account_is_asked_about_once_however_many_turns_that_takes() {
+    let mut s = Scratch::new("kinds-granted").await;
+    let file = rule_of("granted", "query", &["every = \"1d\"", "over = \"1d\""], "");
+    let select = "SELECT principal_key, user_name FROM iam_users CROSS JOIN \
+                  (SELECT count(*) AS calls FROM events WHERE event_time >= $from AND event_time < $to) AS day \
+                  WHERE valid_from < $to AND (valid_to IS NULL OR valid_to >= $to) AND calls > 0";
+    let file = File { text: file.text.replace("SELECT event_id, ", select), ..file };
+    let detector = Detector::open(&s.store, rules(vec![file])).await.unwrap();
+    detector.catch_up(&s.store).await.unwrap();
+    let days = 0..10i64;
+    let calls: Vec<_> =
+        days.map(|day| event(format!("call{day}"), (20_000 + day) * DAY, "ana", "ListUsers", "x")).collect();
+    let commit = keep(&mut s, "a", &calls).await;
+    detector.commit(&s.store, &commit).await.unwrap();
+    assert_eq!(detector.finish(&s.store).await.unwrap(), changes(0, 0, 0));
+
+    let details = json!({"UserDetailList": [{"UserName": "ana", "UserId": "AIDAEXAMPLE1",
+        "Arn": "arn:aws:iam::111122223333:user/ana", "CreateDate": "2020-01-01T00:00:00Z", "GroupList": []}]});
+    let text = details.to_string();
+    let parts = parts(&trailhound_iam::inventory::File { name: "a", bytes: text.as_bytes(), entity: None });
+    s.store.granted().keep(&parts, 20_001 * DAY + HOUR, "a test").await.unwrap();
+    // A turn asks about four slots, and rests as long as that took a hundred times.
+    let (mut raised, began) = (0, std::time::Instant::now());
+    while !s.store.granted().unjudged().await.unwrap().is_empty() {
+        assert!(began.elapsed().as_secs() < 100, "it is asked about again and again: {raised} findings");
+        raised += detector.ask(&s.store).await.unwrap().raised;
+    }
+    assert_eq!(raised, 9, "the days that end after the reading");
+    assert_eq!(detector.ask(&s.store).await.unwrap(), changes(0, 0, 0));
 }
