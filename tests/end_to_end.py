@@ -15,6 +15,7 @@ import argparse
 import csv
 import datetime
 import gzip
+import hashlib
 import http.server
 import io
 import json
@@ -39,7 +40,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "deploy/checks"))
 import dashboards  # noqa: E402  (needs the path above)
 
-ACCOUNT, REGION = "123456789012", "eu-west-1"
+# The service's own account, whose permissions it reads, and one of which a file tells them.
+ACCOUNT, TOLD = "123456789012", "111122223333"
+REGION = "eu-west-1"
 BUCKET = "trail"
 PATIENCE_SECONDS = 120
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
@@ -209,36 +212,71 @@ def chosen(logs, count):
     return [files[at * len(files) // count] for at in range(count)]
 
 
-def root_key(account):
-    """An object in which root makes itself a key, some minutes ago: it comes from a source that is alive."""
-    happened = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) - datetime.timedelta(minutes=10)
-    stamp = happened + datetime.timedelta(minutes=5 - happened.minute % 5)
-    record = {
+def packed(account, records):
+    """An object of an account's trail, as of five minutes past the last of the records."""
+    last = max(datetime.datetime.fromisoformat(record["eventTime"]) for record in records)
+    stamp = last + datetime.timedelta(minutes=5 - last.minute % 5)
+    content = gzip.compress(json.dumps({"Records": records}).encode(), mtime=0)
+    name = f"{account}_CloudTrail_us-east-1_{stamp:%Y%m%dT%H%MZ}_{hashlib.md5(content).hexdigest()[:16]}.json.gz"
+    return f"AWSLogs/{account}/CloudTrail/us-east-1/{stamp:%Y/%m/%d}/{name}", content
+
+
+def minutes_ago(minutes):
+    return datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) - datetime.timedelta(minutes=minutes)
+
+
+def call(account, happened, identity, source, name, number, **more):
+    return {
         "eventVersion": "1.09",
+        "userIdentity": {"accountId": account, **identity},
         "eventTime": f"{happened:%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": "iam.amazonaws.com",
-        "userIdentity": {
-            "type": "Root",
-            "principalId": account,
-            "arn": f"arn:aws:iam::{account}:root",
-            "accountId": account,
-        },
-        "eventName": "CreateAccessKey",
+        "eventSource": source,
+        "eventName": name,
         "awsRegion": "us-east-1",
         "sourceIPAddress": "198.51.100.7",
         # Who attacks writes this: none of it may be more than text.
         "userAgent": "<!channel> *x* `y` <http://evil.example|click> \u202e",
-        "eventID": "7f1d0c52-0000-4000-8000-000000000001",
+        "eventID": f"7f1d0c52-0000-4000-8000-{number:012}",
         "eventType": "AwsApiCall",
         "readOnly": False,
         "managementEvent": True,
         "recipientAccountId": account,
         "eventCategory": "Management",
-        "responseElements": {"accessKey": {"userName": "root", "status": "Active", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}},
+        **more,
     }
-    name = f"{account}_CloudTrail_us-east-1_{stamp:%Y%m%dT%H%MZ}_rootrootrootroot.json.gz"
-    key = f"AWSLogs/{account}/CloudTrail/us-east-1/{stamp:%Y/%m/%d}/{name}"
-    return key, gzip.compress(json.dumps({"Records": [record]}).encode(), mtime=0)
+
+
+def root_key(account):
+    """An object in which root makes itself a key, some minutes ago: it comes from a source that is alive."""
+    root = {"type": "Root", "principalId": account, "arn": f"arn:aws:iam::{account}:root"}
+    made = {"accessKey": {"userName": "root", "status": "Active", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}}
+    return packed(account, [call(account, minutes_ago(10), root, "iam.amazonaws.com", "CreateAccessKey", 1, responseElements=made)])
+
+
+def used_and_granted(account):
+    """An object with a user's calls in each hour of two days, and what IAM says of the user: one action more than was used."""
+    arn, id_ = f"arn:aws:iam::{account}:user/ana", "AIDAEXAMPLEANA000000A"
+    ana = {"type": "IAMUser", "principalId": id_, "arn": arn, "userName": "ana", "accessKeyId": "AKIAEXAMPLEANA000000"}
+    records = []
+    for hour in range(48):
+        for read_only, name in [(True, "DescribeInstances"), (False, "StopInstances")]:
+            number = 1_000 + 2 * hour + read_only
+            happened = minutes_ago(20 + 60 * hour)
+            records.append(call(account, happened, ana, "ec2.amazonaws.com", name, number, readOnly=read_only))
+    actions = ["ec2:DescribeInstances", "ec2:StopInstances", "ec2:TerminateInstances"]
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
+    user = {
+        "Path": "/",
+        "UserName": "ana",
+        "UserId": id_,
+        "Arn": arn,
+        "CreateDate": "2024-01-01T00:00:00Z",
+        "GroupList": [],
+        "AttachedManagedPolicies": [],
+        "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": document}],
+    }
+    granted = {"UserDetailList": [user], "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
+    return packed(account, records), granted
 
 
 RULE = """-- +++
@@ -282,6 +320,9 @@ folders = ["{self.rules}"]
 url = "{queue}"
 [http]
 bind = "127.0.0.1:{self.port}"
+[permissions]
+accounts = ["{ACCOUNT}"]
+days = 1
 [alerts]
 history_hours = 800000
 [[sink]]
@@ -440,8 +481,9 @@ def main():
 
 def run(options, work):
     objects = {str(f.relative_to(options.logs)): f.read_bytes() for f in chosen(options.logs, options.objects)}
-    key, body = root_key("111122223333")
-    objects[key] = body
+    (key, body), ((used, calls), granted) = root_key(TOLD), used_and_granted(TOLD)
+    # What is judged comes first, since it is looked for once a minute.
+    objects = {used: calls, **objects, key: body}
     same = work / "same"
     for name, content in objects.items():
         (same / name).parent.mkdir(parents=True, exist_ok=True)
@@ -469,10 +511,13 @@ def run(options, work):
 
         trailhound = Trailhound(options.trailhound.resolve(), work, aws)
         trailhound.configure(queue, people)
+        aws.client("iam").create_user(UserName="new")
         write_rule(trailhound.rules, "always_right", "{principal_name} made a key", "outcome = 'success'")
         write_rule(trailhound.rules, "on_trial", "{principal_name} perhaps made a key", "outcome = 'success'", "trial")
         with trailhound.serve() as service:
             until("the service is ready", lambda: trailhound.get("/readyz"))
+            (work / "granted.json").write_text(json.dumps(granted))
+            trailhound.run("permissions", "load", work / "granted.json", "--store", trailhound.store)
             watching = None
             if options.prometheus:
                 watching, metrics = prometheus(options.prometheus, work, trailhound.port)
@@ -483,7 +528,7 @@ def run(options, work):
                 drive(trailhound, people, (sqs, s3, queue), objects)
                 if watching:
                     panels = Panels(watching)
-                    count = until("every panel has an answer", panels.answered, 60, panels.why)
+                    count = until("every panel has an answer", panels.answered, PATIENCE_SECONDS, panels.why)
                     say(f"{count} queries of panels, each with an answer of a real Prometheus")
             finally:
                 if watching:

@@ -41,6 +41,9 @@ impl Refresher {
     pub async fn run(self, cancel: CancellationToken) {
         let mut failed = BTreeMap::new();
         let mut judged = None;
+        for account in &self.config.accounts {
+            self.metrics.iam_failures.with_label_values(&[account]).inc_by(0);
+        }
         if let Err(error) = self.show().await {
             tracing::warn!("verdicts of permissions cannot be read: {error:#}");
         }
