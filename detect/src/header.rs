@@ -64,7 +64,7 @@ fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
         Kind::Match => (&[], &["fold"]),
         Kind::Threshold => (&["window", "having"], &[]),
         Kind::Sequence => (&["steps", "within"], &["optional", "ordered", "same", "unless"]),
-        Kind::FirstSeen => (&["value", "learn", "min_events"], &["forget", "max_new_rate", "peers"]),
+        Kind::FirstSeen => (&["value", "learn", "min_events"], &["each", "forget", "max_new_rate", "peers"]),
         Kind::Rare => (&["value", "population", "p_below", "half_life"], &[]),
         Kind::Spike => (&["bucket", "measure", "history", "p_below", "at_least"], &["season", "ratio"]),
         Kind::Travel => (&["place", "speed_kmh", "distance_km"], &[]),
@@ -183,6 +183,7 @@ impl<'a> Keys<'a, '_, '_> {
             Kind::Sequence => Judgement::Sequence(self.sequence()?),
             Kind::FirstSeen => Judgement::FirstSeen(FirstSeen {
                 value: self.list("value"),
+                each: self.each()?,
                 learn: self.parsed("learn", Window::parse_history)?,
                 min_events: self.whole("min_events")?,
                 forget: self.parsed_or("forget", "60d", Window::parse_history)?,
@@ -256,6 +257,15 @@ impl<'a> Keys<'a, '_, '_> {
             );
         }
         Some(spike)
+    }
+
+    fn each(&mut self) -> Option<bool> {
+        let each = self.flag_or("each", false)?;
+        if each && self.list("value").len() < 2 {
+            let line = self.line("each");
+            self.report.add(line, "`each` is about the columns of `value`, which are not several", "leave it out");
+        }
+        Some(each)
     }
 
     fn sequence(&mut self) -> Option<Sequence> {

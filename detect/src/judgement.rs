@@ -70,6 +70,8 @@ impl Sequence {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstSeen {
     pub value: Vec<String>,
+    /// Whether each column of a new value has to be new by itself.
+    pub each: bool,
     /// How long the entity must have been known.
     pub learn: Window,
     /// How many events of it must be known.

@@ -1,7 +1,6 @@
 -- +++
 -- title = "Key {access_key} of {principal_name} is used from {source_network}, where it never was before"
--- severity = "medium"
--- severity_if = { "client = a person at a computer" = "low" }
+-- severity = "low"
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["access_key"]
@@ -14,7 +13,8 @@
 -- cis = []
 -- why = """
 -- A long-lived key sits in one place and works from there. Seen in a network where it never was, it has been \
--- copied. Refused calls count: a thief's first ones often fail."""
+-- copied, or its program or its owner has moved. With a client that is new, too, it is graver: \
+-- account/access_key_in_new_hands. Refused calls count: a thief's first ones often fail."""
 -- false_positives = [
 --   "the machine has moved, or the network got another way out",
 --   "a laptop on a journey: such a key should be a role",
@@ -29,8 +29,6 @@
 -- refs = ["MITRE ATT&CK T1078.004 Valid Accounts: Cloud Accounts", "AWS Security Incident Response Guide"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       user_identity_access_key_id AS access_key, source_network, source_country, event_name, outcome,
-       CASE WHEN user_agent_os IN ('macos', 'windows') AND user_agent_family IN ('aws-cli', 'cloudformation')
-            THEN 'a person at a computer' END AS client
+       user_identity_access_key_id AS access_key, source_network, source_country, event_name, outcome
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public'

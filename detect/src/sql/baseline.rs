@@ -12,6 +12,16 @@ pub(super) fn first_seen(chosen: &Chosen, keys: &FirstSeen) -> (String, String) 
     let value: Vec<String> =
         chosen.names(&keys.value).into_iter().filter(|column| !chosen.entity.contains(column)).collect();
     let columns = chosen.entity.iter().chain(&value).cloned().collect::<Vec<_>>().join(", ");
+    let seen_before = |by: &str| {
+        format!("max(_day) OVER (PARTITION BY {by} ORDER BY _day RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)")
+    };
+    let last_seen = match keys.each {
+        false => seen_before(&columns),
+        true => {
+            let alone: Vec<String> = value.iter().map(|column| seen_before(&format!("{who}, {column}"))).collect();
+            format!("greatest({})", alone.join(", "))
+        }
+    };
     let body = Body::default()
         .with(
             "days",
@@ -26,7 +36,7 @@ pub(super) fn first_seen(chosen: &Chosen, keys: &FirstSeen) -> (String, String) 
         .with(
             "compared",
             &format!(
-                "  SELECT *, _day - lag(_day) OVER (PARTITION BY {columns} ORDER BY _day) AS days_since_seen FROM days"
+                "  SELECT *, _day - {last_seen} AS days_since_seen FROM days"
             ),
         )
         .with(

@@ -1,8 +1,11 @@
 //! A value that is new for the entity.
 //!
 //! Everything is counted by UTC day: how many events the entity had, and on which days each value was seen. A value is
-//! new on a day if it was not seen in the days before it that are still remembered. How often an entity shows new values
-//! anyway (Good and Turing's estimate) keeps explorers quiet; a value that enough of its peers have is no news either.
+//! new on a day if it was not seen in the days before it that are still remembered; with `each`, none of its columns may have
+//! been seen, with whatever else. How often an entity shows new values anyway (Good and Turing's estimate) keeps explorers
+//! quiet; a value that enough of its peers have is no news either.
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -28,11 +31,10 @@ pub(super) fn judge(
     look: &mut Look<'_>,
 ) -> Result<(i64, Vec<Claim>)> {
     let from_day = from.div_euclid(DAY);
-    let forget = keys.forget.days();
     let mut claims = Vec::new();
     // Mostly nothing is new, which is seen before anything is put together.
-    if history.values.seen_since(from_day).any(|(_, days)| has_new(history, days, from_day, forget)) {
-        let new = new_values(history, forget);
+    if history.values.seen_since(from_day).any(|(_, days)| has_new(history, days, from_day, keys.forget.days())) {
+        let new = new_values(history, keys);
         for value in new.iter().filter(|(day, ..)| *day >= from_day) {
             claims.extend(claim(history, keys, value, &new, look)?);
         }
@@ -44,12 +46,15 @@ pub(super) fn judge(
 type New<'h> = (i64, &'h str, u64);
 
 /// Wherever a value is new; rising.
-fn new_values(history: &History, forget: i64) -> Vec<New<'_>> {
+fn new_values<'h>(history: &'h History, keys: &judgement::FirstSeen) -> Vec<New<'h>> {
+    let forget = keys.forget.days();
+    let columns = keys.each.then(|| Columns::of(history));
     let mut new = Vec::new();
     for (value, days) in history.values.iter() {
         let mut before: Option<i64> = None;
         for (day, events) in days.iter() {
-            if before.is_none_or(|b| day - b > forget) {
+            if before.is_none_or(|b| day - b > forget) && columns.as_ref().is_none_or(|c| c.are_new(value, day, forget))
+            {
                 new.push((day, value, events));
             }
             if history.learnt(day) {
@@ -59,6 +64,38 @@ fn new_values(history: &History, forget: i64) -> Vec<New<'_>> {
     }
     new.sort_unstable();
     new
+}
+
+/// The days, rising, on which each column of the values was seen by itself and that count.
+struct Columns(HashMap<(usize, Value), Vec<i64>>);
+
+impl Columns {
+    fn of(history: &History) -> Columns {
+        let mut seen: HashMap<_, Vec<i64>> = HashMap::new();
+        for (value, days) in history.values.iter() {
+            for column in columns_of(value) {
+                let learnt = days.iter().map(|(day, _)| day).filter(|day| history.learnt(*day));
+                seen.entry(column).or_default().extend(learnt);
+            }
+        }
+        seen.values_mut().for_each(|days| days.sort_unstable());
+        Columns(seen)
+    }
+
+    /// The last day before a day on which each column of a value was seen, in their order.
+    fn seen_before(&self, value: &str, day: i64) -> Vec<Option<i64>> {
+        let last = |days: &Vec<i64>| days[..days.partition_point(|d| *d < day)].last().copied();
+        columns_of(value).map(|column| self.0.get(&column).and_then(last)).collect()
+    }
+
+    fn are_new(&self, value: &str, day: i64, forget: i64) -> bool {
+        self.seen_before(value, day).into_iter().flatten().all(|last| day - last > forget)
+    }
+}
+
+/// What stands in each column of a value.
+fn columns_of(value: &str) -> impl Iterator<Item = (usize, Value)> {
+    serde_json::from_str::<Vec<Value>>(value).unwrap_or_default().into_iter().enumerate()
 }
 
 /// Whether a value is new on one of its days from a day on.
@@ -123,13 +160,14 @@ fn claim(
         None => "was never seen before".into(),
     };
     let columns = keys.value.join(", ");
+    let each = if keys.each { " and neither was any of them by itself" } else { "" };
     Ok(Some(Claim {
         what: Value::from(vec![Value::from(*value), Value::from(rfc3339(day * DAY))]),
         times: (day * DAY, (day + 1) * DAY),
         which: Which::Value((*value).to_owned()),
         count: *events,
         note: format!(
-            "{columns} {} {seen}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
+            "{columns} {} {seen}{each}, in {known_events} events over {}; in the {} before, {recent_new} values were new \
              among {recent_events} events{peers}",
             value_told(value),
             days_told(known.days),
@@ -185,7 +223,8 @@ pub(super) fn explain(
     at: Option<(i64, &str)>,
     look: &mut Look<'_>,
 ) -> Result<Vec<Moment>> {
-    let new = new_values(history, keys.forget.days());
+    let new = new_values(history, keys);
+    let columns = keys.each.then(|| Columns::of(history));
     let asked: Vec<(i64, &str)> = match at {
         Some((time, value)) => vec![(time.div_euclid(DAY), value)],
         None => new.iter().map(|(day, value, _)| (*day, *value)).collect(),
@@ -193,19 +232,18 @@ pub(super) fn explain(
     let mut moments = Vec::new();
     for (day, value) in asked {
         let Some(known) = known(history, day, value, &new) else { continue };
-        let unseen = match known.since {
-            None => "never".into(),
-            Some(days) => format!("{} before", days_told(days)),
+        let last_seen = |what: String, since: Option<i64>| {
+            Check::new(
+                what,
+                since.map_or("never".into(), |days| format!("{} before", days_told(days))),
+                format!("never, or longer ago than `forget`, {}", keys.forget),
+                since.is_none_or(|days| days > keys.forget.days()),
+            )
         };
         let rate = format!("{:.4} ({} new in {} events)", known.rate, known.recent_new, known.recent_events);
         let about = format!("{} {} on {}", keys.value.join(", "), value_told(value), &rfc3339(day * DAY)[..10]);
         let mut checks = vec![
-            Check::new(
-                "last seen",
-                unseen,
-                format!("never, or longer ago than `forget`, {}", keys.forget),
-                known.since.is_none_or(|days| days > keys.forget.days()),
-            ),
+            last_seen("last seen".into(), known.since),
             Check::new(
                 "the entity was known for",
                 days_told(known.days),
@@ -225,6 +263,9 @@ pub(super) fn explain(
                 known.rate <= keys.max_new_rate,
             ),
         ];
+        for (column, last) in keys.value.iter().zip(columns.iter().flat_map(|c| c.seen_before(value, day))) {
+            checks.push(last_seen(format!("{column} by itself last seen"), last.map(|last| day - last)));
+        }
         if let Some(peers) = peers(history, keys, value, day, look)? {
             checks.push(Check::new(
                 format!("peers ({}) that had it by then", peers.told),

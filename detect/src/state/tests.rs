@@ -228,6 +228,7 @@ fn without_order_any_step_may_be_the_last() {
 fn first_seen() -> Plan {
     plan(Judgement::FirstSeen(judgement::FirstSeen {
         value: vec!["network".into()],
+        each: false,
         learn: Window::parse_history("14d").unwrap(),
         min_events: 20,
         forget: Window::parse_history("60d").unwrap(),
@@ -240,6 +241,29 @@ fn first_seen() -> Plan {
 fn usual(days: std::ops::Range<i64>, network: &str) -> Vec<Sighting> {
     let event = |day: i64, n: i64| sighting(day * DAY + n * HOUR, &format!("{network}{day}-{n}"), &[network.into()]);
     days.flat_map(|day| [event(day, 9), event(day, 15)]).collect()
+}
+
+#[test]
+fn each_column_may_have_to_be_new_by_itself() {
+    let Judgement::FirstSeen(keys) = first_seen().judgement else { unreachable!() };
+    let value = vec!["network".into(), "client".into()];
+    let plan = plan(Judgement::FirstSeen(judgement::FirstSeen { value, each: true, ..keys }));
+    let event = |day: i64, hour: i64, network: &str, client: &str| {
+        sighting(day * DAY + hour * HOUR, &format!("{day}-{hour}"), &[network.into(), client.into()])
+    };
+    let with = |last: Sighting| {
+        let usual = (0..20).flat_map(|day| [9, 15].map(|hour| event(day, hour, "office", "cli")));
+        claims(&plan, &usual.chain([last]).collect::<Vec<_>>())
+    };
+    assert!(with(event(20, 1, "cafe", "cli")).is_empty(), "a known client moved");
+    assert!(with(event(20, 1, "office", "boto3")).is_empty(), "another client in a known network");
+    let found = with(event(20, 1, "cafe", "boto3"));
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].note,
+        "network, client cafe, boto3 was never seen before and neither was any of them by itself, in 40 events over 20 days; \
+         in the 30 days before, 1 values were new among 40 events"
+    );
 }
 
 #[test]

@@ -39,6 +39,19 @@ fn all_rules() -> Vec<File> {
             "principal_key, nullif(principal_class, 'none') AS class, source_network AS network FROM events",
         ),
         rule_of(
+            "call_and_network",
+            "first_seen",
+            &[
+                "value = [\"network\", \"event_name\"]",
+                "each = true",
+                "learn = \"5d\"",
+                "min_events = 20",
+                "forget = \"10d\"",
+                "max_new_rate = 0.2",
+            ],
+            "principal_key, source_network AS network, event_name FROM events",
+        ),
+        rule_of(
             "call",
             "rare",
             &["value = [\"event_name\"]", "population = \"class\"", "p_below = 0.02", "half_life = \"7d\""],

@@ -1,6 +1,6 @@
 //! Day by day and value by value: was it there in the days before that are remembered?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -26,9 +26,24 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row], attacks: &Spans) -> Vec<See
         days.entry((day, json!(value).to_string())).or_default().push(row);
     }
     let learnt = |day: i64| !left_out(attacks, day * DAY, (day + 1) * DAY);
+    let each = rule.keys.get("each").is_some_and(|each| each.as_bool().unwrap());
     let known = |day: i64, value: &String| learnt(day) && days.contains_key(&(day, value.clone()));
-    let new: Vec<&(i64, String)> =
-        days.keys().filter(|(day, value)| !(day - forget..*day).any(|before| known(before, value))).collect();
+    let parts = |value: &str| -> Vec<Value> { serde_json::from_str(value).unwrap() };
+    let seen: BTreeSet<(i64, usize, String)> = days
+        .keys()
+        .filter(|(day, _)| learnt(*day))
+        .flat_map(|(day, value)| parts(value).into_iter().enumerate().map(|(at, part)| (*day, at, part.to_string())))
+        .collect();
+    let has_known = |day: i64, value: &String| {
+        let parts = parts(value).into_iter().enumerate();
+        parts.into_iter().any(|(at, part)| seen.contains(&(day, at, part.to_string())))
+    };
+    let new: Vec<&(i64, String)> = days
+        .keys()
+        .filter(|(day, value)| {
+            !(day - forget..*day).any(|before| if each { has_known(before, value) } else { known(before, value) })
+        })
+        .collect();
     let mut all = Vec::new();
     for (day, value) in &new {
         let known_days = day - all_days.iter().min().unwrap();
@@ -44,13 +59,14 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row], attacks: &Spans) -> Vec<See
         let before = last.map_or("was never seen before".to_owned(), |last| {
             format!("was last seen {} before", days_told(day - last))
         });
+        let each = if each { " and neither was any of them by itself" } else { "" };
         let list: Vec<Value> = serde_json::from_str(value).unwrap();
         let value_told: Vec<String> = list.iter().map(|v| shown(&plain(v), 80)).collect();
         all.push(Seen {
             what: json!([value, told(day * DAY)]),
             rows: days[&(*day, value.clone())].clone(),
             note: format!(
-                "{} {} {before}, in {known_events} events over {}; in the 30 days before, {recent_new} values were new among \
+                "{} {} {before}{each}, in {known_events} events over {}; in the 30 days before, {recent_new} values were new among \
                  {recent_events} events",
                 columns.join(", "),
                 value_told.join(", "),
