@@ -8,6 +8,7 @@ use anyhow::Context;
 use minijinja::{Environment, Value, context};
 
 use super::report::{PrincipalLine, Report, StatementLine};
+use crate::output;
 
 /// The page in its parts: all up to the principals, one of them, what follows, a statement to change, and the rest. A part is filled
 /// as often as there is something to say.
@@ -106,9 +107,9 @@ fn reach(report: &Report<'_>, mut out: impl Write) -> anyhow::Result<()> {
     writeln!(out, "# Permissions from {} to {}\n", day(&report.from), day(&report.to))?;
     writeln!(
         out,
-        "Unused: not used for {} days, or never in these days, where a use would have been seen. Not observable: nobody can tell \
+        "Unused: not used for {}, or never in these days, where a use would have been seen. Not observable: nobody can tell \
          from these logs.\n",
-        report.unused_after_days
+        output::counted(report.unused_after_days as usize, "day")
     )?;
     writeln!(
         out,

@@ -27,9 +27,9 @@ pub fn print(report: &Report<'_>, all: bool) -> anyhow::Result<()> {
     let mut page = output::Report::stdout();
     page.title(&format!("Permissions from {} to {}", day(&report.from), day(&report.to)));
     page.paragraph(&format!(
-        "unused: not used for {} days, or never in these days, where a use would have been seen; not observable: nobody can tell \
+        "unused: not used for {}, or never in these days, where a use would have been seen; not observable: nobody can tell \
          from these logs",
-        report.unused_after_days
+        output::counted(report.unused_after_days as usize, "day")
     ));
     accounts(&mut page, report);
     listed.principals(&mut page);
