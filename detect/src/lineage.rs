@@ -166,7 +166,7 @@ impl Issuers {
         let new: BTreeSet<String> = keys.into_iter().filter(|key| !self.0.contains_key(key)).collect();
         let found = match events {
             Events::In(session) => issuers(session, &new, from, to).await?,
-            Events::Of(store) => issuers(&store.session().await?, &new, from, to).await?,
+            Events::Of(store) => issuers(&store.events().await?, &new, from, to).await?,
         };
         self.0.extend(found);
         Ok(())

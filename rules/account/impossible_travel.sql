@@ -12,7 +12,8 @@
 -- cis = []
 -- why = """
 -- Nobody travels faster than an aeroplane. Two places within the hour are two people with one identity, or a way \
--- through somebody else's network: mostly the latter where both ends have one and the same system. Needs a GeoIP file."""
+-- through somebody else's network: mostly the latter where both ends signed in through the directory and have one system. \
+-- Needs a GeoIP file."""
 -- false_positives = [
 --   "a virtual private network or a mobile network whose exit lies elsewhere",
 --   "an address that the GeoIP file has in the wrong place",
@@ -29,7 +30,8 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name,
        person(session_name, user_identity_type, user_identity_user_name, additional_event_data, principal_key)
          AS person, source_country,
-       source_as_org, source_lat, source_lon, user_agent_os AS system, event_name
+       source_as_org, source_lat, source_lon, event_name,
+       CASE WHEN principal_class = 'human_sso' THEN user_agent_os END AS system
 FROM events
 WHERE principal_class IN ('human', 'human_sso', 'human_iam_user', 'root') AND outcome <> 'failure'
   AND NOT in_site('vpn', source_ip_address, event_time)

@@ -25,7 +25,7 @@ use crate::ledger::{Ledger, storable};
 mod shapes;
 mod tables;
 
-pub(crate) use tables::register;
+pub(crate) use tables::{GRANTED, register};
 pub use tables::register_parts;
 
 /// The tables of this module; only ever added to.

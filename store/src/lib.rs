@@ -35,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod upkeep;
+mod views;
 
 pub use account::{ByObject, ObjectAccount, PARKED_ADDRESSES_MAX};
 pub use accounting::{Account, Accounting};

@@ -14,9 +14,9 @@ use crate::expired::Expired;
 use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
 use crate::site::Site;
 use crate::store::Store;
-use crate::{activity, functions, granted, table};
+use crate::{activity, functions, granted, table, views};
 
-/// Views for common questions, in the order in which they build on each other.
+/// Views for common questions.
 const VIEWS: &[(&str, &str)] = &[
     ("logins", include_str!("views/logins.sql")),
     ("root_activity", include_str!("views/root_activity.sql")),
@@ -28,25 +28,14 @@ const VIEWS: &[(&str, &str)] = &[
     ("lineage", include_str!("views/lineage.sql")),
     ("accounting_objects", include_str!("views/accounting_objects.sql")),
     ("accounting_records", include_str!("views/accounting_records.sql")),
+    granted::GRANTED,
 ];
 
 impl Store {
     /// A fresh session over the newest state of the store. Its memory is limited by
     /// [`query_bytes_max`](crate::StoreOptions::query_bytes_max); sessions share nothing.
     pub async fn session(&self) -> Result<SessionContext> {
-        let mut config = SessionConfig::new().with_information_schema(true);
-        config.options_mut().execution.parquet.pushdown_filters = true;
-        config.options_mut().execution.parquet.schema_force_view_types = true;
-        if self.options.query_partitions > 0 {
-            config = config.with_target_partitions(self.options.query_partitions);
-        }
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.options.query_bytes_max)))
-            .build_arc()
-            .map_err(StoreError::query)?;
-        let session = SessionContext::new_with_config_rt(config, runtime);
-        functions::register(&session);
-        Arc::new(Site::default()).register(&session).map_err(StoreError::query)?;
+        let session = self.plain_session()?;
         // In this order, so that nothing is counted that is not in `events` yet.
         let (counted, partials) = self.activity.fresh().await?;
         let newest = self.table.newest_handle().await?;
@@ -61,11 +50,33 @@ impl Store {
         };
         session.register_table("retention", expired.table()?).map_err(StoreError::query)?;
         register_ledger(&self.ledger, &session)?;
-        granted::register(&self.ledger, &session).await?;
-        for (name, query) in VIEWS {
-            let view = session.sql(query).await.map_err(StoreError::query)?;
-            session.register_table(*name, view.into_view()).map_err(StoreError::query)?;
+        granted::register(&self.ledger, &session)?;
+        views::register(&session, VIEWS).map_err(StoreError::query)?;
+        Ok(session)
+    }
+
+    /// A session that knows `events` and nothing else: for who reads events back, with every commit.
+    pub async fn events(&self) -> Result<SessionContext> {
+        let session = self.plain_session()?;
+        let events = table::provider(&self.table.newest_handle().await?, &session).await?;
+        session.register_table("events", events).map_err(StoreError::query)?;
+        Ok(session)
+    }
+
+    fn plain_session(&self) -> Result<SessionContext> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        config.options_mut().execution.parquet.pushdown_filters = true;
+        config.options_mut().execution.parquet.schema_force_view_types = true;
+        if self.options.query_partitions > 0 {
+            config = config.with_target_partitions(self.options.query_partitions);
         }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.options.query_bytes_max)))
+            .build_arc()
+            .map_err(StoreError::query)?;
+        let session = SessionContext::new_with_config_rt(config, runtime);
+        functions::register(&session);
+        Arc::new(Site::default()).register(&session).map_err(StoreError::query)?;
         Ok(session)
     }
 

@@ -23,7 +23,7 @@ pub(crate) async fn read(store: &Store, set: &RuleSet, revision: &mut Revision) 
     for (i, w) in revision.wanted.iter().enumerate() {
         wanted.entry((w.rule, w.entity.clone())).or_default().push(i);
     }
-    let session = store.session().await?;
+    let session = store.events().await?;
     let columns = set.columns().join(", ");
     for stretch in stretches(revision.wanted.iter().map(|w| w.claim.times)) {
         let sql = format!("SELECT {columns} FROM events WHERE {stretch}");

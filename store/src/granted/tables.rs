@@ -26,7 +26,7 @@ use crate::ledger::Ledger;
 
 const BATCH_ROWS: usize = 4_096;
 /// Who was granted what by which document, from when to when.
-const GRANTED: (&str, &str) = ("iam_granted", include_str!("../views/iam_granted.sql"));
+pub(crate) const GRANTED: (&str, &str) = ("iam_granted", include_str!("../views/iam_granted.sql"));
 
 /// An output, of whom it is, and for how long it stood so (µs since the epoch).
 struct Stood {
@@ -38,15 +38,14 @@ struct Stood {
 }
 
 /// Makes the tables known to a session.
-pub(crate) async fn register(ledger: &Ledger, session: &SessionContext) -> Result<()> {
+pub(crate) fn register(ledger: &Ledger, session: &SessionContext) -> Result<()> {
     for table in shapes::TABLES {
         let schema = schema(table);
         let scan = Scan { ledger: ledger.clone(), table, schema: schema.clone() };
         let provider = StreamingTable::try_new(schema, vec![Arc::new(scan)]).map_err(StoreError::query)?;
         session.register_table(table.name, Arc::new(provider)).map_err(StoreError::query)?;
     }
-    let view = session.sql(GRANTED.1).await.map_err(StoreError::query)?;
-    session.register_table(GRANTED.0, view.into_view()).map(drop).map_err(StoreError::query)
+    Ok(())
 }
 
 /// The same tables of these parts alone, as if they stood since 1970: for who tries something out. With none, the tables are
