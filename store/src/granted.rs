@@ -25,8 +25,8 @@ use crate::ledger::{Ledger, storable};
 mod shapes;
 mod tables;
 
-pub(crate) use tables::{GRANTED, register};
 pub use tables::register_parts;
+pub(crate) use tables::{GRANTED, register};
 
 /// The tables of this module; only ever added to.
 const TABLES: &[&str] = &[

@@ -193,7 +193,7 @@ async fn what_depends_on_others_is_what_the_reference_finds() {
             *attacks_matter.entry(rule.clone()).or_insert(0) += 1;
         }
     }
-    for rule in ["stops", "burst", "network", "call", "rate", "logins"] {
+    for rule in ["stops", "burst", "network", "call_and_network", "call", "rate", "logins"] {
         let n = kinds.get(&format!("account/{rule}")).copied().unwrap_or(0);
         assert!(n >= 3, "only {n} findings of {rule} to compare: {kinds:?}");
     }

@@ -47,6 +47,7 @@ pub fn findings(events: &[Event], heed: Heed) -> Findings {
         all.stops(who);
         all.burst(who);
         all.network(who);
+        all.call_and_network(who);
         all.call(who);
         all.rate(who);
         all.logins(who);
@@ -185,6 +186,45 @@ impl<'r> Reference<'r> {
             let what = json!([value, crate::finding::time(on * DAY)]);
             let here = events.iter().filter(|e| e.network == *network && e.day() == *on).cloned().collect();
             self.put("account/network", who, what, None, here, note);
+        }
+    }
+
+    /// A name and a network that are both new, each by itself, on the same terms; no peers.
+    fn call_and_network(&mut self, who: &str) {
+        let events = self.of(who, |_| true);
+        let known = self.known(who, |_| true);
+        let first_day = events.iter().map(Event::day).min().unwrap();
+        let is_new = |(network, name): &(String, String), on: i64| {
+            let remembered = |e: &&Event| e.day() < on && e.day() >= on - 10;
+            !known.iter().filter(remembered).any(|e| e.network == *network || e.name == *name)
+        };
+        let pair = |e: &Event| (e.network.clone(), e.name.clone());
+        let seen: BTreeSet<(i64, (String, String))> = events.iter().map(|e| (e.day(), pair(e))).collect();
+        for (on, both) in &seen {
+            let before = events.iter().filter(|e| e.day() < *on).count();
+            if !is_new(both, *on) || on - first_day < 5 || before < 20 {
+                continue;
+            }
+            let recent = |d: i64| d < *on && d >= on - 30;
+            let events_before = events.iter().filter(|e| recent(e.day())).count();
+            let new = seen.iter().filter(|(d, b)| recent(*d) && self.learnt(who, *d) && is_new(b, *d)).count();
+            if (new + 1) as f64 / (events_before + 2) as f64 > 0.2 {
+                continue;
+            }
+            let last = known.iter().filter(|e| pair(e) == *both && e.day() < *on).map(Event::day).max();
+            let seen_before = match last {
+                Some(last) => format!("was last seen {} days before", on - last),
+                None => "was never seen before".into(),
+            };
+            let (network, name) = both;
+            let note = format!(
+                "network, event_name {network}, {name} {seen_before} and neither was any of them by itself, in {before} events over {} days; in the 30 days before, {new} values were new among {events_before} events",
+                on - first_day
+            );
+            let value = serde_json::to_string(&[network, name]).unwrap();
+            let what = json!([value, crate::finding::time(on * DAY)]);
+            let here = events.iter().filter(|e| pair(e) == *both && e.day() == *on).cloned().collect();
+            self.put("account/call_and_network", who, what, None, here, note);
         }
     }
 
