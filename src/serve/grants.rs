@@ -41,6 +41,7 @@ impl Refresher {
     pub async fn run(self, cancel: CancellationToken) {
         let mut failed = BTreeMap::new();
         let mut judged = None;
+        // A counter that begins with its first failure shows no increase by it.
         for account in &self.config.accounts {
             self.metrics.iam_failures.with_label_values(&[account]).inc_by(0);
         }

@@ -85,6 +85,11 @@ fn every_mistake_in_a_header_is_named_by_line() {
         ),
         (
             "\"match\"",
+            "\"first_seen\"\n-- value = [\"event_name\"]\n-- learn = \"14d\"\n-- min_events = 1\n-- each = true",
+            "rules/iam/x.sql:9: `each` is about the columns of `value`, which are not several; leave it out",
+        ),
+        (
+            "\"match\"",
             "\"spike\"\n-- bucket = \"1m\"\n-- measure = \"count\"\n-- history = \"28d\"\n-- p_below = 1e-6\n-- at_least = 10",
             "rules/iam/x.sql:8: `history` is 28d in buckets of 1m; give it at least 7 days, and at most 10000 buckets",
         ),

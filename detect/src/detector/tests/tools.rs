@@ -66,6 +66,19 @@ fn all_rules() -> Vec<File> {
             "principal_key, source_network AS network FROM events",
         ),
         rule_of(
+            "network_and_site",
+            "first_seen",
+            &[
+                "value = [\"network\", \"site\"]",
+                "each = true",
+                "learn = \"5d\"",
+                "min_events = 20",
+                "forget = \"10d\"",
+                "max_new_rate = 0.2",
+            ],
+            "principal_key, source_network AS network, right(source_network, 1) AS site FROM events",
+        ),
+        rule_of(
             "rate",
             "spike",
             &["bucket = \"1h\"", "measure = \"count\"", "history = \"10d\"", "p_below = 1e-4", "at_least = 5"],

@@ -27,23 +27,23 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row], attacks: &Spans) -> Vec<See
     }
     let learnt = |day: i64| !left_out(attacks, day * DAY, (day + 1) * DAY);
     let each = rule.keys.get("each").is_some_and(|each| each.as_bool().unwrap());
-    let known = |day: i64, value: &String| learnt(day) && days.contains_key(&(day, value.clone()));
-    let parts = |value: &str| -> Vec<Value> { serde_json::from_str(value).unwrap() };
-    let seen: BTreeSet<(i64, usize, String)> = days
+    // What has to be new: the value as a whole, or each of its columns, told apart by their places.
+    let parts = |value: &str| -> Vec<(usize, String)> {
+        if !each {
+            return vec![(0, value.to_owned())];
+        }
+        let columns: Vec<Value> = serde_json::from_str(value).unwrap();
+        columns.iter().map(Value::to_string).enumerate().collect()
+    };
+    let known: BTreeSet<(i64, (usize, String))> = days
         .keys()
         .filter(|(day, _)| learnt(*day))
-        .flat_map(|(day, value)| parts(value).into_iter().enumerate().map(|(at, part)| (*day, at, part.to_string())))
+        .flat_map(|(day, value)| parts(value).into_iter().map(|part| (*day, part)))
         .collect();
-    let has_known = |day: i64, value: &String| {
-        let parts = parts(value).into_iter().enumerate();
-        parts.into_iter().any(|(at, part)| seen.contains(&(day, at, part.to_string())))
-    };
-    let new: Vec<&(i64, String)> = days
-        .keys()
-        .filter(|(day, value)| {
-            !(day - forget..*day).any(|before| if each { has_known(before, value) } else { known(before, value) })
-        })
-        .collect();
+    let is_known =
+        |part: &(usize, String), day: i64| (day - forget..day).any(|before| known.contains(&(before, part.clone())));
+    let new: Vec<&(i64, String)> =
+        days.keys().filter(|(day, value)| !parts(value).iter().any(|part| is_known(part, *day))).collect();
     let mut all = Vec::new();
     for (day, value) in &new {
         let known_days = day - all_days.iter().min().unwrap();
@@ -59,14 +59,14 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row], attacks: &Spans) -> Vec<See
         let before = last.map_or("was never seen before".to_owned(), |last| {
             format!("was last seen {} before", days_told(day - last))
         });
-        let each = if each { " and neither was any of them by itself" } else { "" };
+        let alone = if each { " and neither was any of them by itself" } else { "" };
         let list: Vec<Value> = serde_json::from_str(value).unwrap();
         let value_told: Vec<String> = list.iter().map(|v| shown(&plain(v), 80)).collect();
         all.push(Seen {
             what: json!([value, told(day * DAY)]),
             rows: days[&(*day, value.clone())].clone(),
             note: format!(
-                "{} {} {before}{each}, in {known_events} events over {}; in the 30 days before, {recent_new} values were new among \
+                "{} {} {before}{alone}, in {known_events} events over {}; in the 30 days before, {recent_new} values were new among \
                  {recent_events} events",
                 columns.join(", "),
                 value_told.join(", "),
