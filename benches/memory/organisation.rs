@@ -59,8 +59,9 @@ impl Organisation {
             ..Options::new(&logs).seed(5).accounts(3).days(days).events(EVENTS_A_DAY * u64::from(days)).people(40)
         };
         generate(&options, &|_| ())?;
+        let geo = Geo::open(&[logs.join("geo-city.mmdb"), logs.join("geo-asn.mmdb")])?;
         let source = Folder::open(&logs.display().to_string())?;
-        let mut decoder = Decoder::new(0, Limits::default(), Arc::new(Geo::default()), 0);
+        let mut decoder = Decoder::new(0, Limits::default(), Arc::new(geo), 0);
         let (mut batches, mut objects) = (Vec::new(), Vec::new());
         for object in source.list()?.into_iter().filter(|object| object.key.ends_with(".json.gz")) {
             let Body::Bytes(bytes) = source.fetch(&object, u64::MAX)?.body else {

@@ -46,7 +46,7 @@ pub struct Case {
     /// What is granted, as AWS's calls tell it, for rules that ask `iam_…`.
     #[serde(default)]
     pub iam: Vec<Value>,
-    /// Where addresses are, for rules on countries and distances.
+    /// Where addresses are, for rules on countries, distances and networks.
     #[serde(default)]
     pub places: BTreeMap<String, Place>,
     /// Every finding that `events` touch, no more and no fewer; empty if the rule must stay quiet.

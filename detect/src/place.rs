@@ -1,10 +1,10 @@
 //! Where a case's addresses are. Geography comes from a file of the operator's, which no case can have, so cases of
-//! rules on countries and distances say it themselves: `"places": {"198.51.100.7": {"country": "PT", "lat": 38.7, …}}`.
+//! rules on countries, distances and networks say it themselves: `"places": {"198.51.100.7": {"country": "PT", "lat": 38.7, …}}`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
@@ -17,6 +17,9 @@ pub struct Place {
     /// ISO country code.
     #[serde(default)]
     pub country: Option<String>,
+    /// Autonomous system number.
+    #[serde(default)]
+    pub asn: Option<u32>,
     #[serde(default)]
     pub lat: Option<f64>,
     #[serde(default)]
@@ -34,10 +37,23 @@ pub(crate) fn located(batch: RecordBatch, places: &BTreeMap<String, Place>) -> R
     let row = |i: usize| if addresses.is_null(i) { None } else { places.get(addresses.value(i)) };
     let rows = || 0..batch.num_rows();
     let countries: StringArray = rows().map(|i| row(i)?.country.as_deref()).collect();
+    let asns: Int64Array = rows().map(|i| row(i)?.asn.map(i64::from)).collect();
+    // What came through an endpoint is of its network, wherever its address is.
+    let endpoints = batch.column(schema.index_of("vpc_endpoint_id")?);
+    let system = |i: usize| row(i)?.asn.filter(|_| endpoints.is_null(i)).map(|asn| format!("AS{asn}"));
+    let networks = cast(batch.column(schema.index_of("source_network")?), &DataType::Utf8)?;
+    let networks = networks.as_string::<i32>();
+    let network = |i: usize| system(i).or_else(|| networks.is_valid(i).then(|| networks.value(i).to_owned()));
+    let networks: StringArray = rows().map(network).collect();
     let lats: Float64Array = rows().map(|i| row(i)?.lat).collect();
     let lons: Float64Array = rows().map(|i| row(i)?.lon).collect();
-    let columns: [(&str, ArrayRef); 3] =
-        [("source_country", Arc::new(countries)), ("source_lat", Arc::new(lats)), ("source_lon", Arc::new(lons))];
+    let columns: [(&str, ArrayRef); 5] = [
+        ("source_country", Arc::new(countries)),
+        ("source_asn", Arc::new(asns)),
+        ("source_network", Arc::new(networks)),
+        ("source_lat", Arc::new(lats)),
+        ("source_lon", Arc::new(lons)),
+    ];
     let mut arrays = batch.columns().to_vec();
     for (name, array) in columns {
         let at = schema.index_of(name)?;

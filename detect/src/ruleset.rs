@@ -12,7 +12,7 @@
 //! simplified under the assumption that the event has that name, so that `(event_name = 'A' AND x) OR (event_name =
 //! 'B' AND y)` becomes `x` for A.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, ScalarValue};
@@ -129,12 +129,18 @@ impl RuleSet {
 
     /// The columns of `events` that the set reads: all that has to be read from the table to evaluate it.
     pub fn columns(&self) -> Vec<&'static str> {
-        let conditions = self.shared.iter().chain(&self.costly);
-        let compiled = conditions.chain(self.rules.iter().flat_map(|r| &r.evidence));
-        let read: std::collections::BTreeSet<usize> = compiled.flat_map(|c| c.columns().iter().copied()).collect();
-        let named = |c: &str| ENGINE_COLUMNS.contains(&c) || c == "event_name" || c == "event_name_norm";
-        let all = trailhound_ingest::schema::COLUMNS.iter().enumerate();
-        all.filter(|(i, c)| read.contains(i) || named(c.name)).map(|(_, c)| c.name).collect()
+        self.columns_of(|_| true)
+    }
+
+    /// The columns of `events` that the rules at some places read.
+    pub(crate) fn columns_of(&self, places: impl Fn(usize) -> bool) -> Vec<&'static str> {
+        let mut read: BTreeSet<&str> = ENGINE_COLUMNS.into_iter().chain(["event_name", "event_name_norm"]).collect();
+        let rules = self.rules().enumerate().filter(|(place, rule)| places(*place) && rule.asks().is_none());
+        for select in rules.map(|(_, rule)| &rule.select) {
+            let exprs = select.predicate.iter().chain(select.columns.iter().map(|(_, expr)| expr));
+            read.extend(exprs.flat_map(Expr::column_refs).map(|column| column.name.as_str()));
+        }
+        trailhound_ingest::schema::COLUMNS.iter().map(|c| c.name).filter(|name| read.contains(name)).collect()
     }
 
     fn add(
