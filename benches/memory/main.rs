@@ -18,7 +18,7 @@ use arrow::record_batch::RecordBatch;
 use organisation::{Organisation, placed};
 use trailhound_detect::{Detector, Kind, Planner, RuleSet};
 use trailhound_ingest::{Batch, ObjectId, ObjectOutcome, ObjectReport};
-use trailhound_store::{Commit, Store, StoreOptions};
+use trailhound_store::{Commit, Store, StoreOptions, Upkeep};
 
 /// The service's own: rules that remember allocate for whoever is new, and give back what is cold.
 #[global_allocator]
@@ -64,6 +64,7 @@ fn rules(all: bool) -> anyhow::Result<RuleSet> {
 struct Service {
     store: Store,
     detector: Detector,
+    upkeep: Upkeep,
     objects: usize,
     _folder: tempfile::TempDir,
 }
@@ -71,13 +72,15 @@ struct Service {
 impl Service {
     async fn start(rules: RuleSet, memory: usize) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let store = Store::open(StoreOptions::new(folder.path().display().to_string())).await?;
+        let options = StoreOptions::new(folder.path().display().to_string());
+        let store = Store::open(options.clone()).await?;
         let detector = Detector::open(&store, rules).await?.with_memory(memory);
         detector.catch_up(&store).await?;
-        Ok(Self { store, detector, objects: 0, _folder: folder })
+        Ok(Self { store, detector, upkeep: Upkeep::open(&options).await?, objects: 0, _folder: folder })
     }
 
-    /// Keeps rows in one commit, in objects of as many as a decoder hands on; the time that the detector takes for them.
+    /// Keeps rows, in objects of as many as a decoder hands on; the time that the detector takes for them. Then the table's
+    /// files are brought together, as the service does every few minutes.
     async fn keep(&mut self, rows: RecordBatch) -> anyhow::Result<Duration> {
         let mut commits: Vec<Commit> = Vec::new();
         for start in (0..rows.num_rows()).step_by(OBJECT_ROWS) {
@@ -103,7 +106,9 @@ impl Service {
         for commit in commits {
             self.detector.commit(&self.store, &commit).await?;
         }
-        Ok(begun.elapsed())
+        let time = begun.elapsed();
+        self.upkeep.compact().await?;
+        Ok(time)
     }
 
     fn remembered(&self) -> f64 {
@@ -154,6 +159,7 @@ async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
                 time += service.keep(rows).await?;
             }
         }
+        let findings = findings(&service).await?;
         let each = time / events as u32;
         let value = value.iter().sum::<Duration>() / value.len() as u32;
         println!(
@@ -166,9 +172,23 @@ async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
             micros(value),
             service.remembered(),
         );
+        println!("     {findings}");
     }
     println!("peak memory of this process: {} MB", peak_kib() / 1024);
     Ok(())
+}
+
+/// How many findings there are, and the rules that made most of them: where there are many, writing them is what is measured.
+async fn findings(service: &Service) -> anyhow::Result<String> {
+    let mut by_rule: BTreeMap<String, usize> = BTreeMap::new();
+    for finding in service.detector.findings().current().await? {
+        *by_rule.entry(finding.rule).or_default() += 1;
+    }
+    let mut most: Vec<(usize, String)> = by_rule.into_iter().map(|(rule, count)| (count, rule)).collect();
+    most.sort_unstable_by(|a, b| b.cmp(a));
+    let all: usize = most.iter().map(|(count, _)| count).sum();
+    let most: Vec<String> = most.into_iter().take(3).map(|(count, rule)| format!("{count} of {rule}")).collect();
+    Ok(format!("{all} findings: {}", most.join(", ")))
 }
 
 /// So many long-term keys at work for days: what the rules remember of them, and what the questions about them take.

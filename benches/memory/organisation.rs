@@ -33,6 +33,7 @@ const TOLD_APART: &[&str] = &[
     "user_identity_account_id",
     "user_identity_access_key_id",
     "user_identity_user_name",
+    "response_access_key_id",
 ];
 
 pub struct Organisation {

@@ -74,6 +74,10 @@ fn sum(mut k: f64, ratio: impl Fn(f64) -> f64) -> f64 {
 
 /// The great-circle distance of two places in degrees, by the haversine formula.
 pub(crate) fn distance_km(a: (f64, f64), b: (f64, f64)) -> f64 {
+    // Most of what somebody does, they do where they were.
+    if a == b {
+        return 0.0;
+    }
     let radians = |degrees: f64| degrees * std::f64::consts::PI / 180.0;
     let (lat_a, lat_b) = (radians(a.0), radians(b.0));
     let half = |from: f64, to: f64| {
