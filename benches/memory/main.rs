@@ -146,6 +146,7 @@ async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
         }
         let learnt = begun.elapsed();
         let (mut time, mut events) = (Duration::ZERO, 0);
+        let before = service.detector.spent();
         let mut value = Vec::new();
         for hour in 0..24 {
             // Machines are noisy: what it is compared with is measured in the same minute, in a process of its own, since
@@ -172,7 +173,7 @@ async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
             micros(value),
             service.remembered(),
         );
-        println!("     {findings}");
+        println!("     {findings}; of that day's time: {}", service.detector.spent() - before);
     }
     println!("peak memory of this process: {} MB", peak_kib() / 1024);
     Ok(())

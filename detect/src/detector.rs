@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use datafusion::arrow::array::RecordBatch;
 use futures::TryStreamExt;
@@ -33,8 +34,10 @@ use crate::state::{Claim, Plan};
 
 mod asking;
 pub(crate) mod recall;
+mod spent;
 mod standing;
 
+pub use spent::Spent;
 use standing::Standing;
 
 use asking::Due;
@@ -57,6 +60,8 @@ pub struct Detector {
     follower: Option<Arc<dyn Follower>>,
     /// Rules that failed on rows since they are at work.
     failures: Mutex<BTreeMap<String, Failure>>,
+    /// What time went into.
+    spent: Mutex<Spent>,
 }
 
 /// What the findings stand for: this rule set on the table up to this version.
@@ -144,6 +149,7 @@ impl Detector {
             memory_bytes: AtomicUsize::new(0),
             follower: None,
             failures: Mutex::default(),
+            spent: Mutex::default(),
         })
     }
 
@@ -186,6 +192,15 @@ impl Detector {
         self.memory_bytes.load(Ordering::Relaxed)
     }
 
+    /// What time went into, since this detector was opened.
+    pub fn spent(&self) -> Spent {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spend(&self, spent: Spent) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += spent;
+    }
+
     /// Rules that failed on rows, with how many and the first error. Their other findings are there.
     pub fn failures(&self) -> Vec<Failure> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -214,6 +229,7 @@ impl Detector {
         match position.take_if(|_| follows) {
             Some(mut at) => {
                 let changes = self.apply(store, &mut at, commit).await?;
+                tracing::debug!(version = commit.version, "commits were judged; in all so far: {}", self.spent());
                 *position = Some(at);
                 Ok(changes)
             }
@@ -237,6 +253,7 @@ impl Detector {
         let mut changes = Changes::default();
         let mut fresh = Fresh { batches: &commit.batches, ..Fresh::default() };
         for (place, batch) in commit.batches.iter().enumerate() {
+            let begun = Instant::now();
             let (sightings, remembered) = self.evaluate(&set, batch, commit.version, |_| true)?;
             at.memory.strike(&set, sightings.iter())?;
             fold(&set, sightings, &mut found);
@@ -245,6 +262,7 @@ impl Detector {
                 let counted = |key: Key, row| of_rule.push((key.1 as u64, place as u32, row));
                 at.memory.remember(set.at(rows.rule), &rows, counted)?;
             }
+            self.spend(Spent { evaluate: begun.elapsed(), ..Spent::default() });
             // What rules with memory find follows from what they remember, so it may be written before the rest of the
             // commit, which the version before stands for until then.
             if at.memory.is_crowded() {
@@ -412,6 +430,7 @@ impl Detector {
     /// Judges what has changed, compares it with the findings that are there, and reads again the events that a finding
     /// needs. What was fresh is not any more.
     async fn judge(&self, store: &Store, at: &mut Position, fresh: &mut Fresh<'_>) -> Result<Revision> {
+        let begun = Instant::now();
         let found = &at.found;
         let ends_since = |rule, entity, from| found.get(&(rule, entity)).is_some_and(|last| *last >= from);
         let verdicts = at.memory.judge(&at.set, ends_since)?;
@@ -436,8 +455,10 @@ impl Detector {
             at.standing.leave(rule, &mut verdict, &mut stored, counts_news);
             revision.compare(&at.set, verdict, stored, &new);
         }
+        let judged = Instant::now();
         recall::read(store, &at.set, &mut revision).await?;
         revision.read_again(&at.set);
+        self.spend(Spent { judge: judged - begun, read_back: judged.elapsed(), ..Spent::default() });
         fresh.rows.clear();
         fresh.sorted.clear();
         Ok(revision)
@@ -481,7 +502,9 @@ impl Detector {
         let Outcome { mut found, mut revision, cursors } = outcome;
         found.retain(|id, _| !at.standing.has(id));
         let written = found.values().chain(&revision.write).map(|(_, finding)| finding);
+        let begun = Instant::now();
         let ways = Ways::of(Events::Of(store), &mut at.issuers, written).await?;
+        let led = Instant::now();
         let written = found.values_mut().chain(&mut revision.write);
         written.for_each(|(place, finding)| ways.write(finding, Some(set.at(*place))));
         let ends =
@@ -505,6 +528,7 @@ impl Detector {
         crash::point("detect.ledger_open");
         self.ledger.commit(transaction).await?;
         crash::point("detect.saved");
+        self.spend(Spent { lineage: led - begun, write: led.elapsed(), ..Spent::default() });
         for (whose, end) in remembered {
             let last = at.found.entry(whose).or_insert(end);
             *last = end.max(*last);

@@ -58,7 +58,7 @@ pub mod window;
 
 pub use backtest::backtest;
 pub use check::{Checked, Tested, check, test};
-pub use detector::Detector;
+pub use detector::{Detector, Spent};
 pub use error::DetectError;
 pub use evaluate::{Cost, Failure, Seen, Sighting};
 pub use explain::{ExplainError, Explanation, explain};
