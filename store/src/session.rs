@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
@@ -15,6 +16,9 @@ use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schem
 use crate::site::Site;
 use crate::store::Store;
 use crate::{activity, functions, granted, table, views};
+
+/// Memory for what stands at the end of files, about 100 KB for each.
+pub(crate) const FOOTERS_BYTES_MAX: usize = 32 << 20;
 
 /// Views for common questions.
 const VIEWS: &[(&str, &str)] = &[
@@ -33,7 +37,7 @@ const VIEWS: &[(&str, &str)] = &[
 
 impl Store {
     /// A fresh session over the newest state of the store. Its memory is limited by
-    /// [`query_bytes_max`](crate::StoreOptions::query_bytes_max); sessions share nothing.
+    /// [`query_bytes_max`](crate::StoreOptions::query_bytes_max); sessions share nothing but what stands at the end of files.
     pub async fn session(&self) -> Result<SessionContext> {
         let session = self.plain_session()?;
         // In this order, so that nothing is counted that is not in `events` yet.
@@ -72,6 +76,11 @@ impl Store {
         }
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.options.query_bytes_max)))
+            .with_cache_manager(
+                CacheManagerConfig::default()
+                    .with_file_metadata_cache(Some(self.footers.clone()))
+                    .with_metadata_cache_limit(FOOTERS_BYTES_MAX),
+            )
             .build_arc()
             .map_err(StoreError::query)?;
         let session = SessionContext::new_with_config_rt(config, runtime);

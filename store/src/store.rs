@@ -9,8 +9,11 @@
 //! flush or none of it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
 use object_store::ObjectStoreExt;
 use sqlx::any::Any;
 use trailhound_ingest::{Batch, ObjectId, ParkedRecord};
@@ -27,6 +30,7 @@ use crate::granted::Granted;
 use crate::ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage};
 use crate::location::Location;
 use crate::pending::{Pending, Written};
+use crate::session::FOOTERS_BYTES_MAX;
 use crate::table::{Outcome, Table};
 
 mod keep;
@@ -102,6 +106,9 @@ pub struct Store {
     granted: Granted,
     dedup: Dedup,
     pending: Pending,
+    /// What stands at the end of the tables' files, for all sessions: files never change, and each of them is read again and
+    /// again by who follows the table.
+    pub(crate) footers: Arc<FileMetadataCache>,
     /// Copies that were parked because they differ, since [`Store::take_differing`] was last called.
     differing: Vec<(String, ParkedRecord)>,
     closed: bool,
@@ -115,6 +122,7 @@ impl Store {
         let ledger = Ledger::open(&location.ledger, options.ledger_wal).await?;
         let mut store = Self {
             dedup: Dedup::new(options.dedup_bytes_max),
+            footers: Arc::new(DefaultCache::new(FOOTERS_BYTES_MAX).with_name("footers")),
             options,
             table,
             granted: Granted::open(&ledger).await?,
