@@ -17,7 +17,7 @@ use crate::site::Site;
 use crate::store::Store;
 use crate::{activity, functions, granted, table, views};
 
-/// Memory for what stands at the end of files, about 100 KB for each.
+/// Memory for what stands at the end of files; what was not needed for longest goes first.
 pub(crate) const FOOTERS_BYTES_MAX: usize = 32 << 20;
 
 /// Views for common questions.
