@@ -1,7 +1,8 @@
 //! `cargo bench --bench memory`: what rules that remember cost, and what they take.
 //!
 //! ```text
-//! cargo bench --bench memory -- cost [PRINCIPALS] [DAYS]   the time an event takes, beside gunzip + serde_json::Value of the same events
+//! cargo bench --bench memory -- cost [PRINCIPALS] [DAYS]   the time an event takes, beside gunzip + serde_json::Value of the same events;
+//!                                                          with `last` behind it only for so many, without the growth
 //! cargo bench --bench memory -- hostile [PRINCIPALS]       a minute in which every event comes from somebody new
 //! cargo bench --bench memory -- keys [KEYS] [DAYS]         long-term keys at work: what an event costs, and asking about shared ones
 //! ```
@@ -40,7 +41,9 @@ async fn main() -> anyhow::Result<()> {
         args.get(place).map_or(Ok(otherwise), |text| text.parse().with_context(|| format!("`{text}` is no number")))
     };
     match args.first().map(String::as_str) {
-        None | Some("cost") => cost(number(1, 10_000)?, number(2, 90)?).await,
+        None | Some("cost") => {
+            cost(number(1, 10_000)?, number(2, 90)?, args.last().is_some_and(|arg| arg == "last")).await
+        }
         Some("keys") => keys(number(1, 100_000)?, number(2, 7)?).await,
         Some("hostile") => hostile(number(1, 1_000_000)?).await,
         Some(VALUE) => {
@@ -117,20 +120,21 @@ impl Service {
 }
 
 /// The growth with rules, principals and days of history; the last line is what is asked for.
-async fn cost(principals: usize, days: usize) -> anyhow::Result<()> {
+async fn cost(principals: usize, days: usize, last: bool) -> anyhow::Result<()> {
     let organisation = Organisation::simulated(days as u32 + 1)?;
     println!(
         "{:.0} bytes of JSON an event; the bound is half of gunzip + serde_json::Value of the same events",
         organisation.bytes_an_event()
     );
     let few = principals / 10;
-    for (all, principals, days) in [
+    let steps = [
         (false, few, days),
         (true, few, days.min(7)),
         (true, few, days),
         (true, principals, days.min(7)),
         (true, principals, days),
-    ] {
+    ];
+    for (all, principals, days) in steps.into_iter().skip(if last { 4 } else { 0 }) {
         let rules = rules(all)?;
         let count = rules.rules().len();
         let mut service = Service::start(rules, MEMORY_BYTES).await?;

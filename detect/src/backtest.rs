@@ -5,10 +5,11 @@ use trailhound_store::Store;
 
 use crate::detector::recall;
 use crate::error::{DetectError, Result};
-use crate::evaluate::{Remembered, Seen};
+use crate::evaluate::Seen;
 use crate::finding::{self, Finding, Folded, fold};
 use crate::memory::Memory;
 use crate::query;
+use crate::remembered::Remembered;
 use crate::revise::Revision;
 use crate::ruleset::RuleSet;
 

@@ -12,6 +12,7 @@ use datafusion::arrow::compute::{take, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column as Plain;
 use serde_json::Value;
 use trailhound_ingest::schema::COLUMNS;
 
@@ -41,6 +42,11 @@ pub(crate) struct Compiled {
 impl Compiled {
     pub fn new(expr: Arc<dyn PhysicalExpr>, columns: Vec<usize>, strict: Vec<usize>, schema: SchemaRef) -> Self {
         Compiled { expr, columns, strict, schema }
+    }
+
+    /// The column that it is, if it is one as it stands.
+    pub fn column(&self) -> Option<usize> {
+        self.expr.downcast_ref::<Plain>().and(self.columns.first()).copied()
     }
 
     /// The columns that it reads, by their place in `events`, rising.

@@ -21,13 +21,14 @@ use trailhound_store::granted::Reading;
 use trailhound_store::{Commit, Derivation, Store, crash};
 
 use crate::error::{DetectError, Result};
-use crate::evaluate::{Failure, Remembered, Sighting};
+use crate::evaluate::{Failure, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
 use crate::ledger::{Changes, FindingsLedger};
 use crate::lineage::{self, Events, Issuers, Ways};
 use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
+use crate::remembered::Remembered;
 use crate::revise::Revision;
 use crate::ruleset::RuleSet;
 use crate::state::{Claim, Plan};

@@ -12,8 +12,9 @@ use datafusion::common::DataFusionError;
 use serde_json::Value;
 
 use crate::compiled::{Answer, Compiled, Events, Ordered, Rows, place_of};
-use crate::evidence::{Column, RowOf};
+use crate::evidence::Held;
 use crate::lineage::Hop;
+use crate::remembered::{Chosen, Common, Remembered};
 use crate::ruleset::{ENGINE_COLUMNS, Entry, RuleSet};
 use crate::state::Plan;
 
@@ -68,17 +69,8 @@ pub struct Cost {
 impl RuleSet {
     /// Evaluates every rule on a batch of `events` that has at least the columns of [`RuleSet::columns`].
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<Seen, DataFusionError> {
-        self.evaluate_some(batch, |_| true)
-    }
-
-    /// Evaluates the rules for which `active` says so.
-    pub(crate) fn evaluate_some(
-        &self,
-        batch: &RecordBatch,
-        active: impl Fn(usize) -> bool,
-    ) -> Result<Seen, DataFusionError> {
         let events = Events::new(batch.clone());
-        let mut pass = Pass::run(self, &events, &active)?;
+        let mut pass = Pass::run(self, &events, &|_| true)?;
         let mut seen = pass.costs();
         for (rule, rows) in pass.matched() {
             pass.shape(rule, rows, &mut seen.sightings)?;
@@ -87,8 +79,8 @@ impl RuleSet {
         Ok(seen)
     }
 
-    /// The same for who remembers: rules with memory give what their memory needs of an event, and no more. What a
-    /// finding needs beyond that is had from [`RuleSet::sightings`].
+    /// The same for who remembers, of the rules for which `active` says so: those with memory give what their memory needs of
+    /// an event, and no more. What a finding needs beyond that is had from [`RuleSet::sightings`].
     pub(crate) fn evaluate_to_remember(
         &self,
         batch: &RecordBatch,
@@ -97,15 +89,16 @@ impl RuleSet {
         let events = Events::new(batch.clone());
         let mut pass = Pass::run(self, &events, &active)?;
         let mut seen = pass.costs();
-        let mut remembered = Vec::new();
+        let mut chosen = Vec::new();
+        let mut common = Common::of(&events)?;
         for (rule, rows) in pass.matched() {
             match &self.rules[rule].rule.plan {
-                Some(plan) => remembered.push(pass.remember(rule, plan, rows)?),
+                Some(plan) => chosen.push(pass.choose(rule, plan, rows, &mut common)?),
                 None => pass.shape(rule, rows, &mut seen.sightings)?,
             }
         }
         seen.failures = pass.failures();
-        Ok((seen, remembered))
+        Ok((seen, common.remembered(chosen)))
     }
 
     /// What a finding needs to know of rows that a rule matched.
@@ -119,41 +112,13 @@ impl RuleSet {
     }
 }
 
-/// The rows that a rule with memory matched in a batch, with what its memory needs of them.
-pub(crate) struct Remembered {
-    /// The rule's place in the set.
-    pub rule: usize,
-    rows: UInt32Array,
-    ids: StringViewArray,
-    times: TimestampMicrosecondArray,
-    /// The SELECT's columns beside `event_id`, in their order; those that the memory does not need are not there.
-    columns: Vec<Option<Column>>,
-}
-
-/// One of these rows.
-pub(crate) struct Row<'r> {
-    /// Its place in the batch.
-    pub place: u32,
-    pub id: &'r str,
-    /// µs since the epoch.
-    pub time: i64,
-    pub evidence: RowOf<'r>,
-}
-
-impl Remembered {
-    /// The time of the latest of the rows, µs since the epoch.
-    pub fn latest(&self) -> Option<i64> {
-        self.times.values().iter().copied().max()
-    }
-
-    /// Hands out row by row, in the order of the batch.
-    pub fn each<E>(&self, mut take: impl FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
-        for row in 0..self.rows.len() {
-            let (place, id, time) = (self.rows.value(row), self.ids.value(row), self.times.value(row));
-            take(Row { place, id, time, evidence: RowOf { columns: &self.columns, row } })?;
-        }
-        Ok(())
-    }
+/// Values that are null since their column could not be evaluated there.
+pub(crate) struct Lost {
+    /// Its place among the SELECT's columns beside `event_id`.
+    column: usize,
+    rows: u64,
+    /// The first one.
+    error: DataFusionError,
 }
 
 struct Pass<'s, F> {
@@ -302,30 +267,59 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
     }
 
     /// Takes what a rule's memory needs of its rows.
-    fn remember(&mut self, place: usize, plan: &Plan, mut rows: Vec<u32>) -> Result<Remembered, DataFusionError> {
+    fn choose(
+        &mut self,
+        place: usize,
+        plan: &Plan,
+        mut rows: Vec<u32>,
+        common: &mut Common<'_>,
+    ) -> Result<Chosen, DataFusionError> {
         rows.sort_unstable();
-        let rows = UInt32Array::from(rows);
+        let entity = self.set.rules[place].entity;
+        let unknown = common.unknown(entity, &rows);
+        let (columns, lost) = self.held(place, &unknown, |column| plan.is_entity(column), common)?;
+        common.note(entity, plan, &unknown, &columns);
+        let (columns, lost_facts) = self.held(place, &rows, |column| plan.is_fact(column), common)?;
+        // Whoever has the same entity has the same trouble.
+        let lost = common.lose(entity, lost);
+        let of_facts = lost_facts.iter().filter(|lost| !plan.is_entity(lost.column));
+        lost.iter().chain(of_facts).for_each(|lost| self.failed(place, lost.rows.min(rows.len() as u64), &lost.error));
+        Ok(Chosen { rule: place, entity, rows, columns })
+    }
+
+    /// Some of a rule's columns: a column of text where it stands, others for these rows; and those that could not be evaluated on
+    /// all of them.
+    fn held(
+        &self,
+        place: usize,
+        rows: &[u32],
+        needed: impl Fn(usize) -> bool,
+        common: &mut Common<'_>,
+    ) -> Result<(Vec<Option<Held>>, Vec<Lost>), DataFusionError> {
         let evidence = &self.set.rules[place].evidence;
-        let needed: Vec<bool> = (0..evidence.len()).map(|column| plan.needs(column)).collect();
-        let wanted = || evidence.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(evidence, _)| evidence);
-        let mut read: Vec<usize> = wanted().flat_map(|e| e.columns().iter().copied()).collect();
-        read.extend(["event_id", "event_time"].map(place_of));
-        let taken = self.events.take(&read, &rows)?;
-        let mut columns = Vec::with_capacity(evidence.len());
-        for (evidence, needed) in evidence.iter().zip(&needed) {
-            if !needed {
-                columns.push(None);
-                continue;
+        let mut columns: Vec<Option<Held>> = Vec::with_capacity(evidence.len());
+        let (mut others, mut lost) = (Vec::new(), Vec::new());
+        for (at, of_rule) in evidence.iter().enumerate() {
+            let stands = match of_rule.column().filter(|_| needed(at)) {
+                Some(column) => common.text(column)?,
+                None => None,
+            };
+            if stands.is_none() && needed(at) {
+                others.push(at);
             }
-            let (column, failed, error) = evidence.column_or_null(&taken)?;
-            if let Some(error) = error {
-                self.failed(place, failed, &error);
-            }
-            columns.push(Some(column));
+            columns.push(stands.map(Held::Batch));
         }
-        let ids = taken.column(place_of("event_id"))?.as_string_view().clone();
-        let times = taken.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone();
-        Ok(Remembered { rule: place, rows, ids, times, columns })
+        if others.is_empty() || rows.is_empty() {
+            return Ok((columns, lost));
+        }
+        let read: Vec<usize> = others.iter().flat_map(|at| evidence[*at].columns().iter().copied()).collect();
+        let taken = self.events.take(&read, &UInt32Array::from(rows.to_vec()))?;
+        for at in others {
+            let (column, failed, error) = evidence[at].column_or_null(&taken)?;
+            lost.extend(error.map(|error| Lost { column: at, rows: failed, error }));
+            columns[at] = Some(Held::Chosen(column));
+        }
+        Ok((columns, lost))
     }
 
     /// Makes sightings of a rule's rows.

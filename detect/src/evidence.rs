@@ -3,6 +3,9 @@
 //! Most columns are text, most events are only counted: so a text is written from its column straight to where it is
 //! hashed, and becomes a JSON value of its own only in a finding.
 
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
@@ -17,8 +20,38 @@ pub(crate) trait Evidence {
     fn is_null(&self, column: usize) -> bool;
     fn text(&self, column: usize) -> Option<&str>;
     fn number(&self, column: usize) -> Option<&Number>;
+    /// Whether another event has the same value.
+    fn is_same(&self, other: &Self, column: usize) -> bool;
+    /// Hashes the value: the same values in the same way.
+    fn hash(&self, column: usize, state: &mut impl Hasher);
     /// Appends the value as JSON.
     fn write(&self, column: usize, out: &mut String);
+}
+
+impl<E: Evidence + ?Sized> Evidence for &E {
+    fn is_null(&self, column: usize) -> bool {
+        (**self).is_null(column)
+    }
+
+    fn text(&self, column: usize) -> Option<&str> {
+        (**self).text(column)
+    }
+
+    fn number(&self, column: usize) -> Option<&Number> {
+        (**self).number(column)
+    }
+
+    fn is_same(&self, other: &Self, column: usize) -> bool {
+        (**self).is_same(*other, column)
+    }
+
+    fn hash(&self, column: usize, state: &mut impl Hasher) {
+        (**self).hash(column, state);
+    }
+
+    fn write(&self, column: usize, out: &mut String) {
+        (**self).write(column, out);
+    }
 }
 
 impl Evidence for [Value] {
@@ -32,6 +65,14 @@ impl Evidence for [Value] {
 
     fn number(&self, column: usize) -> Option<&Number> {
         self[column].as_number()
+    }
+
+    fn is_same(&self, other: &Self, column: usize) -> bool {
+        are_same(&self[column], &other[column])
+    }
+
+    fn hash(&self, column: usize, state: &mut impl Hasher) {
+        self[column].hash(state);
     }
 
     fn write(&self, column: usize, out: &mut String) {
@@ -49,58 +90,107 @@ pub(crate) enum Column {
 
 impl Column {
     pub fn of(array: &ArrayRef) -> Result<Column, DataFusionError> {
+        match Column::of_text(array)? {
+            Some(texts) => Ok(texts),
+            None => Ok(Column::Values(value::values(array)?)),
+        }
+    }
+
+    /// The same of texts none of which is too long; none for others.
+    pub fn of_text(array: &ArrayRef) -> Result<Option<Column>, DataFusionError> {
         let texts = match array.data_type() {
             DataType::Utf8View => array.as_string_view().clone(),
             DataType::Utf8 | DataType::LargeUtf8 => cast(array, &DataType::Utf8View)?.as_string_view().clone(),
-            _ => return Ok(Column::Values(value::values(array)?)),
+            _ => return Ok(None),
         };
-        let fits = texts.iter().flatten().all(|text| text.len() <= value::TEXT_BYTES_MAX);
-        if fits { Ok(Column::Texts(texts)) } else { Ok(Column::Values(value::values(array)?)) }
+        let fits = texts.lengths().all(|bytes| bytes as usize <= value::TEXT_BYTES_MAX);
+        Ok(fits.then_some(Column::Texts(texts)))
     }
+}
+
+/// A column as a rule's memory holds it.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// The values of the rows that the rule chose.
+    Chosen(Column),
+    /// Those of all rows of the batch, whichever rule chose them.
+    Batch(Arc<Column>),
 }
 
 /// One row of columns; those that are not needed are not there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowOf<'c> {
-    pub columns: &'c [Option<Column>],
+    pub columns: &'c [Option<Held>],
+    /// Its place among those that were chosen.
     pub row: usize,
+    /// Its place in the batch.
+    pub place: usize,
 }
 
 impl RowOf<'_> {
-    fn column(&self, column: usize) -> &Column {
-        self.columns[column].as_ref().expect("a plan reads only the columns that it says it needs")
+    fn column(&self, column: usize) -> (&Column, usize) {
+        match self.columns[column].as_ref().expect("a plan reads only the columns that it says it needs") {
+            Held::Chosen(column) => (column, self.row),
+            Held::Batch(column) => (column, self.place),
+        }
     }
 }
 
 impl Evidence for RowOf<'_> {
     fn is_null(&self, column: usize) -> bool {
         match self.column(column) {
-            Column::Texts(texts) => texts.is_null(self.row),
-            Column::Values(values) => values[self.row].is_null(),
+            (Column::Texts(texts), row) => texts.is_null(row),
+            (Column::Values(values), row) => values[row].is_null(),
         }
     }
 
     fn text(&self, column: usize) -> Option<&str> {
         match self.column(column) {
-            Column::Texts(texts) => texts.is_valid(self.row).then(|| texts.value(self.row)),
-            Column::Values(values) => values[self.row].as_str(),
+            (Column::Texts(texts), row) => texts.is_valid(row).then(|| texts.value(row)),
+            (Column::Values(values), row) => values[row].as_str(),
         }
     }
 
     fn number(&self, column: usize) -> Option<&Number> {
         match self.column(column) {
-            Column::Texts(_) => None,
-            Column::Values(values) => values[self.row].as_number(),
+            (Column::Texts(_), _) => None,
+            (Column::Values(values), row) => values[row].as_number(),
+        }
+    }
+
+    /// Both stand in the same columns.
+    fn is_same(&self, other: &Self, column: usize) -> bool {
+        let (held, row) = self.column(column);
+        let (_, beside) = other.column(column);
+        match held {
+            Column::Texts(texts) => {
+                texts.is_null(row) == texts.is_null(beside) && texts.value(row) == texts.value(beside)
+            }
+            Column::Values(values) => are_same(&values[row], &values[beside]),
+        }
+    }
+
+    fn hash(&self, column: usize, state: &mut impl Hasher) {
+        match self.column(column) {
+            (Column::Texts(texts), row) if texts.is_null(row) => state.write_u8(0),
+            (Column::Texts(texts), row) => state.write(texts.value(row).as_bytes()),
+            (Column::Values(values), row) => values[row].hash(state),
         }
     }
 
     fn write(&self, column: usize, out: &mut String) {
         match self.column(column) {
-            Column::Texts(texts) if texts.is_null(self.row) => out.push_str("null"),
-            Column::Texts(texts) => write_text(texts.value(self.row), out),
-            Column::Values(values) => write_value(&values[self.row], out),
+            (Column::Texts(texts), row) if texts.is_null(row) => out.push_str("null"),
+            (Column::Texts(texts), row) => write_text(texts.value(row), out),
+            (Column::Values(values), row) => write_value(&values[row], out),
         }
     }
+}
+
+/// Whether two values are written in the same way.
+fn are_same(one: &Value, other: &Value) -> bool {
+    let sign = |value: &Value| value.as_f64().is_some_and(f64::is_sign_negative);
+    one == other && sign(one) == sign(other)
 }
 
 fn write_value(value: &Value, out: &mut String) {
@@ -130,11 +220,12 @@ mod tests {
             Arc::new(Int64Array::from(vec![Some(-3), None, Some(7)])),
             Arc::new(Float64Array::from(vec![Some(717.0), Some(-0.5), None])),
         ];
-        let columns: Vec<Option<Column>> = arrays.iter().map(|array| Some(Column::of(array).unwrap())).collect();
+        let held = |array| Some(Held::Chosen(Column::of(array).unwrap()));
+        let columns: Vec<Option<Held>> = arrays.iter().map(held).collect();
         let values: Vec<Vec<Value>> = arrays.iter().map(|array| value::values(array).unwrap()).collect();
         for row in 0..3 {
             let one: Vec<Value> = values.iter().map(|column| column[row].clone()).collect();
-            let (one, other) = (one.as_slice(), RowOf { columns: &columns, row });
+            let (one, other) = (one.as_slice(), RowOf { columns: &columns, row, place: 7 });
             for column in 0..arrays.len() {
                 let (mut a, mut b) = (String::new(), String::new());
                 one.write(column, &mut a);

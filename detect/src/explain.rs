@@ -28,7 +28,7 @@ use crate::problem::nearest;
 use crate::rule::Rule;
 use crate::ruleset::{CompileError, RuleSet};
 use crate::select::Planner;
-use crate::state::{Event, Scratch};
+use crate::state::Event;
 
 pub(crate) use case::why_failed;
 pub use condition::Condition;
@@ -160,11 +160,10 @@ pub async fn explain(
         return Err(ExplainError::Unknown(known.nobody(&rule, &entity, about)));
     }
     if let Some(plan) = &rule.plan {
-        let mut scratch = Scratch::default();
-        let facts = sighting.as_ref().map(|s| plan.facts(s.evidence.as_slice(), &mut scratch));
+        let facts = sighting.as_ref().map(|s| plan.facts(s.evidence.as_slice()));
         explanation.moments = match (&sighting, facts) {
             (Some(seen), Some(Some(facts))) => {
-                let event = Event { time: seen.event_time, id: &seen.event_id, facts };
+                let event = Event { time: seen.event_time, id: &seen.event_id, facts, count: 1 };
                 Moment::nearest(known.moments(&rule, &entity, Some(&event))?, usize::MAX)
             }
             (Some(_), _) => Vec::new(),

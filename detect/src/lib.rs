@@ -39,6 +39,7 @@ mod oracle;
 mod place;
 pub mod problem;
 mod query;
+mod remembered;
 mod repeat;
 mod revise;
 pub mod rule;

@@ -27,12 +27,13 @@ use serde_json::Value;
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::error::Result;
-use crate::evaluate::{Remembered, Sighting};
+use crate::evaluate::Sighting;
 use crate::evidence::Evidence;
 use crate::fault::{self, Fault};
+use crate::remembered::{Remembered, Row};
 use crate::rule::{PRINCIPAL, Rule};
 use crate::ruleset::RuleSet;
-use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Scratch, Shift, Split, State, View};
+use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Shift, Split, State, View};
 use cold::Cold;
 pub(crate) use hot::ByHash;
 use hot::Hot;
@@ -51,6 +52,10 @@ const LATE: i64 = 2 * DAY;
 const SHED_BYTES_MIN: usize = 512;
 /// An entity that was needed whole so often stays whole.
 const WHOLE_AGAIN_MAX: u8 = 3;
+/// Entities that are [looked at ahead](Hot::look_ahead) of adding to them: few enough for a cache.
+const AHEAD: usize = 64;
+/// Events of an entity and a batch that one is compared with, to count those together that say the same.
+const ALIKE_MAX: usize = 8;
 /// Cold entities that are listed at a time.
 const COLD_LISTED_MAX: usize = 50_000;
 
@@ -236,21 +241,34 @@ impl Memory {
     /// Adds rows that their rule did not see before; `counted` hears the place of each that counts, and whose it is.
     pub fn remember(&mut self, rule: &Rule, remembered: &Remembered, mut counted: impl FnMut(Key, u32)) -> Result<()> {
         let Some(plan) = &rule.plan else { return Ok(()) };
-        let rule = rule.key;
-        let mut scratch = Scratch::default();
-        remembered.each(|row| {
-            if let Some(key) = self.add(rule, plan, row.time, row.id, &row.evidence, &mut scratch)? {
-                counted(key, row.place);
+        let mut alike = Vec::new();
+        let entities: Vec<_> = remembered.by_entity().collect();
+        for entities in entities.chunks(AHEAD) {
+            self.slots.look_ahead(rule.key, entities.iter().map(|(whose, _)| whose.key));
+            for (whose, rows) in entities {
+                let key = (rule.key, whose.key);
+                let rows = rows.iter().map(|row| remembered.row(*row));
+                rows.for_each(|row| put(plan, row, &mut alike, |place| counted(key, place)));
+                self.add(key, &whose.text, plan, alike.drain(..))?;
+                if self.bytes > self.bytes_max.saturating_add(SLACK_BYTES) {
+                    self.settle()?;
+                }
             }
-            if self.bytes > self.bytes_max.saturating_add(SLACK_BYTES) { self.settle() } else { Ok(()) }
-        })
+        }
+        Ok(())
     }
 
     /// Adds an event that its rule did not see before. Gives whose it is, if it counts.
     pub fn add_sighting(&mut self, rule: &Rule, sighting: &Sighting) -> Result<Option<Key>> {
         let Some(plan) = &rule.plan else { return Ok(None) };
-        let (evidence, mut scratch) = (sighting.evidence.as_slice(), Scratch::default());
-        self.add(rule.key, plan, sighting.event_time, &sighting.event_id, evidence, &mut scratch)
+        let evidence = sighting.evidence.as_slice();
+        let Some(entity) = plan.entity(evidence) else { return Ok(None) };
+        let key = (rule.key, entity_key(&entity));
+        let event = Row { place: 0, id: &sighting.event_id, time: sighting.event_time, evidence };
+        let (mut alike, mut added) = (Vec::new(), None);
+        put(plan, event, &mut alike, |_| added = Some(key));
+        self.add(key, &entity, plan, alike.drain(..))?;
+        Ok(added)
     }
 
     /// Notes the attacks among the events of rules that look at each event alone, which they did not see before.
@@ -265,47 +283,48 @@ impl Memory {
         Ok(())
     }
 
-    fn add(
+    /// Adds events of an entity.
+    fn add<'r, E>(
         &mut self,
-        rule: u64,
+        key: Key,
+        entity: &str,
         plan: &Plan,
-        time: i64,
-        id: &str,
-        evidence: &(impl Evidence + ?Sized),
-        scratch: &mut Scratch,
-    ) -> Result<Option<Key>> {
-        let Some((entity, facts)) = plan.read(evidence, scratch) else { return Ok(None) };
-        let key = (rule, entity_key(entity));
-        self.add_to(key, entity, plan, &Event { time, id, facts })?;
-        Ok(Some(key))
+        events: impl Iterator<Item = Alike<'r, E>>,
+    ) -> Result<()> {
+        let mut known: Option<&mut Slot> = None;
+        let (mut grown, mut newly, mut shifts) = (0, false, Vec::new());
+        for Alike { event, since, .. } in events {
+            let slot = match known {
+                Some(slot) => slot,
+                None => self.entity_slot(key, entity, plan)?,
+            };
+            let slot = if slot.needs_older(plan, since) { self.make_whole(key)? } else { slot };
+            let mut added = slot.state.add(plan, &event);
+            slot.bytes += added.bytes;
+            grown += added.bytes;
+            newly |= added.from.is_some_and(|from| slot.mark_dirty(from.min(since)));
+            shifts.append(&mut added.shifts);
+            known = Some(slot);
+        }
+        self.bytes += grown;
+        if newly {
+            self.list_dirty(key);
+        }
+        self.shift(key.0, shifts)
     }
 
-    fn add_to(&mut self, key: Key, entity: &str, plan: &Plan, event: &Event<'_>) -> Result<()> {
+    /// What is known of an entity, which begins with its first event.
+    fn entity_slot(&mut self, key: Key, entity: &str, plan: &Plan) -> Result<&mut Slot> {
         // One that is new to the rule may be known to have been under attack.
         let spans = match plan.learns_by_principal() && self.attacked.contains(&key.1) && !self.knows(key)? {
             true => self.attacks(key.1, |attacks| attacks.spans())?,
             false => Vec::new(),
         };
-        let begin = || {
+        self.slot(key, || {
             let mut state = plan.begin();
             state.withhold(plan, &spans);
             Slot::new(entity.to_owned(), state)
-        };
-        let mut slot = self.slot(key, begin)?;
-        if slot.needs_older(plan, event.time) {
-            slot = self.make_whole(key)?;
-        }
-        let mut added = slot.state.add(plan, event);
-        if fault::is(Fault::DuplicateCounted) && event.id.ends_with('7') {
-            added.bytes += slot.state.add(plan, event).bytes;
-        }
-        slot.bytes += added.bytes;
-        let newly = slot.mark_dirty(added.from.min(event.time));
-        self.bytes += added.bytes;
-        if newly {
-            self.list_dirty(key);
-        }
-        self.shift(key.0, added.shifts)
+        })
     }
 
     /// An entity that is known is to be judged again, from a time on.
@@ -604,6 +623,39 @@ impl Memory {
         slot.used = self.clock;
         Ok(slot)
     }
+}
+
+/// Events of an entity that a rule's kind does not tell apart.
+struct Alike<'r, E> {
+    /// Their stretch of time, if it is one in which they can be alike.
+    stretch: Option<i64>,
+    evidence: E,
+    event: Event<'r>,
+    /// The time of the first of them.
+    since: i64,
+}
+
+/// Puts an event to those of its entity that are like it, or to the others. `counted` hears its place if it says anything to the
+/// rule's kind.
+fn put<'r, E: Evidence>(plan: &Plan, row: Row<'r, E>, all: &mut Vec<Alike<'r, E>>, mut counted: impl FnMut(u32)) {
+    let Row { place, id, time, evidence } = row;
+    let twice = fault::is(Fault::DuplicateCounted) && id.ends_with('7');
+    let count = 1 + u32::from(twice);
+    let stretch = plan.stretch(time);
+    let latest = all.iter_mut().rev().take(if stretch.is_some() { ALIKE_MAX } else { 0 });
+    for known in latest {
+        if known.stretch == stretch && plan.are_alike(&known.evidence, &evidence) {
+            known.event.count += count;
+            known.since = time.min(known.since);
+            if (known.event.time, known.event.id) < (time, id) {
+                (known.event.time, known.event.id) = (time, id);
+            }
+            return counted(place);
+        }
+    }
+    let Some(facts) = plan.facts(&evidence) else { return };
+    all.push(Alike { stretch, evidence, event: Event { time, id, facts, count }, since: time });
+    counted(place);
 }
 
 fn begin_population() -> Slot {

@@ -78,11 +78,9 @@ impl Revision {
 }
 
 impl Wanted {
-    /// Takes an event, if it is one of the claim's.
-    pub fn offer(&mut self, rule: &Rule, sighting: &Sighting) {
-        if rule.plan.as_ref().is_some_and(|plan| plan.counts(&self.claim, sighting)) {
-            put(&mut self.finding, rule, &self.claim, sighting.clone());
-        }
+    /// Takes an event that the claim counts.
+    pub fn take(&mut self, rule: &Rule, sighting: Sighting) {
+        put(&mut self.finding, rule, &self.claim, sighting);
     }
 }
 

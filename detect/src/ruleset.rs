@@ -50,6 +50,15 @@ pub(crate) const ENGINE_COLUMNS: [&str; 15] = [
 pub(crate) struct Ready {
     pub rule: Arc<Rule>,
     pub evidence: Vec<Compiled>,
+    /// The same number for rules whose entities are the same columns under the same names.
+    pub entity: usize,
+}
+
+/// What rules of a set share, with its place.
+#[derive(Default)]
+struct Interned {
+    conditions: HashMap<Expr, usize>,
+    entities: HashMap<Vec<(String, Expr)>, usize>,
 }
 
 /// A rule's predicate where an event's name is known (or where no name is required).
@@ -94,7 +103,7 @@ impl RuleSet {
     /// Compiles rules. Their order says nothing.
     pub fn compile(rules: impl IntoIterator<Item = Rule>, planner: &Planner) -> Result<RuleSet, CompileError> {
         let mut set = RuleSet { site: planner.site.clone(), ..RuleSet::default() };
-        let mut interned = HashMap::new();
+        let mut interned = Interned::default();
         for rule in rules {
             let id = rule.id.clone();
             set.add(rule, planner, &mut interned).map_err(|source| CompileError { rule: id, source })?;
@@ -143,16 +152,11 @@ impl RuleSet {
         trailhound_ingest::schema::COLUMNS.iter().map(|c| c.name).filter(|name| read.contains(name)).collect()
     }
 
-    fn add(
-        &mut self,
-        rule: Rule,
-        planner: &Planner,
-        interned: &mut HashMap<Expr, usize>,
-    ) -> Result<(), DataFusionError> {
+    fn add(&mut self, rule: Rule, planner: &Planner, interned: &mut Interned) -> Result<(), DataFusionError> {
         let place = self.rules.len();
         self.learns |= rule.learns_by_principal();
         if rule.asks().is_some() {
-            self.rules.push(Ready { rule: Arc::new(rule), evidence: Vec::new() });
+            self.rules.push(Ready { rule: Arc::new(rule), evidence: Vec::new(), entity: 0 });
             return Ok(());
         }
         let predicate = rule.select.predicate.clone();
@@ -181,7 +185,11 @@ impl RuleSet {
         }
         let evidence =
             rule.select.columns.iter().map(|(_, e)| planner.physical(e.clone())).collect::<Result<_, _>>()?;
-        self.rules.push(Ready { rule: Arc::new(rule), evidence });
+        let named = rule.plan.iter().flat_map(|plan| plan.entity_columns());
+        let named = named.map(|(before, place)| (before.clone(), rule.select.columns[*place].1.clone())).collect();
+        let entities = interned.entities.len();
+        let entity = *interned.entities.entry(named).or_insert(entities);
+        self.rules.push(Ready { rule: Arc::new(rule), evidence, entity });
         Ok(())
     }
 
@@ -191,7 +199,7 @@ impl RuleSet {
         rule: usize,
         predicate: Option<Expr>,
         planner: &Planner,
-        interned: &mut HashMap<Expr, usize>,
+        interned: &mut Interned,
     ) -> Result<Option<Entry>, DataFusionError> {
         let mut entry = Entry { rule, shared: Vec::new(), costly: Vec::new() };
         for condition in predicate.into_iter().flat_map(split_conjunction_owned) {
@@ -204,11 +212,11 @@ impl RuleSet {
                         true => (&mut self.shared, &mut entry.shared),
                         false => (&mut self.costly, &mut entry.costly),
                     };
-                    let place = match interned.get(&condition) {
+                    let place = match interned.conditions.get(&condition) {
                         Some(place) => *place,
                         None => {
                             all.push(planner.physical(condition.clone())?);
-                            interned.insert(condition, all.len() - 1);
+                            interned.conditions.insert(condition, all.len() - 1);
                             all.len() - 1
                         }
                     };

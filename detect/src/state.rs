@@ -27,11 +27,12 @@ mod spike;
 mod threshold;
 mod travel;
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::error::Result;
 use crate::evaluate::Sighting;
@@ -56,28 +57,14 @@ pub(crate) const DAY: i64 = 86_400_000_000;
 
 /// What a kind needs of a sighting.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Facts<'f> {
+pub(crate) enum Facts {
     /// For each measure: a value's hash, a number, or nothing to add.
-    Measures(&'f [Measured]),
+    Measures(SmallVec<[Measured; 2]>),
     /// The step's place among the different steps, and the hash of the columns that must be the same.
     Step(u8, u64),
     /// The value as text, and the group that the event names.
-    Value(&'f str, Option<&'f str>),
+    Value(String, Option<String>),
     Place(f64, f64),
-}
-
-/// Room for an event's entity and for what its facts point to, used again for the next event.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    entity: String,
-    facts: FactsScratch,
-}
-
-#[derive(Debug, Default)]
-struct FactsScratch {
-    text: String,
-    group: String,
-    measures: Vec<Measured>,
 }
 
 /// One event's part of a measure.
@@ -88,13 +75,14 @@ pub(crate) enum Measured {
     Number(u64),
 }
 
-/// What a state is told of an event.
+/// What a state is told of an event; or of several that are [alike](Plan::are_alike), which count as many.
 #[derive(Debug)]
 pub(crate) struct Event<'s> {
-    /// µs since the epoch.
+    /// µs since the epoch; with the id, the latest of them.
     pub time: i64,
     pub id: &'s str,
-    pub facts: Facts<'s>,
+    pub facts: Facts,
+    pub count: u32,
 }
 
 /// What adding an event changed.
@@ -102,8 +90,9 @@ pub(crate) struct Event<'s> {
 pub(crate) struct Added {
     /// Bytes by which the state grew, roughly.
     pub bytes: usize,
-    /// The earliest time at which it can have changed what is claimed, µs since the epoch.
-    pub from: i64,
+    /// The earliest time at which it can have changed what is claimed, µs since the epoch; none where it has changed nothing,
+    /// which is known of most events. So most need not be judged.
+    pub from: Option<i64>,
     pub shifts: Vec<Shift>,
 }
 
@@ -128,6 +117,24 @@ pub(crate) enum Which {
     Value(String),
     /// These, by id.
     Ids(Vec<String>),
+}
+
+impl Which {
+    /// What stands in the columns of the value, if it is one that is counted.
+    pub fn value(&self) -> Option<Vec<Value>> {
+        match self {
+            Which::Value(list) => serde_json::from_str(list).ok(),
+            Which::All | Which::Ids(_) => None,
+        }
+    }
+
+    /// The events, if they are counted one by one.
+    pub fn ids(&self) -> Option<&[String]> {
+        match self {
+            Which::Ids(ids) => Some(ids),
+            Which::All | Which::Value(_) => None,
+        }
+    }
 }
 
 /// What a state sees: some events are a finding.
@@ -206,9 +213,29 @@ impl Plan {
         })
     }
 
-    /// Whether the memory needs this column of the SELECT's, beside `event_id`.
-    pub fn needs(&self, column: usize) -> bool {
-        self.columns.contains(&column) || self.entity.iter().any(|(_, place)| *place == column)
+    /// The places of the columns of which a value is made that may be new or rare.
+    pub fn value_columns(&self) -> &[usize] {
+        let values = match &self.judgement {
+            Judgement::FirstSeen(keys) => keys.value.len(),
+            Judgement::Rare(keys) => keys.value.len(),
+            _ => 0,
+        };
+        &self.columns[..values]
+    }
+
+    /// Whether this column of the SELECT's, beside `event_id`, says whose an event is.
+    pub fn is_entity(&self, column: usize) -> bool {
+        self.entity.iter().any(|(_, place)| *place == column)
+    }
+
+    /// Whether the kind needs this column of the SELECT's.
+    pub fn is_fact(&self, column: usize) -> bool {
+        self.columns.contains(&column)
+    }
+
+    /// The places of the columns that say whose an event is, each with the text that stands before its value.
+    pub fn entity_columns(&self) -> &[(String, usize)] {
+        &self.entity
     }
 
     /// Whose event it is, as the ledger writes it: columns by name. None if every column is null: then it is nobody's.
@@ -217,21 +244,8 @@ impl Plan {
         self.write_entity(evidence, &mut text).then_some(text)
     }
 
-    /// Whose event it is, and what the kind needs of it; none if it is nobody's, or says nothing to the kind.
-    pub fn read<'f>(
-        &self,
-        evidence: &(impl Evidence + ?Sized),
-        scratch: &'f mut Scratch,
-    ) -> Option<(&'f str, Facts<'f>)> {
-        let Scratch { entity, facts } = scratch;
-        if !self.write_entity(evidence, entity) {
-            return None;
-        }
-        Some((entity, self.facts_in(evidence, facts)?))
-    }
-
     /// Writes whose event it is in place of what stands there; false if it is nobody's.
-    fn write_entity(&self, evidence: &(impl Evidence + ?Sized), out: &mut String) -> bool {
+    pub fn write_entity(&self, evidence: &(impl Evidence + ?Sized), out: &mut String) -> bool {
         if self.entity.iter().all(|(_, place)| evidence.is_null(*place)) {
             return false;
         }
@@ -244,37 +258,35 @@ impl Plan {
         true
     }
 
-    /// What the kind needs of an event; none if it says nothing to it.
-    pub fn facts<'f>(&self, evidence: &(impl Evidence + ?Sized), scratch: &'f mut Scratch) -> Option<Facts<'f>> {
-        self.facts_in(evidence, &mut scratch.facts)
+    /// Hashes whose event it is: the same entities in the same way.
+    pub fn hash_entity(&self, evidence: &impl Evidence, state: &mut impl Hasher) {
+        self.entity.iter().for_each(|(_, column)| evidence.hash(*column, state));
     }
 
-    fn facts_in<'f>(&self, evidence: &(impl Evidence + ?Sized), scratch: &'f mut FactsScratch) -> Option<Facts<'f>> {
+    /// Whether two events have the same entity.
+    pub fn are_of_one<E: Evidence>(&self, one: &E, other: &E) -> bool {
+        self.entity.iter().all(|(_, column)| one.is_same(other, *column))
+    }
+
+    /// What the kind needs of an event; none if it says nothing to it.
+    pub fn facts(&self, evidence: &(impl Evidence + ?Sized)) -> Option<Facts> {
         let mut columns = self.columns.iter().copied();
-        let FactsScratch { text, group, measures } = scratch;
         let facts = match &self.judgement {
             Judgement::Match { .. } | Judgement::Query(_) => return None,
             Judgement::Threshold { having, .. } => {
-                measures.clear();
-                measures.extend(having.iter().map(|h| measured(&h.measure, evidence, &mut columns, text)));
-                Facts::Measures(measures)
+                Facts::Measures(having.iter().map(|h| measured(&h.measure, evidence, &mut columns)).collect())
             }
-            Judgement::Spike(spike) => {
-                measures.clear();
-                measures.push(measured(&spike.measure, evidence, &mut columns, text));
-                Facts::Measures(measures)
-            }
+            Judgement::Spike(spike) => Facts::Measures(smallvec![measured(&spike.measure, evidence, &mut columns)]),
             Judgement::Sequence(_) => {
                 let word = evidence.text(columns.next()?)?;
                 let step = self.words.iter().position(|w| w == word)?;
                 if columns.clone().any(|column| evidence.is_null(column)) {
                     return None;
                 }
-                write_list(evidence, columns, text);
-                Facts::Step(step as u8, hash(text))
+                Facts::Step(step as u8, hash(&list(evidence, columns)))
             }
-            Judgement::FirstSeen(keys) => valued(evidence, &self.columns, keys.value.len(), text, group)?,
-            Judgement::Rare(keys) => valued(evidence, &self.columns, keys.value.len(), text, group)?,
+            Judgement::FirstSeen(keys) => valued(evidence, &self.columns, keys.value.len())?,
+            Judgement::Rare(keys) => valued(evidence, &self.columns, keys.value.len())?,
             Judgement::Travel(_) => {
                 let mut degrees = || evidence.number(columns.next()?)?.as_f64();
                 Facts::Place(degrees()?, degrees()?)
@@ -283,18 +295,40 @@ impl Plan {
         Some(facts)
     }
 
+    /// The stretch of time in which events with the same facts differ in nothing that the kind keeps, by its place on the time
+    /// line; none where it keeps each event.
+    pub fn stretch(&self, time: i64) -> Option<i64> {
+        let length = match &self.judgement {
+            Judgement::Threshold { window, .. } => threshold::half(*window),
+            Judgement::Spike(keys) => keys.bucket.micros(),
+            Judgement::FirstSeen(_) | Judgement::Rare(_) => DAY,
+            Judgement::Match { .. } | Judgement::Query(_) | Judgement::Sequence(_) | Judgement::Travel(_) => {
+                return None;
+            }
+        };
+        Some(time.div_euclid(length))
+    }
+
+    /// Whether two events of an entity have the same facts.
+    pub fn are_alike<E: Evidence>(&self, one: &E, other: &E) -> bool {
+        self.columns.iter().all(|column| one.is_same(other, *column))
+    }
+
     /// Whether a claim counts this event of its entity.
     pub fn counts(&self, claim: &Claim, sighting: &Sighting) -> bool {
-        if sighting.event_time < claim.times.0 || sighting.event_time >= claim.times.1 {
+        self.counts_event(claim, sighting.event_time, &sighting.event_id, sighting.evidence.as_slice())
+    }
+
+    /// The same, of an event of which no more is known than the memory needs.
+    pub fn counts_event(&self, claim: &Claim, time: i64, id: &str, evidence: &(impl Evidence + ?Sized)) -> bool {
+        if time < claim.times.0 || time >= claim.times.1 {
             return false;
         }
         match &claim.which {
             Which::All => true,
-            Which::Ids(ids) => ids.contains(&sighting.event_id),
+            Which::Ids(ids) => ids.iter().any(|counted| counted == id),
             Which::Value(wanted) => {
-                let mut scratch = Scratch::default();
-                let facts = self.facts(sighting.evidence.as_slice(), &mut scratch);
-                matches!(facts, Some(Facts::Value(value, _)) if value == wanted)
+                matches!(self.facts(evidence), Some(Facts::Value(value, _)) if value == *wanted)
             }
         }
     }
@@ -377,24 +411,38 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Looks at what adding an event looks at first, and says nothing of it.
+    pub fn glance(&self) -> i64 {
+        match self {
+            State::Threshold(s) => s.glance(),
+            State::Sequence(s) => s.glance(),
+            State::History(s) => s.glance(),
+            State::Spike(s) => s.glance(),
+            State::Travel(s) => s.latest().unwrap_or(0),
+            State::Population(_) | State::Attacks(_) => 0,
+        }
+    }
+
     /// Adds an event that was not added before.
     pub fn add(&mut self, plan: &Plan, event: &Event<'_>) -> Added {
-        let grown = |bytes| Added { bytes, from: event.time, shifts: Vec::new() };
         match (self, &plan.judgement, &event.facts) {
             (State::Threshold(s), Judgement::Threshold { window, having }, Facts::Measures(parts)) => {
-                grown(s.add(*window, having, event.time, parts))
+                s.add(*window, having, event, parts)
             }
-            (State::Sequence(s), Judgement::Sequence(_), Facts::Step(step, same)) => {
-                grown(s.add(*step, *same, event.time, event.id))
+            (State::Sequence(s), Judgement::Sequence(keys), Facts::Step(step, same)) => {
+                s.add(keys, &plan.words, (*step, *same), (event.time, event.id.to_owned()))
             }
-            (State::History(s), Judgement::FirstSeen(_) | Judgement::Rare(_), Facts::Value(value, group)) => {
-                s.add(plan.shares(), event.time, event.id, value, *group)
+            (State::History(s), Judgement::FirstSeen(keys), Facts::Value(value, group)) => {
+                let added = s.add(plan.shares(), event, value, group.as_deref());
+                let changes = |from: &i64| *from < event.time || first_seen::tells(s, keys, event.time, value);
+                Added { from: added.from.filter(changes), ..added }
             }
-            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => {
-                grown(s.add(keys, event.time, parts[0]))
+            (State::History(s), Judgement::Rare(_), Facts::Value(value, group)) => {
+                s.add(plan.shares(), event, value, group.as_deref())
             }
+            (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => s.add(keys, event, parts[0]),
             (State::Travel(s), Judgement::Travel(_), Facts::Place(lat, lon)) => {
-                grown(s.add(event.time, event.id, (*lat, *lon)))
+                s.add(event.time, event.id, (*lat, *lon))
             }
             _ => unreachable!("a plan makes the states and the events of its own kind"),
         }
@@ -478,11 +526,11 @@ impl State {
             }
             (State::Sequence(s), Judgement::Sequence(keys), _) => s.explain(keys, &plan.words, None),
             (State::History(s), Judgement::FirstSeen(keys), Some(Facts::Value(value, _))) => {
-                first_seen::explain(s, keys, time.map(|time| (time, *value)), look)?
+                first_seen::explain(s, keys, time.map(|time| (time, value.as_str())), look)?
             }
             (State::History(s), Judgement::FirstSeen(keys), _) => first_seen::explain(s, keys, None, look)?,
             (State::History(s), Judgement::Rare(keys), Some(Facts::Value(value, _))) => {
-                rare::explain(s, keys, time.map(|time| (time, *value)), look)?
+                rare::explain(s, keys, time.map(|time| (time, value.as_str())), look)?
             }
             (State::History(s), Judgement::Rare(keys), _) => rare::explain(s, keys, None, look)?,
             (State::Spike(s), Judgement::Spike(keys), _) => s.explain(keys, time),
@@ -493,34 +541,27 @@ impl State {
 }
 
 /// A value of some columns, and the group in the column behind them, if there is one.
-fn valued<'f>(
-    evidence: &(impl Evidence + ?Sized),
-    columns: &[usize],
-    values: usize,
-    text: &'f mut String,
-    group: &'f mut String,
-) -> Option<Facts<'f>> {
+fn valued(evidence: &(impl Evidence + ?Sized), columns: &[usize], values: usize) -> Option<Facts> {
     let (value, behind) = columns.split_at_checked(values)?;
     if value.iter().all(|column| evidence.is_null(*column)) {
         return None;
     }
-    write_list(evidence, value.iter().copied(), text);
-    let named = behind.first().filter(|column| !evidence.is_null(**column)).map(|column| {
-        group.clear();
-        match evidence.text(*column) {
-            Some(name) => group.push_str(name),
-            None => evidence.write(*column, group),
-        }
-        group.as_str()
-    });
-    Some(Facts::Value(text, named))
+    let group =
+        behind.first().filter(|column| !evidence.is_null(**column)).map(|column| match evidence.text(*column) {
+            Some(name) => name.to_owned(),
+            None => {
+                let mut name = String::new();
+                evidence.write(*column, &mut name);
+                name
+            }
+        });
+    Some(Facts::Value(list(evidence, value.iter().copied()), group))
 }
 
 fn measured(
     measure: &Measure,
     evidence: &(impl Evidence + ?Sized),
     columns: &mut impl Iterator<Item = usize>,
-    text: &mut String,
 ) -> Measured {
     let column = match measure {
         Measure::Count => return Measured::Number(1),
@@ -528,8 +569,7 @@ fn measured(
     };
     let Some(column) = column.filter(|column| !evidence.is_null(*column)) else { return Measured::Nothing };
     if matches!(measure, Measure::Distinct(_)) {
-        write_list(evidence, std::iter::once(column), text);
-        return Measured::Value(hash(text));
+        return Measured::Value(hash(&list(evidence, std::iter::once(column))));
     }
     match evidence.number(column) {
         Some(n) => Measured::Number(n.as_u64().unwrap_or_else(|| n.as_f64().unwrap_or(0.0).max(0.0) as u64)),
@@ -537,17 +577,18 @@ fn measured(
     }
 }
 
-/// Writes columns as a JSON list, in place of what stands there.
-fn write_list(evidence: &(impl Evidence + ?Sized), columns: impl Iterator<Item = usize>, out: &mut String) {
-    out.clear();
-    out.push('[');
+/// Columns as a JSON list.
+fn list(evidence: &(impl Evidence + ?Sized), columns: impl Iterator<Item = usize>) -> String {
+    let mut text = String::with_capacity(64);
+    text.push('[');
     for column in columns {
-        if out.len() > 1 {
-            out.push(',');
+        if text.len() > 1 {
+            text.push(',');
         }
-        evidence.write(column, out);
+        evidence.write(column, &mut text);
     }
-    out.push(']');
+    text.push(']');
+    text
 }
 
 /// The same values have the same hash on every machine and in every run.
@@ -568,11 +609,12 @@ impl Tally {
     /// More different values than this are told as this many.
     const VALUES_MAX: usize = 10_000;
 
-    fn add(&mut self, part: Measured) -> usize {
+    /// Adds the part of so many events.
+    fn add(&mut self, part: Measured, count: u32) -> usize {
         match part {
             Measured::Nothing => 0,
             Measured::Number(n) => {
-                self.sum = self.sum.saturating_add(n);
+                self.sum = self.sum.saturating_add(n.saturating_mul(u64::from(count)));
                 0
             }
             Measured::Value(hash) => match self.values.binary_search(&hash) {

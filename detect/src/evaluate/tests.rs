@@ -200,3 +200,72 @@ fn order_and_batches_change_nothing() {
         }
     }
 }
+
+/// A rule that counts, by an entity of these columns.
+fn counting(path: &str, entity: &str, select: &str) -> crate::rule::File {
+    let mut file = rule_file(path, "-- window = \"1h\"\n-- having = [\"distinct(event_name) >= 2\"]\n", select);
+    let header = file.text.replace("kind = \"match\"", "kind = \"threshold\"");
+    file.text = header
+        .replace("entity = [\"principal_key\"]", &format!("entity = {entity}"))
+        .replace("{principal_key} did {event_name}", "Two");
+    file
+}
+
+#[test]
+fn what_memory_is_told_of_a_row_is_what_a_finding_would_keep() {
+    let long = "x".repeat(crate::value::TEXT_BYTES_MAX + 1);
+    let agents = ["a", "a \"b\" \\ ä", "", long.as_str()];
+    let row = |i: usize| {
+        let (name, session) = (["A", "B"][i % 2], ["s", "t", "u"][i % 3]);
+        json!({
+            "event_id": i.to_string(), "event_name": name, "event_time": i, "user_agent": agents[i % 4],
+            "session_name": session, "mfa_used": i % 5 == 0, "request_name": if i == 7 { "x" } else { "1" },
+        })
+    };
+    let mut rows: Vec<Value> = (0..40).map(row).collect();
+    for (row, column) in [(0, "user_agent"), (1, "session_name"), (9, "user_agent"), (9, "session_name")] {
+        rows[row][column] = Value::Null;
+    }
+    let select = |columns: &str| format!("SELECT event_id, principal_key, event_name, {columns} FROM events");
+    let both = r#"["user_agent", "session_name"]"#;
+    let failing = "CAST(request_name AS INT) AS n";
+    let set = set(vec![
+        counting("account/both.sql", both, &select("user_agent, session_name")),
+        counting(
+            "account/both_of_some.sql",
+            both,
+            &(select("user_agent, session_name") + " WHERE CAST(event_id AS INT) % 3 <> 1"),
+        ),
+        counting("account/made.sql", r#"["who"]"#, &select("lower(session_name) AS who")),
+        counting("account/truth.sql", r#"["mfa_used", "session_name"]"#, &select("mfa_used, session_name")),
+        counting("account/fails.sql", r#"["n"]"#, &select(failing)),
+        counting("account/fails_too.sql", r#"["n"]"#, &select(failing)),
+    ]);
+    let batch = batch(&rows);
+    let (seen, remembered) = set.evaluate_to_remember(&batch, |_| true).unwrap();
+    assert_eq!(remembered.len(), 6);
+    for chosen in remembered {
+        let plan = set.at(chosen.rule).plan.as_ref().unwrap();
+        let places = chosen.iter().map(|(_, row)| row.place).collect();
+        let sightings = set.sightings(&batch, chosen.rule, places).unwrap().sightings;
+        assert_eq!(sightings.len(), chosen.iter().count());
+        let mut by_entity: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (sighting, (whose, row)) in sightings.iter().zip(chosen.iter()) {
+            let evidence = sighting.evidence.as_slice();
+            assert_eq!(plan.entity(evidence).as_deref(), whose.map(|whose| &*whose.text));
+            assert_eq!(plan.facts(evidence), plan.facts(&row.evidence));
+            assert_eq!((sighting.event_id.as_str(), sighting.event_time), (row.id, row.time));
+            if let Some(whose) = whose {
+                by_entity.entry(whose.text.to_string()).or_default().push(row.id.to_owned());
+            }
+        }
+        let grouped = chosen.by_entity().map(|(whose, rows)| {
+            let ids = rows.iter().map(|row| chosen.row(*row).id.to_owned());
+            (whose.text.to_string(), ids.collect())
+        });
+        assert_eq!(grouped.collect::<BTreeMap<String, Vec<String>>>(), by_entity);
+    }
+    // Both are told of the row on which their entity fails.
+    let failures: Vec<(&str, u64)> = seen.failures.iter().map(|f| (f.rule.as_str(), f.rows)).collect();
+    assert_eq!(failures, [("account/fails", 1), ("account/fails_too", 1)]);
+}

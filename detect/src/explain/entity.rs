@@ -18,7 +18,7 @@ use crate::memory::Memory;
 use crate::problem::nearest;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
-use crate::state::{Claim, Event, Moment, Plan, Scratch, State};
+use crate::state::{Claim, Event, Moment, Plan, State};
 
 /// Other entities that are remembered, to name those that come near to one that is not there.
 const OTHERS_MAX: usize = 10_000;
@@ -88,11 +88,10 @@ impl Known {
                 if rule.plan.as_ref().is_some_and(Plan::asks_groups) {
                     known.others_remembered.remember(&rule, &rows, |_, _| ())?;
                 }
-                rows.each(|row| {
-                    let whose = rule.plan.as_ref().and_then(|plan| plan.entity(&row.evidence));
+                for (whose, row) in rows.iter() {
+                    let whose = whose.map(|whose| whose.text.to_string());
                     known.add(&rule, entity, whose, row.time, row.id, &row.evidence);
-                    Ok::<(), crate::error::DetectError>(())
-                })?;
+                }
             }
             Ok(())
         })
@@ -134,9 +133,9 @@ impl Known {
         }
         self.chosen.add(at, &mut self.bounds);
         if let (Some(state), Some(plan)) = (&mut self.state, &rule.plan)
-            && let Some(facts) = plan.facts(evidence, &mut Scratch::default())
+            && let Some(facts) = plan.facts(evidence)
         {
-            state.add(plan, &Event { time: at, id, facts });
+            state.add(plan, &Event { time: at, id, facts, count: 1 });
         }
     }
 
@@ -251,7 +250,7 @@ pub(crate) fn not_counted(rule: &Rule, values: &[Value]) -> Option<String> {
     if plan.entity(values).is_none() {
         return Some(format!("it is nobody's: {} is null", rule.header.entity.join(" and ")));
     }
-    if plan.facts(values, &mut Scratch::default()).is_some() {
+    if plan.facts(values).is_some() {
         return None;
     }
     let named: BTreeMap<String, Value> = evidence(rule, values).collect();

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -46,6 +47,15 @@ pub(super) struct Hot(HashMap<u64, HashMap<u128, Slot, ByHash>, ByHash>);
 impl Hot {
     pub fn get(&self, (rule, entity): Key) -> Option<&Slot> {
         self.0.get(&rule)?.get(&entity)
+    }
+
+    /// Looks at the slots of some entities of a rule, as adding to them will. Each of them lies somewhere in memory that no cache
+    /// holds; one look after the other, with nothing between them that depends on it, and the machine fetches them side by side.
+    pub fn look_ahead(&self, rule: u64, entities: impl Iterator<Item = u128> + Clone) {
+        let Some(slots) = self.0.get(&rule) else { return };
+        let slots = || entities.clone().filter_map(|entity| slots.get(&entity));
+        black_box(slots().map(|slot| slot.used).fold(0, u64::wrapping_add));
+        black_box(slots().map(|slot| slot.state.glance()).fold(0, i64::wrapping_add));
     }
 
     pub fn get_mut(&mut self, (rule, entity): Key) -> Option<&mut Slot> {

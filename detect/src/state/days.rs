@@ -13,23 +13,23 @@ pub(crate) struct Days(
 );
 
 impl Days {
-    /// Counts an event. Gives the bytes by which the list grew.
-    pub fn add(&mut self, day: i64) -> usize {
+    /// Counts events. Gives the bytes by which the list grew.
+    pub fn add(&mut self, day: i64, more: u32) -> usize {
         let day = narrow(day);
         if let Some((last, events)) = self.0.last_mut()
             && *last == day
         {
-            *events = events.saturating_add(1);
+            *events = events.saturating_add(more);
             return 0;
         }
         match self.0.binary_search_by_key(&day, |(d, _)| *d) {
             Ok(at) => {
-                self.0[at].1 = self.0[at].1.saturating_add(1);
+                self.0[at].1 = self.0[at].1.saturating_add(more);
                 0
             }
             Err(at) => {
                 let at = if fault::is(Fault::DecayOrder) { self.0.len() } else { at };
-                self.0.insert(at, (day, 1));
+                self.0.insert(at, (day, more));
                 DAY_BYTES
             }
         }
@@ -102,21 +102,26 @@ struct Seen {
 }
 
 impl Values {
-    /// Counts an event with a value. Gives the bytes by which the list grew.
-    pub fn add(&mut self, value: &str, day: i64) -> usize {
+    /// Counts events with a value. Gives the bytes by which the list grew.
+    pub fn add(&mut self, value: &str, day: i64, more: u32) -> usize {
         match self.place(value) {
             Ok(at) => {
                 let seen = &mut self.0[at];
                 seen.last = day.max(seen.last);
-                seen.days.add(day)
+                seen.days.add(day, more)
             }
             Err(at) => {
                 let mut days = Days::default();
-                days.add(day);
+                days.add(day, more);
                 self.0.insert(at, Seen { hash: hash(value), last: day, value: value.into(), days });
                 VALUE_BYTES + value.len()
             }
         }
+    }
+
+    /// Looks at some of the values: see [`State::glance`](super::State::glance).
+    pub fn glance(&self) -> i64 {
+        self.0.iter().take(8).map(|seen| seen.last).fold(0, i64::wrapping_add)
     }
 
     /// The days of a value, if it was ever seen.

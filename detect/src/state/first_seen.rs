@@ -42,6 +42,14 @@ pub(super) fn judge(
     Ok((from_day.saturating_mul(DAY), claims))
 }
 
+/// Whether an event with a value that has just been counted can tell anything new: not if the value is not new on its day, and no
+/// later day is known to which the day is history.
+pub(super) fn tells(history: &History, keys: &judgement::FirstSeen, time: i64, value: &str) -> bool {
+    let day = time.div_euclid(DAY);
+    let days = history.values.get(value);
+    history.all.last() != Some(day) || days.is_none_or(|days| has_new(history, days, day, keys.forget.days()))
+}
+
 /// A day on which a value is new, and its events that day.
 type New<'h> = (i64, &'h str, u64);
 

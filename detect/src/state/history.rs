@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attacks::{Span, Units};
 use super::days::{Days, Values};
-use super::{Added, DAY, Shift};
+use super::{Added, DAY, Event, Shift};
 
 /// What others are told of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,21 +32,22 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub fn add(&mut self, shares: Shares, time: i64, id: &str, value: &str, group: Option<&str>) -> Added {
+    pub fn add(&mut self, shares: Shares, event: &Event<'_>, value: &str, group: Option<&str>) -> Added {
+        let Event { time, id, count, .. } = *event;
         let day = time.div_euclid(DAY);
         if shares == Shares::Nothing {
-            return Added { bytes: self.count(day, value), from: time, shifts: Vec::new() };
+            return Added { bytes: self.count(day, value, count), from: Some(time), shifts: Vec::new() };
         }
         let known = self.latest.as_ref();
         let later = known.is_none_or(|(t, i, _)| (*t, i.as_str()) < (time, id));
         // An entity goes over to another group with all that it did.
         let moves = later && known.is_none_or(|(.., g)| g.as_deref() != group);
-        let from = if moves && known.is_some() { i64::MIN } else { time };
+        let from = Some(if moves && known.is_some() { i64::MIN } else { time });
         let mut bytes = if known.is_none() { 64 + id.len() } else { 0 };
         if moves {
             let before = self.shared(shares);
             self.latest = Some((time, id.to_owned(), group.map(Arc::from)));
-            bytes += self.count(day, value);
+            bytes += self.count(day, value, count);
             return Added { bytes, from, shifts: differ(before, self.shared(shares)) };
         }
         if let Some((latest, latest_id, _)) = self.latest.as_mut().filter(|_| later) {
@@ -54,19 +55,24 @@ impl History {
             id.clone_into(latest_id);
         }
         if shares == Shares::Events {
-            bytes += self.count(day, value);
+            bytes += self.count(day, value, count);
             let told = self.shared_group().filter(|_| self.learnt(day));
-            let shift = |group| Shift { group, day, all: 1, value: Some((value.to_owned(), 1)) };
+            let by = i64::from(count);
+            let shift = |group| Shift { group, day, all: by, value: Some((value.to_owned(), by)) };
             return Added { bytes, from, shifts: told.cloned().map(shift).into_iter().collect() };
         }
         let before = self.first_days(value);
-        bytes += self.count(day, value);
+        bytes += self.count(day, value, count);
         let after = self.first_days(value);
         Added { bytes, from, shifts: self.differ_of(value, before, after) }
     }
 
-    fn count(&mut self, day: i64, value: &str) -> usize {
-        self.all.add(day) + self.values.add(value, day)
+    fn count(&mut self, day: i64, value: &str, events: u32) -> usize {
+        self.all.add(day, events) + self.values.add(value, day, events)
+    }
+
+    pub fn glance(&self) -> i64 {
+        self.all.last().unwrap_or(0).wrapping_add(self.values.glance())
     }
 
     /// The population that the entity belongs to: the one that its latest event names.

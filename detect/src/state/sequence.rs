@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Check, Claim, Moment, Split, Which};
+use super::{Added, Check, Claim, Moment, Split, Which};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::window::Window;
@@ -27,11 +27,16 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    pub fn add(&mut self, step: u8, same: u64, time: i64, id: &str) -> usize {
-        let at = (time, id.to_owned());
-        let bytes = bytes_of(&at);
+    /// A claim needs all steps: as long as one of them was not seen, an event tells nothing.
+    pub fn add(&mut self, keys: &judgement::Sequence, words: &[String], (step, same): (u8, u64), at: At) -> Added {
+        let (bytes, time) = (bytes_of(&at), at.0);
         self.events.entry((step, same)).or_default().insert(at);
-        bytes
+        let is_whole = keys.steps.iter().all(|step| self.events.contains_key(&(place(words, step), same)));
+        Added { bytes, from: is_whole.then_some(time), shifts: Vec::new() }
+    }
+
+    pub fn glance(&self) -> i64 {
+        self.events.last_key_value().and_then(|(_, events)| events.last()).map_or(0, |at| at.0)
     }
 
     /// The time of the latest event.

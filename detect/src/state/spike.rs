@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::attacks::{Span, Units};
 use super::line::Line;
-use super::{Check, Claim, DAY, Measured, Moment, Split, Tally, Which, days_told};
+use super::{Added, Check, Claim, DAY, Event, Measured, Moment, Split, Tally, Which, days_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::ln_tail;
@@ -52,12 +52,22 @@ struct Usual {
 }
 
 impl Spike {
-    pub fn add(&mut self, keys: &judgement::Spike, time: i64, part: Measured) -> usize {
+    /// What is in a bucket only grows, and tells of that bucket and the later ones: under the bound in the last one, it tells
+    /// nothing yet.
+    pub fn add(&mut self, keys: &judgement::Spike, event: &Event<'_>, part: Measured) -> Added {
         let before = self.buckets.len();
-        let bucket = self.buckets.entry(time.div_euclid(keys.bucket.micros()), Bucket::default);
-        bucket.events += 1;
-        let grown = bucket.tally.add(part);
-        grown + (self.buckets.len() - before) * BUCKET_BYTES
+        let place = event.time.div_euclid(keys.bucket.micros());
+        let bucket = self.buckets.entry(place, Bucket::default);
+        bucket.events += u64::from(event.count);
+        let grown = bucket.tally.add(part, event.count);
+        let over = bucket.tally.number() >= keys.at_least;
+        let bytes = grown + (self.buckets.len() - before) * BUCKET_BYTES;
+        let changes = over || self.buckets.last() != Some(place);
+        Added { bytes, from: changes.then_some(event.time), shifts: Vec::new() }
+    }
+
+    pub fn glance(&self) -> i64 {
+        self.buckets.iter().next_back().map_or(0, |(_, bucket)| bucket.events as i64)
     }
 
     /// The time of the latest bucket.

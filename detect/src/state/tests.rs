@@ -37,39 +37,61 @@ fn sighting(time: i64, id: &str, columns: &[Value]) -> Sighting {
     }
 }
 
-fn event<'s>(plan: &Plan, sighting: &'s Sighting, scratch: &'s mut Scratch) -> Option<Event<'s>> {
-    let facts = plan.facts(sighting.evidence.as_slice(), scratch)?;
-    Some(Event { time: sighting.event_time, id: &sighting.event_id, facts })
+fn event<'s>(plan: &Plan, sighting: &'s Sighting) -> Option<Event<'s>> {
+    let facts = plan.facts(sighting.evidence.as_slice())?;
+    Some(Event { time: sighting.event_time, id: &sighting.event_id, facts, count: 1 })
 }
 
 fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
-    let mut scratch = Scratch::default();
     let mut state = plan.begin();
     for sighting in sightings {
-        if let Some(event) = event(plan, sighting, &mut scratch) {
+        if let Some(event) = event(plan, sighting) {
             state.add(plan, &event);
         }
     }
     let alone = &mut |_: &str, _: &str, _: i64| unreachable!("nobody has peers here");
     let (_, claims) = state.judge(plan, i64::MIN / 4, alone).unwrap();
-    // However the events come, and wherever judging begins, the same is claimed.
-    let mut backwards = plan.begin();
-    let mut by_step: Vec<Claim> = Vec::new();
-    for sighting in sightings.iter().rev() {
-        if let Some(event) = event(plan, sighting, &mut scratch) {
-            backwards.add(plan, &event);
-            let (from, some) = backwards.judge(plan, event.time, alone).unwrap();
-            let ends = |c: &Claim| sightings.iter().filter(|s| plan.counts(c, s)).map(|s| s.event_time).max();
-            by_step.retain(|c| ends(c).is_some_and(|end| end < from));
-            by_step.extend(some);
-        }
-    }
     let sorted = |mut claims: Vec<Claim>| {
         claims.sort_by_key(|c| (c.times, c.what.to_string()));
         claims
     };
     let claims = sorted(claims);
-    assert_eq!(sorted(by_step), claims);
+    // However the events come, wherever judging begins, and though events that are said to tell nothing are not judged, the
+    // same is claimed.
+    let ends = |c: &Claim| sightings.iter().filter(|s| plan.counts(c, s)).map(|s| s.event_time).max();
+    let mut by_step = |sightings: &mut dyn Iterator<Item = &Sighting>| {
+        let (mut state, mut claims) = (plan.begin(), Vec::new());
+        for sighting in sightings {
+            let Some(event) = event(plan, sighting) else { continue };
+            let Some(from) = state.add(plan, &event).from else { continue };
+            let (from, some) = state.judge(plan, from, alone).unwrap();
+            claims.retain(|c| ends(c).is_some_and(|end| end < from));
+            claims.extend(some);
+        }
+        sorted(claims)
+    };
+    assert_eq!(by_step(&mut sightings.iter().rev()), claims);
+    assert_eq!(by_step(&mut sightings.iter()), claims);
+    // Events that are alike may be added as one.
+    let mut all: Vec<(&Sighting, Event<'_>)> = Vec::new();
+    for sighting in sightings {
+        let like = |(other, _): &&mut (&Sighting, Event<'_>)| {
+            let stretches = [sighting, other].map(|s| plan.stretch(s.event_time));
+            stretches[0].is_some()
+                && stretches[0] == stretches[1]
+                && plan.are_alike(&sighting.evidence.as_slice(), &other.evidence.as_slice())
+        };
+        match (all.iter_mut().find(like), event(plan, sighting)) {
+            (Some((_, known)), _) => {
+                known.count += 1;
+                (known.time, known.id) = (known.time, known.id).max((sighting.event_time, &sighting.event_id));
+            }
+            (None, event) => all.extend(event.map(|event| (sighting, event))),
+        }
+    }
+    let mut together = plan.begin();
+    all.iter().for_each(|(_, event)| _ = together.add(plan, event));
+    assert_eq!(sorted(together.judge(plan, i64::MIN / 4, alone).unwrap().1), claims);
     // What lies back may be taken out: behind its reach the same is judged, and everything is once it is back.
     for sighting in sightings {
         let mut newer = state.clone();
@@ -373,9 +395,7 @@ fn two_places_too_far_apart_are_impossible_until_something_lies_between() {
 #[test]
 fn what_says_nothing_to_a_kind_is_left_out() {
     let plan = sequence(&["a", "b"], true, None);
-    let says_nothing = |columns: [Value; 2]| {
-        plan.facts(sighting(0, "e", &columns).evidence.as_slice(), &mut Scratch::default()).is_none()
-    };
+    let says_nothing = |columns: [Value; 2]| plan.facts(sighting(0, "e", &columns).evidence.as_slice()).is_none();
     assert!(says_nothing(["c".into(), "x".into()]) && says_nothing([Value::Null, "x".into()]));
     let mut nobody = sighting(0, "e", &["a".into(), "x".into()]);
     nobody.evidence[0] = Value::Null;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
 use super::line::Line;
-use super::{Check, Claim, Measured, Moment, Split, Tally, Which};
+use super::{Added, Check, Claim, Event, Measured, Moment, Split, Tally, Which};
 use crate::fault::{self, Fault};
 use crate::finding::time as rfc3339;
 use crate::judgement::Having;
@@ -48,22 +48,31 @@ impl Held<'_> {
         self.other.map_or_else(|| one.number(), |other| one.number_with(&other.tallies[bound]))
     }
 
+    fn is_over(&self, having: &[Having]) -> bool {
+        having.iter().enumerate().all(|(bound, h)| self.number(bound) >= h.at_least)
+    }
+
     fn numbers(&self) -> Vec<u64> {
         (0..self.one.tallies.len()).map(|bound| self.number(bound)).collect()
     }
 }
 
 impl Threshold {
-    pub fn add(&mut self, window: Window, having: &[Having], time: i64, parts: &[Measured]) -> usize {
-        let time = if fault::is(Fault::WindowEdge) { time - 1 } else { time };
+    /// Adding only makes numbers grow: where the block's windows are still under the bounds, nothing was ever claimed of them.
+    pub fn add(&mut self, window: Window, having: &[Having], event: &Event<'_>, parts: &[Measured]) -> Added {
+        let counted = if fault::is(Fault::WindowEdge) { event.time - 1 } else { event.time };
+        let place = counted.div_euclid(half(window));
         let mut grown = 0;
-        let block = self.blocks.entry(time.div_euclid(half(window)), || {
+        let block = self.blocks.entry(place, || {
             let block = Block { events: 0, tallies: smallvec![Tally::default(); having.len()] };
             grown += block.bytes();
             block
         });
-        block.events += 1;
-        grown + block.tallies.iter_mut().zip(parts).map(|(tally, part)| tally.add(*part)).sum::<usize>()
+        block.events += u64::from(event.count);
+        grown += block.tallies.iter_mut().zip(parts).map(|(tally, part)| tally.add(*part, event.count)).sum::<usize>();
+        let is_over = |place| self.window(place).is_some_and(|window| window.is_over(having));
+        let changes = is_over(place - 1) || is_over(place);
+        Added { bytes: grown, from: changes.then_some(event.time), shifts: Vec::new() }
     }
 
     pub fn judge(&self, window: Window, having: &[Having], from: i64) -> (i64, Vec<Claim>) {
@@ -87,6 +96,10 @@ impl Threshold {
         }
         claims.extend(run.map(|r| self.claim(r, window, having)));
         (first.saturating_mul(half), claims)
+    }
+
+    pub fn glance(&self) -> i64 {
+        self.blocks.iter().next_back().map_or(0, |(_, block)| block.events as i64)
     }
 
     /// The time of the latest block.
@@ -123,7 +136,7 @@ impl Threshold {
     fn numbers(&self, place: i64, having: &[Having]) -> Option<Vec<u64>> {
         let window = self.window(place)?;
         // Mostly it is not, and then nothing is made.
-        having.iter().enumerate().all(|(bound, h)| window.number(bound) >= h.at_least).then(|| window.numbers())
+        window.is_over(having).then(|| window.numbers())
     }
 
     /// What a window holds, if it holds anything.
@@ -169,6 +182,6 @@ impl Threshold {
     }
 }
 
-fn half(window: Window) -> i64 {
+pub(super) fn half(window: Window) -> i64 {
     window.micros() / 2
 }

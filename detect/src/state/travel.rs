@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Check, Claim, Moment, Split, Which};
+use super::{Added, Check, Claim, Moment, Split, Which};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::distance_km;
@@ -21,9 +21,14 @@ pub(crate) struct Travel {
 }
 
 impl Travel {
-    pub fn add(&mut self, time: i64, id: &str, place: (f64, f64)) -> usize {
-        self.places.insert((time, id.to_owned()), place);
-        bytes_of(id)
+    /// Nothing is claimed of a way of no length: an event at the place of its neighbours tells nothing.
+    pub fn add(&mut self, time: i64, id: &str, place: (f64, f64)) -> Added {
+        let at = (time, id.to_owned());
+        let before = self.places.range(..&at).next_back().map(|(_, place)| *place);
+        let after = self.places.range(&at..).next().map(|(_, place)| *place);
+        let stays = before.is_none_or(|before| before == place) && after.is_none_or(|after| after == place);
+        self.places.insert(at, place);
+        Added { bytes: bytes_of(id), from: (!stays).then_some(time), shifts: Vec::new() }
     }
 
     /// The time of the latest event.

@@ -1,0 +1,232 @@
+//! What rules with memory chose in a batch, with what their memory needs of it.
+//!
+//! A hundred rules choose three of them for an event, and mostly ask the same of it: whose it is, and what stands in a few
+//! columns. So whose it is is found out once for all rules with the same entity, and a column of text is looked at where it
+//! stands, not copied for each rule ([`Common`]).
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use ahash::RandomState;
+use datafusion::arrow::array::{AsArray, StringViewArray, TimestampMicrosecondArray};
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::common::DataFusionError;
+use smallvec::SmallVec;
+
+use crate::compiled::{Events, Rows, place_of};
+use crate::evaluate::Lost;
+use crate::evidence::{Column, Held, RowOf};
+use crate::memory::{ByHash, entity_key};
+use crate::state::Plan;
+
+/// Whose an event is.
+#[derive(Debug)]
+pub(crate) struct Whose {
+    /// The hash of the text.
+    pub key: u128,
+    /// As the ledger writes it.
+    pub text: Box<str>,
+}
+
+/// The rows that a rule with memory chose in a batch.
+pub(crate) struct Remembered {
+    /// The rule's place in the set.
+    pub rule: usize,
+    /// Their places in the batch, rising.
+    rows: Vec<u32>,
+    /// The SELECT's columns beside `event_id`, in their order; those that the kind does not need are not there.
+    columns: Vec<Option<Held>>,
+    /// Whose the rows of the whole batch are.
+    entities: Arc<Entities>,
+    /// Of the whole batch.
+    ids: StringViewArray,
+    times: TimestampMicrosecondArray,
+}
+
+/// One of these rows, or an event from elsewhere.
+pub(crate) struct Row<'r, E = RowOf<'r>> {
+    /// Its place in the batch.
+    pub place: u32,
+    pub id: &'r str,
+    /// µs since the epoch.
+    pub time: i64,
+    pub evidence: E,
+}
+
+impl Remembered {
+    /// The time of the latest of the rows, µs since the epoch.
+    pub fn latest(&self) -> Option<i64> {
+        self.rows.iter().map(|row| self.times.value(*row as usize)).max()
+    }
+
+    /// Row by row, in the order of the batch, with whose it is.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<&Whose>, Row<'_>)> {
+        (0..).zip(&self.rows).map(|(row, place)| (self.entities.of(*place), self.row(row)))
+    }
+
+    /// The rows of each entity together, by their [places](Remembered::row): what is known of it is looked for once.
+    pub fn by_entity(&self) -> impl Iterator<Item = (&Whose, SmallVec<[u32; 12]>)> {
+        let entity = |row: &u32| self.entities.by_row[*row as usize];
+        let mut owned: Vec<(u32, u32)> = (0..).zip(&self.rows).map(|(row, place)| (entity(place), row)).collect();
+        owned.sort_unstable();
+        let mut owned = owned.into_iter().peekable();
+        std::iter::from_fn(move || {
+            let (entity, first) = owned.next()?;
+            let mut rows = SmallVec::from_slice(&[first]);
+            while let Some((_, row)) = owned.next_if(|(other, _)| *other == entity) {
+                rows.push(row);
+            }
+            Some((entity, rows))
+        })
+        .filter_map(|(entity, rows)| Some((self.entities.known.get(entity as usize)?, rows)))
+    }
+
+    /// One of the rows, by its place among them.
+    pub fn row(&self, row: u32) -> Row<'_> {
+        let row = row as usize;
+        let place = self.rows[row];
+        let (id, time) = (self.ids.value(place as usize), self.times.value(place as usize));
+        Row { place, id, time, evidence: RowOf { columns: &self.columns, row, place: place as usize } }
+    }
+}
+
+/// Whose the rows of a batch are.
+struct Entities {
+    /// Each row's place in `known`, [`UNKNOWN`] or [`NOBODY`].
+    by_row: Vec<u32>,
+    known: Vec<Whose>,
+    by_key: HashMap<u128, u32, ByHash>,
+}
+
+/// Of a row of which nobody asked yet whose it is.
+const UNKNOWN: u32 = u32::MAX;
+/// Of a row that is nobody's.
+const NOBODY: u32 = u32::MAX - 1;
+
+/// An event, equal to others of its entity.
+struct Owned<'r> {
+    plan: &'r Plan,
+    evidence: RowOf<'r>,
+}
+
+impl PartialEq for Owned<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.plan.are_of_one(&self.evidence, &other.evidence)
+    }
+}
+
+impl Eq for Owned<'_> {}
+
+impl Hash for Owned<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.plan.hash_entity(&self.evidence, state);
+    }
+}
+
+impl Entities {
+    fn of(&self, row: u32) -> Option<&Whose> {
+        self.known.get(self.by_row[row as usize] as usize)
+    }
+
+    /// Notes whose rows are, from the entity's columns.
+    fn note(&mut self, plan: &Plan, rows: &[u32], columns: &[Option<Held>]) {
+        let mut text = String::new();
+        // Few different ones have many rows: texts are compared where they stand before one is made of them.
+        let mut seen: HashMap<Owned<'_>, u32, RandomState> = HashMap::default();
+        for (row, place) in rows.iter().enumerate() {
+            let evidence = RowOf { columns, row, place: *place as usize };
+            let whose = seen.entry(Owned { plan, evidence });
+            let whose = whose.or_insert_with(|| match plan.write_entity(&evidence, &mut text) {
+                true => self.place(&text),
+                false => NOBODY,
+            });
+            self.by_row[*place as usize] = *whose;
+        }
+    }
+
+    fn place(&mut self, text: &str) -> u32 {
+        let key = entity_key(text);
+        *self.by_key.entry(key).or_insert_with(|| {
+            self.known.push(Whose { key, text: text.into() });
+            self.known.len() as u32 - 1
+        })
+    }
+}
+
+/// What of a batch several rules need, made for the first that asks.
+pub(crate) struct Common<'e> {
+    events: &'e Events,
+    ids: StringViewArray,
+    times: TimestampMicrosecondArray,
+    /// Columns of text by their place in `events`; none for one that cannot be looked at where it stands.
+    texts: HashMap<usize, Option<Arc<Column>>>,
+    /// By the place of the entity's columns in the set.
+    entities: HashMap<usize, Entities>,
+    lost: HashMap<usize, Vec<Lost>>,
+}
+
+/// What is to be [`Remembered`], as long as it is not known of all rules whose the batch's rows are.
+pub(crate) struct Chosen {
+    pub rule: usize,
+    /// The place of the entity's columns in the set.
+    pub entity: usize,
+    pub rows: Vec<u32>,
+    pub columns: Vec<Option<Held>>,
+}
+
+impl<'e> Common<'e> {
+    pub fn of(events: &'e Events) -> Result<Self, DataFusionError> {
+        let ids = events.column(place_of("event_id"))?.as_string_view().clone();
+        let times = events.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone();
+        Ok(Common { events, ids, times, texts: HashMap::new(), entities: HashMap::new(), lost: HashMap::new() })
+    }
+
+    /// A column of `events` as it stands there, if it is of text and all of it is short enough to be kept.
+    pub fn text(&mut self, column: usize) -> Result<Option<Arc<Column>>, DataFusionError> {
+        if let Some(known) = self.texts.get(&column) {
+            return Ok(known.clone());
+        }
+        let texts = Column::of_text(&self.events.column(column)?)?.map(Arc::new);
+        self.texts.insert(column, texts.clone());
+        Ok(texts)
+    }
+
+    /// Those of some rows of which nobody asked yet whose they are.
+    pub fn unknown(&self, entity: usize, rows: &[u32]) -> Vec<u32> {
+        match self.entities.get(&entity) {
+            Some(known) => rows.iter().copied().filter(|row| known.by_row[*row as usize] == UNKNOWN).collect(),
+            None => rows.to_vec(),
+        }
+    }
+
+    /// Notes whose rows are, from the entity's columns.
+    pub fn note(&mut self, entity: usize, plan: &Plan, rows: &[u32], columns: &[Option<Held>]) {
+        let begin =
+            || Entities { by_row: vec![UNKNOWN; self.events.len()], known: Vec::new(), by_key: HashMap::default() };
+        self.entities.entry(entity).or_insert_with(begin).note(plan, rows, columns);
+    }
+
+    /// Notes what could not be evaluated of an entity's columns. Gives all that is known of that.
+    pub fn lose(&mut self, entity: usize, lost: Vec<Lost>) -> &[Lost] {
+        let known = self.lost.entry(entity).or_default();
+        known.extend(lost);
+        known
+    }
+
+    /// What rules chose, with whose it is.
+    pub fn remembered(self, chosen: Vec<Chosen>) -> Vec<Remembered> {
+        let Common { ids, times, entities, .. } = self;
+        let entities: HashMap<usize, Arc<Entities>> =
+            entities.into_iter().map(|(entity, known)| (entity, Arc::new(known))).collect();
+        let whole = |Chosen { rule, entity, rows, columns }: Chosen| Remembered {
+            rule,
+            rows,
+            columns,
+            entities: entities[&entity].clone(),
+            ids: ids.clone(),
+            times: times.clone(),
+        };
+        chosen.into_iter().map(whole).collect()
+    }
+}
