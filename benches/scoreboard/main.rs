@@ -55,6 +55,9 @@ struct Args {
     /// All attacks in this strength: subtle, moderate or loud
     #[arg(long)]
     strength: Option<String>,
+    /// In place of one attack of every kind, a dozen of one: `--attack session_stolen`
+    #[arg(long, value_name = "KIND")]
+    attack: Option<String>,
     /// Rules beside the shipped ones, or in their place
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
@@ -107,6 +110,13 @@ fn organisation(args: &Args, nth: usize, seed: u64) -> Run {
             .unwrap_or_else(|| panic!("--strength {word} is not subtle, moderate or loud")),
         None => Strength::ALL[(kind + nth) % Strength::ALL.len()],
     };
+    let kinds: Vec<AttackKind> = match &args.attack {
+        Some(name) => {
+            let kind = AttackKind::ALL.iter().find(|kind| kind.name() == name);
+            vec![*kind.unwrap_or_else(|| panic!("--attack {name} is no kind of attack that `simulate` knows")); 12]
+        }
+        None => AttackKind::ALL.to_vec(),
+    };
     let options = Options {
         // What services do by themselves is no behaviour; there is some of it.
         service_share: 0.2,
@@ -121,7 +131,7 @@ fn organisation(args: &Args, nth: usize, seed: u64) -> Run {
             .people(args.people)
             .days(days)
             .events(args.events * u64::from(days))
-            .attacks(AttackKind::ALL.iter().enumerate().map(|(at, kind)| (*kind, strength(at))).collect())
+            .attacks(kinds.into_iter().enumerate().map(|(at, kind)| (kind, strength(at))).collect())
     };
     let begun = Instant::now();
     let made = generate(&options, &|_| ()).expect("the options are sound");
