@@ -17,6 +17,8 @@ use crate::permissions::fetch;
 use crate::serve::SecretsManager;
 use crate::{shipped, terminal};
 
+/// What the reason of a rule says that finds nothing without places of addresses.
+const NEEDS_GEOIP: &str = "Needs a GeoIP file.";
 /// An object held in memory to see that it can be read.
 const HELD_BYTES_MAX: u64 = 32 << 20;
 
@@ -54,9 +56,15 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
     findings.ok(&format!("configuration {}", args.config.display()));
     let rules = shipped::rule_set(&config.rules.args());
+    let in_need =
+        rules.as_ref().map_or(0, |set| set.rules().filter(|rule| rule.header.why.contains(NEEDS_GEOIP)).count());
     findings.note("rules", rules.map(drop).map_err(|error| (format!("{error:#}"), "trailhound rules check".into())));
-    let geo = Geo::open(&config.geoip.files);
-    findings.note("geoip files", geo.map(drop).map_err(|error| (error.to_string(), String::new())));
+    match Geo::open(&config.geoip.files) {
+        Ok(_) if config.geoip.files.is_empty() => {
+            println!("skip  geoip files: none is given, and {in_need} rules find nothing without (`[geoip] files`)");
+        }
+        geo => findings.note("geoip files", geo.map(drop).map_err(|error| (error.to_string(), String::new()))),
+    }
     let secrets = SecretsManager::default();
     let ready = trailhound_alert::check_secrets(&config.alerting()?, &secrets).await;
     findings.note(

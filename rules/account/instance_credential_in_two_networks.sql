@@ -11,7 +11,7 @@
 -- why = """
 -- The credentials that a machine, a task or a pod is given are its own and last for hours, in which it does not move. \
 -- The same key in a second network has been taken out. Needs no history, so it also sees machines of yesterday. Of addresses \
--- that no GeoIP file knows nothing is said: the gateways of one network would be taken for several."""
+-- that no GeoIP file knows nothing is said: the gateways of one network would be taken for several. Needs a GeoIP file."""
 -- false_positives = [
 --   "a subnet whose gateways lie in different networks",
 --   "machines that reach some services over IPv6 and others over IPv4, where the two have different providers",

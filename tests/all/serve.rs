@@ -281,7 +281,8 @@ fn the_doctor_names_each_permission_that_is_missing() {
     let stage = Stage::new("serve_doctor", QueueOptions::default());
     stage.put(&[(key("AAAAAAAAAAAAAAAA"), logs::gzip(&log(&[record("one")])))]);
     let doctor = || stage.doctor(&["--bucket", BUCKET]);
-    doctor().ok();
+    let told = doctor().ok().text();
+    assert!(told.contains("skip  geoip files: none is given, and"), "{told}");
     for (operation, action) in [
         ("GetQueueAttributes", "sqs:GetQueueAttributes"),
         ("ReceiveMessage", "sqs:ReceiveMessage"),
