@@ -1,8 +1,9 @@
 //! `cargo bench --bench memory`: what rules that remember cost, and what they take.
 //!
 //! ```text
-//! cargo bench --bench memory -- cost [PRINCIPALS] [DAYS]   the time an event takes, beside gunzip + serde_json::Value of the same events;
-//!                                                          with `last` behind it only for so many, without the growth
+//! cargo bench --bench memory -- cost [PRINCIPALS] [DAYS]   the time an event takes in the week after so many days, beside gunzip +
+//!                                                          serde_json::Value of the same events; with `last` behind it only for
+//!                                                          so many, without the growth
 //! cargo bench --bench memory -- hostile [PRINCIPALS]       a minute in which every event comes from somebody new
 //! cargo bench --bench memory -- keys [KEYS] [DAYS]         long-term keys at work: what an event costs, and asking about shared ones
 //! ```
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use arrow::record_batch::RecordBatch;
 use organisation::{Organisation, placed};
-use trailhound_detect::{Detector, Kind, Planner, RuleSet};
+use trailhound_detect::{Changes, Detector, Kind, Planner, RuleSet};
 use trailhound_ingest::{Batch, ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::{Commit, Store, StoreOptions, Upkeep};
 
@@ -31,6 +32,8 @@ const VALUE: &str = "value";
 const OBJECT_ROWS: usize = 5_000;
 /// Events of a long-term key on a day, about.
 const EVENTS_A_KEY: usize = 8;
+/// A week: what events cost, and how many findings there are, is another thing on a Monday than on a Sunday.
+const MEASURED_DAYS: usize = 7;
 /// What the service gives to rules by default.
 const MEMORY_BYTES: usize = 256 << 20;
 
@@ -69,6 +72,8 @@ struct Service {
     detector: Detector,
     upkeep: Upkeep,
     objects: usize,
+    /// What became of findings.
+    changes: Changes,
     _folder: tempfile::TempDir,
 }
 
@@ -79,7 +84,14 @@ impl Service {
         let store = Store::open(options.clone()).await?;
         let detector = Detector::open(&store, rules).await?.with_memory(memory);
         detector.catch_up(&store).await?;
-        Ok(Self { store, detector, upkeep: Upkeep::open(&options).await?, objects: 0, _folder: folder })
+        Ok(Self {
+            store,
+            detector,
+            upkeep: Upkeep::open(&options).await?,
+            objects: 0,
+            changes: Changes::default(),
+            _folder: folder,
+        })
     }
 
     /// Keeps rows, in objects of as many as a decoder hands on; the time that the detector takes for them. Then the table's
@@ -107,11 +119,29 @@ impl Service {
         commits.extend(self.store.flush().await?.commit);
         let begun = Instant::now();
         for commit in commits {
-            self.detector.commit(&self.store, &commit).await?;
+            self.changes += self.detector.commit(&self.store, &commit).await?;
         }
         let time = begun.elapsed();
         self.upkeep.compact().await?;
         Ok(time)
+    }
+
+    /// Keeps a day, hour by hour; the time that the detector takes, and the events.
+    async fn day(
+        &mut self,
+        organisation: &Organisation,
+        day: usize,
+        copies: usize,
+    ) -> anyhow::Result<(Duration, usize)> {
+        let (mut time, mut events) = (Duration::ZERO, 0);
+        for hour in 0..24 {
+            let rows = organisation.hour(day, hour, copies)?;
+            if rows.num_rows() > 0 {
+                events += rows.num_rows();
+                time += self.keep(rows).await?;
+            }
+        }
+        Ok((time, events))
     }
 
     fn remembered(&self) -> f64 {
@@ -121,7 +151,7 @@ impl Service {
 
 /// The growth with rules, principals and days of history; the last line is what is asked for.
 async fn cost(principals: usize, days: usize, last: bool) -> anyhow::Result<()> {
-    let organisation = Organisation::simulated(days as u32 + 1)?;
+    let organisation = Organisation::simulated((days + MEASURED_DAYS) as u32)?;
     println!(
         "{:.0} bytes of JSON an event; the bound is half of gunzip + serde_json::Value of the same events",
         organisation.bytes_an_event()
@@ -141,32 +171,33 @@ async fn cost(principals: usize, days: usize, last: bool) -> anyhow::Result<()> 
         let copies = principals.div_ceil(organisation.principals());
         let mut history = 0;
         let begun = Instant::now();
-        for day in organisation.days() - 1 - days..organisation.days() - 1 {
-            // What lies further back than a week is thinner: it is remembered as long, and 86 million events would take hours.
-            let one_in = if day + 8 < organisation.days() { 10 } else { 1 };
+        let measured = organisation.days() - MEASURED_DAYS;
+        for day in measured - days..measured {
+            // What lies further back than a week is thinner: it is remembered as long, and 30 million events would take long.
+            let one_in = if day + 7 < measured { 10 } else { 1 };
             let rows = organisation.day(day, copies, one_in)?;
             history += rows.num_rows();
             service.keep(rows).await?;
         }
         let learnt = begun.elapsed();
-        let (mut time, mut events) = (Duration::ZERO, 0);
         let before = service.detector.spent();
-        let mut value = Vec::new();
-        for hour in 0..24 {
+        service.changes = Changes::default();
+        let (mut time, mut events, mut value, mut by_day) = (Duration::ZERO, 0, Duration::ZERO, Vec::new());
+        for day in measured..organisation.days() {
             // Machines are noisy: what it is compared with is measured in the same minute, in a process of its own, since
             // an allocator with gigabytes in use serves a parser more slowly.
-            if hour % 6 == 3 {
-                value.push(value_time(&organisation)?);
-            }
-            let rows = organisation.hour(organisation.days() - 1, hour, copies)?;
-            if rows.num_rows() > 0 {
-                events += rows.num_rows();
-                time += service.keep(rows).await?;
-            }
+            let value_that_day = value_time(&organisation)?;
+            let before = service.detector.spent();
+            let (time_that_day, events_that_day) = service.day(&organisation, day, copies).await?;
+            let (weekday, spent) = (organisation.weekday(day), service.detector.spent() - before);
+            let ratio = micros(time_that_day) / events_that_day as f64 / micros(value_that_day);
+            by_day.push(format!("     {weekday} {events_that_day} events, {ratio:.2} x: {spent}"));
+            time += time_that_day;
+            events += events_that_day;
+            value += value_that_day / MEASURED_DAYS as u32;
         }
         let findings = findings(&service).await?;
         let each = time / events as u32;
-        let value = value.iter().sum::<Duration>() / value.len() as u32;
         println!(
             "{count:>4} rules, {:>6} principals, {days:>3} days, {history:>8} events of history (kept and judged in {:.0} s): \
              {:>6.2} µs an event, {:.2} x gunzip + Value ({:.2} µs), {:>4.0} MB remembered in memory",
@@ -177,7 +208,10 @@ async fn cost(principals: usize, days: usize, last: bool) -> anyhow::Result<()> 
             micros(value),
             service.remembered(),
         );
-        println!("     {findings}; of that day's time: {}", service.detector.spent() - before);
+        by_day.iter().for_each(|day| println!("{day}"));
+        let Changes { raised, amended, retracted } = service.changes;
+        println!("     {findings}; in that week {raised} raised, {amended} times amended, {retracted} retracted");
+        println!("     all of that week: {}", service.detector.spent() - before);
     }
     println!("peak memory of this process: {} MB", peak_kib() / 1024);
     Ok(())

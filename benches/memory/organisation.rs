@@ -15,15 +15,15 @@ use trailhound_ingest::source::{Body, Folder};
 use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 use trailhound_simulate::{Options, generate};
 use trailhound_testing::reference::Gunzip;
+use xxhash_rust::xxh3::xxh3_128;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 /// Of one organisation, half of them by people and workloads: some fifty for each of these, a third of what `simulate` takes for
 /// a person's day unless told otherwise.
 const EVENTS_A_DAY: u64 = 4_000;
-/// What tells one organisation from the next: names, numbers and keys end in the copy's number.
+/// What tells one organisation from the next: names, numbers and keys end in the copy's number. Ids of events stay UUIDs.
 const TOLD_APART: &[&str] = &[
-    "event_id",
     "account_id",
     "recipient_account_id",
     "principal_key",
@@ -127,6 +127,12 @@ impl Organisation {
         self.between(self.begin + day as i64 * DAY, DAY, copies, one_in)
     }
 
+    /// The day of the week of a day.
+    pub fn weekday(&self, day: usize) -> &'static str {
+        // The epoch was a Thursday.
+        ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][((self.begin / DAY + day as i64 + 3) % 7) as usize]
+    }
+
     pub fn hour(&self, day: usize, hour: i64, copies: usize) -> anyhow::Result<RecordBatch> {
         self.between(self.begin + day as i64 * DAY + hour * HOUR, HOUR, copies, 1)
     }
@@ -208,6 +214,14 @@ fn ended(rows: &RecordBatch, ending: impl Fn(usize) -> String) -> anyhow::Result
             (0..old.len()).map(|row| old.is_valid(row).then(|| format!("{}{}", old.value(row), ending(row)))).collect();
         columns[schema().index_of(name)?] = Arc::new(new) as ArrayRef;
     }
+    let old = text(rows, "event_id")?;
+    let id = |row: usize| {
+        let id = uuid::Uuid::try_parse(old.value(row)).map(|id| id.as_u128());
+        id.map(|id| uuid::Uuid::from_u128(id ^ xxh3_128(ending(row).as_bytes())).to_string())
+    };
+    let new: StringViewArray = (0..old.len()).map(id).map(Result::ok).collect();
+    anyhow::ensure!(new.null_count() == 0, "an event's id is no UUID");
+    columns[schema().index_of("event_id")?] = Arc::new(new) as ArrayRef;
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 

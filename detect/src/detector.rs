@@ -74,6 +74,8 @@ struct Position {
     version: i64,
     memory: Memory,
     issuers: Issuers,
+    /// The keys on the ways of findings, by hash: few of those that are given out are among them.
+    leading: HashSet<u64, ByHash>,
     /// Rules with memory (by place) and entities (by hash) that have findings, and the latest time at which one ends.
     found: HashMap<(usize, u128), i64, ByHash>,
     /// Findings that stand as they are, whatever is judged anew.
@@ -245,8 +247,10 @@ impl Detector {
     /// The next commit, from memory.
     async fn apply(&self, store: &Store, at: &mut Position, commit: &Commit) -> Result<Changes> {
         let set = at.set.clone();
+        let begun = Instant::now();
         let issued = commit.batches.iter().flat_map(lineage::issued).collect();
         at.issuers.forget(&issued);
+        self.spend(Spent { lineage: begun.elapsed(), ..Spent::default() });
         if at.standing.kept_from() != store.kept_from() {
             at.standing = Standing::of(&self.ledger, store.kept_from(), HashSet::new()).await?;
         }
@@ -263,6 +267,7 @@ impl Detector {
                 let counted = |key: Key, row| of_rule.push((key.1 as u64, place as u32, row));
                 at.memory.remember(set.at(rows.rule), &rows, counted)?;
             }
+            touch(&set, &mut at.due, batch, |_| true);
             self.spend(Spent { evaluate: begun.elapsed(), ..Spent::default() });
             // What rules with memory find follows from what they remember, so it may be written before the rest of the
             // commit, which the version before stands for until then.
@@ -271,7 +276,6 @@ impl Detector {
                 let version = at.version;
                 changes += self.save(store, at, version, Outcome { revision, ..Outcome::default() }).await?;
             }
-            touch(&set, &mut at.due, batch, |_| true);
         }
         // Before the cursor moves: whoever dies in between sees the commit again, and says the same of these findings again.
         changes += self.amend(store, at, commit.version, &issued).await?;
@@ -316,6 +320,7 @@ impl Detector {
             version: newest,
             memory,
             issuers: Issuers::default(),
+            leading: self.ledger.leading_keys().await?.iter().map(|key| lineage::key_hash(key)).collect(),
             found,
             standing,
             due,
@@ -511,6 +516,8 @@ impl Detector {
         let ends =
             |(place, finding): &(usize, Finding)| ((*place, entity_key(&finding.entity_text())), finding.last_time);
         let remembered: Vec<((usize, u128), i64)> = revision.write.iter().map(ends).collect();
+        let written = found.values().chain(&revision.write).map(|(_, finding)| finding);
+        let leading: Vec<u64> = written.flat_map(lineage::key_hashes).collect();
         let mut transaction = self.ledger.begin().await?;
         let of = |place: usize, finding| (finding, set.at(place).clone(), generations[place]);
         let mut told = self.follower.as_ref().map(|_| Vec::new());
@@ -534,6 +541,7 @@ impl Detector {
             let last = at.found.entry(whose).or_insert(end);
             *last = end.max(*last);
         }
+        at.leading.extend(leading);
         self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
         self.told(&counts);
         Ok(changes)
@@ -547,9 +555,15 @@ impl Detector {
         version: i64,
         issued: &BTreeSet<String>,
     ) -> Result<Changes> {
-        let mut leading = self.ledger.leading_over(issued).await?;
+        let issued: Vec<&String> = issued.iter().filter(|key| at.leading.contains(&lineage::key_hash(key))).collect();
+        if issued.is_empty() {
+            return Ok(Changes::default());
+        }
+        let begun = Instant::now();
+        let mut leading = self.ledger.leading_over(&issued).await?;
         leading.retain(|(finding, _)| !at.standing.has(&finding.id));
         let ways = Ways::of(Events::Of(store), &mut at.issuers, leading.iter().map(|(finding, _)| finding)).await?;
+        let led = Instant::now();
         let mut changed = Vec::new();
         for (mut finding, generation) in leading {
             let before = finding.lineage.clone();
@@ -559,15 +573,18 @@ impl Detector {
                 changed.push((finding, generation));
             }
         }
-        if changed.is_empty() {
-            return Ok(Changes::default());
+        let mut changes = Changes::default();
+        if !changed.is_empty() {
+            let leading: Vec<u64> = changed.iter().flat_map(|(finding, _)| lineage::key_hashes(finding)).collect();
+            let mut transaction = self.ledger.begin().await?;
+            let mut told = self.follower.as_ref().map(|_| Vec::new());
+            changes = self.ledger.amend(&mut transaction, version, changed, told.as_mut()).await?;
+            let counts = self.tell(&mut transaction, told.unwrap_or_default()).await?;
+            self.ledger.commit(transaction).await?;
+            self.told(&counts);
+            at.leading.extend(leading);
         }
-        let mut transaction = self.ledger.begin().await?;
-        let mut told = self.follower.as_ref().map(|_| Vec::new());
-        let changes = self.ledger.amend(&mut transaction, version, changed, told.as_mut()).await?;
-        let counts = self.tell(&mut transaction, told.unwrap_or_default()).await?;
-        self.ledger.commit(transaction).await?;
-        self.told(&counts);
+        self.spend(Spent { lineage: led - begun, write: led.elapsed(), ..Spent::default() });
         Ok(changes)
     }
 

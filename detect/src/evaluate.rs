@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use datafusion::arrow::array::{
     Array, AsArray, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt32Array,
 };
@@ -121,6 +122,9 @@ pub(crate) struct Lost {
     error: DataFusionError,
 }
 
+/// Which rows pass a shared condition, by its place.
+type Masks = HashMap<usize, BooleanBuffer, RandomState>;
+
 struct Pass<'s, F> {
     set: &'s RuleSet,
     active: &'s F,
@@ -213,8 +217,8 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         rows: &impl Rows,
         origin: impl Fn(u32) -> u32,
     ) -> Result<(), DataFusionError> {
-        let mut masks: HashMap<usize, BooleanBuffer> = HashMap::new();
-        let mut answers: HashMap<usize, Answers> = HashMap::new();
+        let mut masks: Masks = HashMap::default();
+        let mut answers: HashMap<usize, Answers, RandomState> = HashMap::default();
         for entry in entries.filter(|e| (self.active)(e.rule)) {
             let begun = Instant::now();
             let passed = self.shared(entry, rows, &mut masks)?;
@@ -246,7 +250,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         &self,
         entry: &Entry,
         rows: &impl Rows,
-        masks: &mut HashMap<usize, BooleanBuffer>,
+        masks: &mut Masks,
     ) -> Result<Option<Option<BooleanBuffer>>, DataFusionError> {
         let mut passed: Option<BooleanBuffer> = None;
         for place in &entry.shared {
@@ -287,7 +291,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         Ok(Chosen { rule: place, entity, rows, columns })
     }
 
-    /// Some of a rule's columns: a column of text where it stands, others for these rows; and those that could not be evaluated on
+    /// Some of a rule's columns: a column where it stands, if it can be looked at so, others for these rows; and those that could not be evaluated on
     /// all of them.
     fn held(
         &self,
@@ -301,7 +305,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         let (mut others, mut lost) = (Vec::new(), Vec::new());
         for (at, of_rule) in evidence.iter().enumerate() {
             let stands = match of_rule.column().filter(|_| needed(at)) {
-                Some(column) => common.text(column)?,
+                Some(column) => common.standing(column)?,
                 None => None,
             };
             if stands.is_none() && needed(at) {
@@ -413,7 +417,7 @@ fn group<'s>(events: &Events, set: &'s RuleSet) -> Result<Vec<NameGroup<'s>>, Da
         [named, normed.map_or(&[][..], Vec::as_slice)]
     };
     let mut groups: Vec<NameGroup<'s>> = Vec::new();
-    let mut known: HashMap<&str, Option<usize>> = HashMap::new();
+    let mut known: HashMap<&str, Option<usize>, RandomState> = HashMap::default();
     for row in (0..names.len()).filter(|row| names.is_valid(*row)) {
         let group = *known.entry(names.value(row)).or_insert_with(|| {
             let entries = entries_of(row);

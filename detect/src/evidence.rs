@@ -6,9 +6,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringViewArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::DataFusionError;
 use serde_json::{Number, Value};
 use trailhound_ingest::json::write_text;
@@ -19,7 +19,7 @@ use crate::value;
 pub(crate) trait Evidence {
     fn is_null(&self, column: usize) -> bool;
     fn text(&self, column: usize) -> Option<&str>;
-    fn number(&self, column: usize) -> Option<&Number>;
+    fn number(&self, column: usize) -> Option<Number>;
     /// Whether another event has the same value.
     fn is_same(&self, other: &Self, column: usize) -> bool;
     /// Hashes the value: the same values in the same way.
@@ -37,7 +37,7 @@ impl<E: Evidence + ?Sized> Evidence for &E {
         (**self).text(column)
     }
 
-    fn number(&self, column: usize) -> Option<&Number> {
+    fn number(&self, column: usize) -> Option<Number> {
         (**self).number(column)
     }
 
@@ -63,8 +63,8 @@ impl Evidence for [Value] {
         self[column].as_str()
     }
 
-    fn number(&self, column: usize) -> Option<&Number> {
-        self[column].as_number()
+    fn number(&self, column: usize) -> Option<Number> {
+        self[column].as_number().cloned()
     }
 
     fn is_same(&self, other: &Self, column: usize) -> bool {
@@ -85,20 +85,28 @@ impl Evidence for [Value] {
 pub(crate) enum Column {
     /// None longer than a finding keeps.
     Texts(StringViewArray),
+    /// Each finite or null.
+    Floats(Float64Array),
     Values(Vec<Value>),
 }
 
 impl Column {
     pub fn of(array: &ArrayRef) -> Result<Column, DataFusionError> {
-        match Column::of_text(array)? {
-            Some(texts) => Ok(texts),
+        match Column::standing(array)? {
+            Some(column) => Ok(column),
             None => Ok(Column::Values(value::values(array)?)),
         }
     }
 
-    /// The same of texts none of which is too long; none for others.
-    pub fn of_text(array: &ArrayRef) -> Result<Option<Column>, DataFusionError> {
+    /// The same of what can be looked at where it stands: texts none of which is too long, and floating point numbers. None for
+    /// others.
+    pub fn standing(array: &ArrayRef) -> Result<Option<Column>, DataFusionError> {
         let texts = match array.data_type() {
+            DataType::Float64 => {
+                let floats = array.as_primitive::<Float64Type>();
+                let are_finite = floats.iter().flatten().all(f64::is_finite);
+                return Ok(are_finite.then(|| Column::Floats(floats.clone())));
+            }
             DataType::Utf8View => array.as_string_view().clone(),
             DataType::Utf8 | DataType::LargeUtf8 => cast(array, &DataType::Utf8View)?.as_string_view().clone(),
             _ => return Ok(None),
@@ -140,6 +148,7 @@ impl Evidence for RowOf<'_> {
     fn is_null(&self, column: usize) -> bool {
         match self.column(column) {
             (Column::Texts(texts), row) => texts.is_null(row),
+            (Column::Floats(floats), row) => floats.is_null(row),
             (Column::Values(values), row) => values[row].is_null(),
         }
     }
@@ -147,14 +156,16 @@ impl Evidence for RowOf<'_> {
     fn text(&self, column: usize) -> Option<&str> {
         match self.column(column) {
             (Column::Texts(texts), row) => texts.is_valid(row).then(|| texts.value(row)),
+            (Column::Floats(_), _) => None,
             (Column::Values(values), row) => values[row].as_str(),
         }
     }
 
-    fn number(&self, column: usize) -> Option<&Number> {
+    fn number(&self, column: usize) -> Option<Number> {
         match self.column(column) {
             (Column::Texts(_), _) => None,
-            (Column::Values(values), row) => values[row].as_number(),
+            (Column::Floats(floats), row) => floats.is_valid(row).then(|| Number::from_f64(floats.value(row)))?,
+            (Column::Values(values), row) => values[row].as_number().cloned(),
         }
     }
 
@@ -164,7 +175,13 @@ impl Evidence for RowOf<'_> {
         let (_, beside) = other.column(column);
         match held {
             Column::Texts(texts) => {
-                texts.is_null(row) == texts.is_null(beside) && texts.value(row) == texts.value(beside)
+                // A view holds the length and a short text itself, or the place of a long one.
+                let same = || texts.views()[row] == texts.views()[beside] || texts.value(row) == texts.value(beside);
+                texts.is_null(row) == texts.is_null(beside) && same()
+            }
+            Column::Floats(floats) => {
+                let same = || floats.value(row).to_bits() == floats.value(beside).to_bits();
+                floats.is_null(row) == floats.is_null(beside) && (floats.is_null(row) || same())
             }
             Column::Values(values) => are_same(&values[row], &values[beside]),
         }
@@ -174,6 +191,8 @@ impl Evidence for RowOf<'_> {
         match self.column(column) {
             (Column::Texts(texts), row) if texts.is_null(row) => state.write_u8(0),
             (Column::Texts(texts), row) => state.write(texts.value(row).as_bytes()),
+            (Column::Floats(floats), row) if floats.is_null(row) => state.write_u8(0),
+            (Column::Floats(floats), row) => state.write_u64(floats.value(row).to_bits()),
             (Column::Values(values), row) => values[row].hash(state),
         }
     }
@@ -182,6 +201,8 @@ impl Evidence for RowOf<'_> {
         match self.column(column) {
             (Column::Texts(texts), row) if texts.is_null(row) => out.push_str("null"),
             (Column::Texts(texts), row) => write_text(texts.value(row), out),
+            (Column::Floats(floats), row) if floats.is_null(row) => out.push_str("null"),
+            (Column::Floats(floats), row) => write_value(&Value::from(floats.value(row)), out),
             (Column::Values(values), row) => write_value(&values[row], out),
         }
     }
@@ -205,7 +226,7 @@ fn write_value(value: &Value, out: &mut String) {
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{Float64Array, Int64Array, StringArray};
+    use datafusion::arrow::array::{Int64Array, StringArray};
     use serde_json::json;
 
     use super::*;
@@ -219,6 +240,7 @@ mod tests {
             Arc::new(StringViewArray::from(vec![Some("a"), Some(long.as_str()), None])),
             Arc::new(Int64Array::from(vec![Some(-3), None, Some(7)])),
             Arc::new(Float64Array::from(vec![Some(717.0), Some(-0.5), None])),
+            Arc::new(Float64Array::from(vec![Some(-0.0), Some(f64::NAN), Some(1e300)])),
         ];
         let held = |array| Some(Held::Chosen(Column::of(array).unwrap()));
         let columns: Vec<Option<Held>> = arrays.iter().map(held).collect();
@@ -234,6 +256,11 @@ mod tests {
                 assert_eq!(one.is_null(column), other.is_null(column));
                 assert_eq!(one.text(column), other.text(column));
                 assert_eq!(one.number(column), other.number(column));
+                for beside in 0..3 {
+                    let (value, held) = (values[column][beside].clone(), RowOf { row: beside, ..other });
+                    let written = |value: &Value| json!(value).to_string();
+                    assert_eq!(other.is_same(&held, column), written(&one[column]) == written(&value));
+                }
             }
         }
     }

@@ -9,7 +9,7 @@
 
 mod row;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -52,6 +52,8 @@ const TABLES: &[&str] = &[
 
 /// Keys in one statement.
 const KEYS_MAX: usize = 500;
+/// Findings that are written at once: a statement for each of them would go to and fro between threads four times.
+const AT_ONCE: usize = 100;
 /// Findings that are handed to a follower at once before they are retracted.
 pub(crate) const ORPHANS_MAX: i64 = 500;
 
@@ -238,7 +240,7 @@ impl FindingsLedger {
 
     /// Puts the findings of one version of the table to those that are there. Those of a rule that makes them whole
     /// take the place of what is there; of the others, one of the rule's generation gets the new events folded in, and all
-    /// else is made anew. Each finding that changed is put to `told`, if there is one.
+    /// else is made anew. No id stands there twice. Each finding that changed is put to `told`, if there is one.
     pub(crate) async fn save(
         &self,
         transaction: &mut Transaction<'static, Any>,
@@ -248,36 +250,51 @@ impl FindingsLedger {
     ) -> Result<Changes> {
         let fail = self.fail("write findings");
         let mut changes = Changes::default();
-        for (mut finding, rule, generation) in findings {
-            let found = sqlx::query(row::SELECT_BY_ID)
-                .bind(finding.id.clone())
-                .fetch_optional(&mut **transaction)
-                .await
-                .map_err(&fail)?;
-            let before = found.map(|row| row::stored(&row)).transpose()?;
-            let change = match before {
-                None => Some(ChangeKind::Raised),
-                Some(before) if !before.current => Some(ChangeKind::Raised),
-                Some(before) if before.generation == generation && !rule.makes_whole() => {
-                    finding.fold(before.finding);
-                    finding.word(&rule, None);
-                    Some(ChangeKind::Amended)
-                }
-                Some(before) if before.finding == finding => None,
-                Some(_) => Some(ChangeKind::Amended),
-            };
-            row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
-            let Some(kind) = change else { continue };
-            match kind {
-                ChangeKind::Raised => changes.raised += 1,
-                _ => changes.amended += 1,
+        let mut findings = findings.into_iter();
+        loop {
+            let some: Vec<(Finding, Arc<Rule>, i64)> = findings.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(changes);
             }
-            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
+            let ids = some.iter().map(|(finding, ..)| finding.id.as_str());
+            let mut known = row::known(ids, transaction).await.map_err(&fail)?;
+            let (mut written, mut changed) = (Vec::new(), Vec::new());
+            for (mut finding, rule, generation) in some {
+                let before = known.remove(&finding.id).map(|row| row::stored(&row)).transpose()?;
+                let change = match before {
+                    None => Some(ChangeKind::Raised),
+                    Some(before) if !before.current => Some(ChangeKind::Raised),
+                    Some(before) if before.generation == generation && !rule.makes_whole() => {
+                        finding.fold(before.finding);
+                        finding.word(&rule, None);
+                        Some(ChangeKind::Amended)
+                    }
+                    Some(before) if before.finding == finding => None,
+                    Some(_) => Some(ChangeKind::Amended),
+                };
+                match change {
+                    None => {}
+                    Some(ChangeKind::Raised) => changes.raised += 1,
+                    Some(_) => changes.amended += 1,
+                }
+                changed.push((change, rule));
+                written.push((finding, generation));
+            }
+            row::upsert(&written, transaction).await.map_err(&fail)?;
+            let changed = written.into_iter().zip(changed);
+            let changed = changed.filter_map(|((finding, _), (kind, rule))| Some((finding, kind?, rule)));
+            let changed: Vec<(Finding, ChangeKind, Arc<Rule>)> = changed.collect();
+            let noted = changed.iter().map(|(finding, kind, _)| (finding, *kind));
+            row::note(noted, version, transaction).await.map_err(&fail)?;
             if let Some(told) = told.as_deref_mut() {
-                told.push(Change { kind, finding, rule: Some(RuleFacts::of(&rule)) });
+                let change = |(finding, kind, rule): (Finding, ChangeKind, Arc<Rule>)| Change {
+                    kind,
+                    finding,
+                    rule: Some(RuleFacts::of(&rule)),
+                };
+                told.extend(changed.into_iter().map(change));
             }
         }
-        Ok(changes)
     }
 
     /// Retracts single findings: more events showed that there was nothing, or that it is another finding.
@@ -286,22 +303,18 @@ impl FindingsLedger {
         transaction: &mut Transaction<'static, Any>,
         version: i64,
         findings: Vec<Finding>,
-        mut told: Option<&mut Vec<Change>>,
+        told: Option<&mut Vec<Change>>,
     ) -> Result<Changes> {
         let fail = self.fail("retract findings");
-        let mut changes = Changes::default();
-        for finding in findings {
-            sqlx::query("UPDATE findings SET state = 'retracted' WHERE id = $1")
-                .bind(finding.id.clone())
-                .execute(&mut **transaction)
-                .await
-                .map_err(&fail)?;
-            let kind = ChangeKind::Retracted;
-            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
-            changes.retracted += 1;
-            if let Some(told) = told.as_deref_mut() {
-                told.push(Change { kind, finding, rule: None });
-            }
+        let kind = ChangeKind::Retracted;
+        for some in findings.chunks(AT_ONCE) {
+            row::withdraw(some, transaction).await.map_err(&fail)?;
+            let noted = some.iter().map(|finding| (finding, kind));
+            row::note(noted, version, transaction).await.map_err(&fail)?;
+        }
+        let changes = Changes { retracted: findings.len() as u64, ..Changes::default() };
+        if let Some(told) = told {
+            told.extend(findings.into_iter().map(|finding| Change { kind, finding, rule: None }));
         }
         Ok(changes)
     }
@@ -380,11 +393,20 @@ impl FindingsLedger {
         Ok(done.rows_affected())
     }
 
+    /// The temporary keys on the ways from findings back to people.
+    pub(crate) async fn leading_keys(&self) -> Result<Vec<String>> {
+        let fail = self.fail("read keys of findings");
+        let rows = sqlx::query("SELECT DISTINCT access_key_id FROM finding_keys")
+            .fetch_all(self.ledger.pool())
+            .await
+            .map_err(&fail)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>().map_err(&fail)
+    }
+
     /// The current findings with one of these keys on their ways back, with their generations.
-    pub(crate) async fn leading_over(&self, keys: &BTreeSet<String>) -> Result<Vec<(Finding, i64)>> {
+    pub(crate) async fn leading_over(&self, keys: &[&String]) -> Result<Vec<(Finding, i64)>> {
         let fail = self.fail("read findings by keys");
         let mut found: BTreeMap<String, (Finding, i64)> = BTreeMap::new();
-        let keys: Vec<&String> = keys.iter().collect();
         for keys in keys.chunks(KEYS_MAX) {
             let places: Vec<String> = (1..=keys.len()).map(|place| format!("${place}")).collect();
             let sql = format!("{} ({}))", row::SELECT_LEADING_OVER, places.join(", "));
@@ -406,18 +428,18 @@ impl FindingsLedger {
         transaction: &mut Transaction<'static, Any>,
         version: i64,
         findings: Vec<(Finding, i64)>,
-        mut told: Option<&mut Vec<Change>>,
+        told: Option<&mut Vec<Change>>,
     ) -> Result<Changes> {
         let fail = self.fail("write findings");
-        let mut changes = Changes::default();
-        for (finding, generation) in findings {
-            row::upsert(&finding, generation, transaction).await.map_err(&fail)?;
-            let kind = ChangeKind::Amended;
-            row::note(&finding, kind.as_str(), version, transaction).await.map_err(&fail)?;
-            changes.amended += 1;
-            if let Some(told) = told.as_deref_mut() {
-                told.push(Change { kind, finding, rule: None });
-            }
+        let kind = ChangeKind::Amended;
+        for some in findings.chunks(AT_ONCE) {
+            row::upsert(some, transaction).await.map_err(&fail)?;
+            let noted = some.iter().map(|(finding, _)| (finding, kind));
+            row::note(noted, version, transaction).await.map_err(&fail)?;
+        }
+        let changes = Changes { amended: findings.len() as u64, ..Changes::default() };
+        if let Some(told) = told {
+            told.extend(findings.into_iter().map(|(finding, _)| Change { kind, finding, rule: None }));
         }
         Ok(changes)
     }

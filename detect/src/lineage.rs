@@ -16,6 +16,7 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use trailhound_store::{Store, storable};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, time};
@@ -142,6 +143,16 @@ pub fn told(way: &[Hop]) -> String {
 /// The temporary keys on ways: a record that gives one of them out may change the way.
 pub(crate) fn keys(ways: &[Way]) -> BTreeSet<&str> {
     ways.iter().flatten().filter_map(Hop::leads_to).collect()
+}
+
+/// A key as it is looked for among those on the ways of findings.
+pub(crate) fn key_hash(key: &str) -> u64 {
+    xxh3_64(key.as_bytes())
+}
+
+/// The temporary keys on the ways of a finding, by hash.
+pub(crate) fn key_hashes(finding: &Finding) -> Vec<u64> {
+    keys(&finding.lineage).into_iter().map(key_hash).collect()
 }
 
 /// Who gave out keys, as far as the table says; none where nobody was seen to. What it says of a key holds until a record comes

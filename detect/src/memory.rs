@@ -48,8 +48,8 @@ const LISTED_MAX: usize = 500_000;
 const SLACK_BYTES: usize = 1 << 20;
 /// How late an event may be without what lies far back coming back for it, µs.
 const LATE: i64 = 2 * DAY;
-/// Entities that take less stay whole.
-const SHED_BYTES_MIN: usize = 512;
+/// Entities that take less stay whole: what would be gained is less than what it takes to write it. Some in tests.
+const SHED_BYTES_MIN: usize = if cfg!(test) { 512 } else { 4_096 };
 /// An entity that was needed whole so often stays whole.
 const WHOLE_AGAIN_MAX: u8 = 3;
 /// Entities that are [looked at ahead](Hot::look_ahead) of adding to them: few enough for a cache.
@@ -80,12 +80,15 @@ struct Slot {
     state: State,
     /// Bytes that it takes, roughly.
     bytes: usize,
-    /// When it was last needed: the older, the sooner it is cold.
+    /// When it was first and last needed.
+    begun: u64,
     used: u64,
     /// The earliest time of the events that it gained since it was last judged.
     dirty: Option<i64>,
     /// What lies before this time is in the file.
     older_until: Option<i64>,
+    /// Bytes that were left when that was last moved there.
+    lean: usize,
     /// How often that had to come back.
     whole_again: u8,
 }
@@ -96,11 +99,19 @@ impl Slot {
             bytes: SLOT_BYTES + entity.len(),
             entity,
             state,
+            begun: 0,
             used: 0,
             dirty: None,
             older_until: None,
+            lean: 0,
             whole_again: 0,
         }
+    }
+
+    /// The lower, the sooner it is cold. Who has been there for long comes again, after a weekend and after a holiday; most of
+    /// what is new is a session that does not.
+    fn worth(&self) -> u64 {
+        self.used + (self.used - self.begun)
     }
 
     /// Whether adding an event at a time, or judging from there on, takes what is in the file.
@@ -108,9 +119,9 @@ impl Slot {
         self.older_until.is_some_and(|until| plan.reach().is_none_or(|reach| time <= until.saturating_add(reach)))
     }
 
-    /// Takes out what lies so far back that no event of these days needs it.
+    /// Takes out what lies so far back that no event of these days needs it, where that is worth it.
     fn shed(&mut self, plan: &Plan) -> Option<Split<State>> {
-        if self.bytes < SHED_BYTES_MIN || self.whole_again >= WHOLE_AGAIN_MAX {
+        if self.bytes < SHED_BYTES_MIN.max(self.lean * 2) || self.whole_again >= WHOLE_AGAIN_MAX {
             return None;
         }
         let (reach, latest) = (plan.reach()?, self.state.latest(plan)?);
@@ -121,6 +132,7 @@ impl Slot {
         let split = self.state.split(plan, before)?;
         self.older_until = Some(split.until);
         self.bytes = self.bytes.saturating_sub(split.bytes);
+        self.lean = self.bytes;
         Some(split)
     }
 
@@ -544,20 +556,27 @@ impl Memory {
             return Ok(());
         }
         self.shed()?;
-        let mut by_age: Vec<(u64, Key)> = self.slots.iter().map(|(key, slot)| (slot.used, key)).collect();
-        by_age.sort_unstable();
-        let mut leaving = Vec::new();
-        for (_, key) in by_age {
-            // Down to three quarters, so that this is not done for every event.
-            if self.bytes <= self.bytes_max / 4 * 3 {
-                break;
+        let mut by_worth: Vec<(u64, Key, usize)> =
+            self.slots.iter().map(|(key, slot)| (slot.worth(), key, slot.bytes)).collect();
+        // Down to three quarters, so that this is not done for every event.
+        let (mut leaving, kept_max) = (Vec::new(), self.bytes_max / 4 * 3);
+        let mut rest = &mut by_worth[..];
+        while self.bytes > kept_max && !rest.is_empty() {
+            // As many as it takes if they are of middling size; which they are, not in which order.
+            let share = (self.bytes - kept_max) as f64 / self.bytes as f64;
+            let count = ((rest.len() as f64 * share) as usize + 1).min(rest.len());
+            rest.select_nth_unstable(count - 1);
+            let (now, later) = rest.split_at_mut(count);
+            for (_, key, bytes) in now {
+                self.bytes = self.bytes.saturating_sub(*bytes);
+                leaving.push(*key);
             }
-            let slot = self.slots.remove(key).expect("its key was just listed");
-            self.bytes -= slot.bytes;
-            leaving.push((key, slot));
+            rest = later;
         }
-        leaving.sort_unstable_by_key(|(key, _)| *key);
-        self.file()?.put(&leaving)
+        leaving.sort_unstable();
+        self.file()?;
+        let cold = self.cold.as_mut().expect("it was just made");
+        cold.put(leaving.into_iter().map(|key| (key, self.slots.remove(key).expect("its key was just listed"))))
     }
 
     /// Moves what lies far back out of memory.
@@ -588,7 +607,7 @@ impl Memory {
             self.bytes += part.bytes;
             slot.state.join(part.older);
         }
-        slot.older_until = None;
+        (slot.older_until, slot.lean) = (None, 0);
         slot.whole_again = slot.whole_again.saturating_add(1);
         Ok(slot)
     }
@@ -615,7 +634,7 @@ impl Memory {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(place) => {
                 let cold = self.cold.as_ref().map(|cold| cold.get(key)).transpose()?.flatten();
-                let slot = cold.unwrap_or_else(begin);
+                let slot = cold.unwrap_or_else(|| Slot { begun: self.clock, ..begin() });
                 self.bytes += slot.bytes;
                 place.insert(slot)
             }

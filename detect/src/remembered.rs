@@ -1,8 +1,8 @@
 //! What rules with memory chose in a batch, with what their memory needs of it.
 //!
 //! A hundred rules choose three of them for an event, and mostly ask the same of it: whose it is, and what stands in a few
-//! columns. So whose it is is found out once for all rules with the same entity, and a column of text is looked at where it
-//! stands, not copied for each rule ([`Common`]).
+//! columns. So whose it is is found out once for all rules with the same entity, and a column of text or of numbers is looked at
+//! where it stands, not copied for each rule ([`Common`]).
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -133,7 +133,8 @@ impl Entities {
     fn note(&mut self, plan: &Plan, rows: &[u32], columns: &[Option<Held>]) {
         let mut text = String::new();
         // Few different ones have many rows: texts are compared where they stand before one is made of them.
-        let mut seen: HashMap<Owned<'_>, u32, RandomState> = HashMap::default();
+        let mut seen: HashMap<Owned<'_>, u32, RandomState> =
+            HashMap::with_capacity_and_hasher(rows.len() / 2, RandomState::default());
         for (row, place) in rows.iter().enumerate() {
             let evidence = RowOf { columns, row, place: *place as usize };
             let whose = seen.entry(Owned { plan, evidence });
@@ -159,8 +160,8 @@ pub(crate) struct Common<'e> {
     events: &'e Events,
     ids: StringViewArray,
     times: TimestampMicrosecondArray,
-    /// Columns of text by their place in `events`; none for one that cannot be looked at where it stands.
-    texts: HashMap<usize, Option<Arc<Column>>>,
+    /// Columns by their place in `events`; none for one that cannot be looked at where it stands.
+    standing: HashMap<usize, Option<Arc<Column>>>,
     /// By the place of the entity's columns in the set.
     entities: HashMap<usize, Entities>,
     lost: HashMap<usize, Vec<Lost>>,
@@ -179,17 +180,17 @@ impl<'e> Common<'e> {
     pub fn of(events: &'e Events) -> Result<Self, DataFusionError> {
         let ids = events.column(place_of("event_id"))?.as_string_view().clone();
         let times = events.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone();
-        Ok(Common { events, ids, times, texts: HashMap::new(), entities: HashMap::new(), lost: HashMap::new() })
+        Ok(Common { events, ids, times, standing: HashMap::new(), entities: HashMap::new(), lost: HashMap::new() })
     }
 
-    /// A column of `events` as it stands there, if it is of text and all of it is short enough to be kept.
-    pub fn text(&mut self, column: usize) -> Result<Option<Arc<Column>>, DataFusionError> {
-        if let Some(known) = self.texts.get(&column) {
+    /// A column of `events` [as it stands there](Column::standing), if it can be looked at so.
+    pub fn standing(&mut self, column: usize) -> Result<Option<Arc<Column>>, DataFusionError> {
+        if let Some(known) = self.standing.get(&column) {
             return Ok(known.clone());
         }
-        let texts = Column::of_text(&self.events.column(column)?)?.map(Arc::new);
-        self.texts.insert(column, texts.clone());
-        Ok(texts)
+        let standing = Column::standing(&self.events.column(column)?)?.map(Arc::new);
+        self.standing.insert(column, standing.clone());
+        Ok(standing)
     }
 
     /// Those of some rows of which nobody asked yet whose they are.

@@ -16,6 +16,7 @@
 
 mod attacks;
 mod days;
+mod event_id;
 mod first_seen;
 mod history;
 mod line;
@@ -430,7 +431,7 @@ impl State {
                 s.add(*window, having, event, parts)
             }
             (State::Sequence(s), Judgement::Sequence(keys), Facts::Step(step, same)) => {
-                s.add(keys, &plan.words, (*step, *same), (event.time, event.id.to_owned()))
+                s.add(keys, &plan.words, (*step, *same), (event.time, event.id.into()))
             }
             (State::History(s), Judgement::FirstSeen(keys), Facts::Value(value, group)) => {
                 let added = s.add(plan.shares(), event, value, group.as_deref());
@@ -521,7 +522,7 @@ impl State {
         Ok(match (self, &plan.judgement, event.map(|e| &e.facts)) {
             (State::Threshold(s), Judgement::Threshold { window, having }, _) => s.explain(*window, having, time),
             (State::Sequence(s), Judgement::Sequence(keys), Some(Facts::Step(step, same))) => {
-                let at = event.map(|e| (e.time, e.id.to_owned()));
+                let at = event.map(|e| (e.time, e.id.into()));
                 s.explain(keys, &plan.words, at.as_ref().map(|at| (at, *step, *same)))
             }
             (State::Sequence(s), Judgement::Sequence(keys), _) => s.explain(keys, &plan.words, None),

@@ -39,13 +39,19 @@ WITH hour AS (
          array_agg(source_network ORDER BY source_network) AS networks,
          exp(ln(sum(n)) - sum(n * ln(n)) / sum(n)) AS effective_places
   FROM place GROUP BY access_key
+), kind AS (
+  SELECT place.access_key, place.source_network, bool_or(source_ip_address NOT LIKE '%:%') AS has_older,
+         bool_or(source_ip_address LIKE '%:%') AS has_newer
+  FROM place LEFT JOIN events
+    ON user_identity_access_key_id = access_key AND events.source_network = place.source_network
+   AND event_time >= $from AND event_time < $to AND source_kind = 'public'
+  GROUP BY place.access_key, place.source_network
 ), together AS (
-  -- A program has an address of each kind where it is, and an endpoint: so the kinds are counted apart.
+  -- A program has an address of each kind where it is, perhaps by another provider, and an endpoint: so the kinds are counted apart.
   SELECT access_key, event_hour,
-         greatest(count(*) FILTER (WHERE source_network LIKE 'AS%' OR source_network LIKE '%/24'),
-                  count(*) FILTER (WHERE source_network LIKE '%:%/48'),
+         greatest(count(*) FILTER (WHERE has_older), count(*) FILTER (WHERE has_newer),
                   count(*) FILTER (WHERE source_network LIKE 'vpce:%')) AS places
-  FROM hour JOIN place USING (access_key, source_network)
+  FROM hour JOIN kind USING (access_key, source_network)
   GROUP BY access_key, event_hour
 ), shared AS (
   SELECT access_key, count(*) FILTER (WHERE places >= 2) AS hours_together FROM together GROUP BY access_key

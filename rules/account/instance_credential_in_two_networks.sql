@@ -1,16 +1,17 @@
 -- +++
--- title = "A temporary key of {principal_name} ({session_name}) is used in two networks at once"
+-- title = "The credentials of {session_name} ({principal_name}) are used in two networks at once"
 -- severity = "high"
 -- status = "stable"
 -- kind = "threshold"
--- entity = ["temporary_key"]
+-- entity = ["principal_key", "session_name"]
 -- window = "6h"
 -- having = ["distinct(source_network) >= 2"]
 -- attack = ["T1552.005", "T1078.004"]
 -- cis = []
 -- why = """
--- The credentials that a machine, a task or a pod is given are its own and last for hours, in which it does not move. \
--- The same key in a second network has been taken out. Needs no history, so it also sees machines of yesterday. Of addresses \
+-- The credentials that a machine, a task or a pod is given are its own: it has one session, in which a key follows the \
+-- other every few hours, and it does not move. The same session in a second network has been taken out. Needs no history, \
+-- so it also sees machines of yesterday. Of addresses \
 -- that no GeoIP file knows nothing is said: the gateways of one network would be taken for several. Needs a GeoIP file."""
 -- false_positives = [
 --   "a subnet whose gateways lie in different networks",
@@ -19,8 +20,8 @@
 -- runbook = """
 -- 1. Which networks, and what was done from each:
 --    SELECT source_network, source_ip_address, source_as_org, user_agent, event_source, event_name, outcome, count(*),
---      min(event_time) FROM events WHERE user_identity_access_key_id = '<temporary_key>' GROUP BY 1, 2, 3, 4, 5, 6, 7
---      ORDER BY 9
+--      min(event_time) FROM events WHERE principal_key = '<principal_key>' AND session_name = '<session_name>'
+--      GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 9
 -- 2. The one with the agents and the calls of the program is the machine's own; the other is the thief's.
 -- 3. Revoke the role's sessions, look for how the machine could be asked for its credentials (metadata service of
 --    version 1, a request that the program makes for others), and at what else was reached.
@@ -31,7 +32,7 @@
 -- ]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       session_name, user_identity_access_key_id AS temporary_key, source_network, source_country,
+       session_name, user_identity_access_key_id, source_network, source_country,
        event_source, event_name, outcome
 FROM events
 WHERE principal_class IN ('ec2_instance', 'ecs_task', 'eks_pod')

@@ -4,8 +4,7 @@ use std::fmt;
 use std::ops::{AddAssign, Sub};
 use std::time::Duration;
 
-/// Time by step. Evaluating is counted for commits that are handed over, not for what is read in catching up, and neither is
-/// what findings take that are amended since a key on their ways was given out.
+/// Time by step. Evaluating is counted for commits that are handed over, not for what is read in catching up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Asking rules of rows, and remembering what they chose.
@@ -14,7 +13,7 @@ pub struct Spent {
     pub judge: Duration,
     /// Reading the events of findings again.
     pub read_back: Duration,
-    /// Looking for who gave out the keys in findings that are written.
+    /// Looking for who gave out the keys in findings that are written, and for findings that lead over keys given out.
     pub lineage: Duration,
     /// Writing findings and cursors.
     pub write: Duration,

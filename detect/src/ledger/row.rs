@@ -1,14 +1,19 @@
 //! A finding as a row, and a row as a finding.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::any::{Any, AnyRow};
-use sqlx::{Row, Transaction};
+use sqlx::any::{Any, AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row, Transaction};
 use trailhound_store::storable;
 
+use super::AT_ONCE;
 use super::ColumnKind::{self, Number, Text, Time};
 use crate::error::DetectError;
 use crate::finding::Finding;
+use crate::follow::ChangeKind;
 use crate::lineage;
 
 macro_rules! columns {
@@ -20,6 +25,8 @@ macro_rules! columns {
 }
 
 pub(super) const SELECT_BY_ID: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id = $1");
+/// An opening bracket, the ids and a closing one have to follow.
+const SELECT_BY_IDS: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id IN");
 pub(super) const SELECT_LIKE: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id LIKE $1 LIMIT 2");
 pub(super) const SELECT_OF_ENTITY: &str = concat!(
     "SELECT ",
@@ -40,20 +47,18 @@ pub(super) const SELECT_LEADING_OVER: &str = concat!(
 pub(super) const SELECT_CURRENT: &str =
     concat!("SELECT ", columns!(), " FROM findings WHERE state = 'current' ORDER BY first_time, id");
 
-const UPSERT: &str = concat!(
-    "INSERT INTO findings (",
-    columns!(),
-    ") VALUES ($1, $2, $3, $4, 'current', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-     $23, $24)
-     ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version, generation = excluded.generation,
+/// Rows of [`COLUMNS`] values each have to follow, and [`OVER`] behind them.
+const INSERT: &str = concat!("INSERT INTO findings (", columns!(), ") VALUES");
+const COLUMNS: usize = 25;
+const OVER: &str =
+    "ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version, generation = excluded.generation,
      state = excluded.state, status = excluded.status, title = excluded.title, severity = excluded.severity,
      kind = excluded.kind, first_time = excluded.first_time, last_time = excluded.last_time,
      account_id = excluded.account_id, region = excluded.region, principal = excluded.principal,
      entity = excluded.entity, count = excluded.count, event_ids = excluded.event_ids,
      event_times = excluded.event_times, objects = excluded.objects, explanation = excluded.explanation,
      attack = excluded.attack, evidence = excluded.evidence, varies = excluded.varies, person = excluded.person,
-     lineage = excluded.lineage"
-);
+     lineage = excluded.lineage";
 
 /// What begins before a time stands as it was.
 macro_rules! orphaned {
@@ -162,74 +167,125 @@ pub(super) fn stored(row: &AnyRow) -> Result<Stored, DetectError> {
     Ok(Stored { finding, generation: number("generation")?, current: text("state")? == "current" })
 }
 
-/// Writes a finding over what is there under its id.
+/// What is there under some ids, by id.
+pub(super) async fn known(
+    ids: impl ExactSizeIterator<Item = &str>,
+    transaction: &mut Transaction<'static, Any>,
+) -> Result<HashMap<String, AnyRow>, sqlx::Error> {
+    let sql = format!("{SELECT_BY_IDS} {}", places(1, ids.len()));
+    let found = bound(&sql, ids).fetch_all(&mut **transaction).await?;
+    found.into_iter().map(|row| Ok((row.try_get("id")?, row))).collect()
+}
+
+/// Writes findings, each with its generation, over what is there under their ids. No id stands there twice.
 pub(super) async fn upsert(
-    finding: &Finding,
-    generation: i64,
+    findings: &[(Finding, i64)],
     transaction: &mut Transaction<'static, Any>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(UPSERT)
-        .bind(finding.id.clone())
-        .bind(finding.rule.clone())
-        .bind(finding.rule_version.clone())
-        .bind(generation)
-        .bind(finding.status.as_str())
-        .bind(finding.title.clone())
-        .bind(finding.severity.as_str())
-        .bind(finding.kind.as_str())
-        .bind(finding.first_time)
-        .bind(finding.last_time)
-        .bind(finding.account_id.clone())
-        .bind(finding.region.clone())
-        .bind(finding.principal.clone())
-        .bind(to_json(&finding.entity))
-        .bind(i64::try_from(finding.count).unwrap_or(i64::MAX))
-        .bind(to_json(&finding.event_ids))
-        .bind(to_json(&finding.event_times))
-        .bind(to_json(&finding.objects))
-        .bind(finding.explanation.clone())
-        .bind(to_json(&finding.attack))
-        .bind(to_json(&finding.evidence))
-        .bind(to_json(&finding.varies))
-        .bind(finding.person.clone())
-        .bind(to_json(&finding.lineage))
-        .execute(&mut **transaction)
-        .await?;
-    sqlx::query("DELETE FROM finding_keys WHERE finding_id = $1")
-        .bind(finding.id.clone())
-        .execute(&mut **transaction)
-        .await?;
-    for key in lineage::keys(&finding.lineage) {
-        sqlx::query("INSERT INTO finding_keys (access_key_id, finding_id) VALUES ($1, $2)")
-            .bind(storable(key))
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("{INSERT} {} {OVER}", places(findings.len(), COLUMNS));
+    let mut insert = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    for (finding, generation) in findings {
+        insert = insert
             .bind(finding.id.clone())
-            .execute(&mut **transaction)
-            .await?;
+            .bind(finding.rule.clone())
+            .bind(finding.rule_version.clone())
+            .bind(*generation)
+            .bind("current")
+            .bind(finding.status.as_str())
+            .bind(finding.title.clone())
+            .bind(finding.severity.as_str())
+            .bind(finding.kind.as_str())
+            .bind(finding.first_time)
+            .bind(finding.last_time)
+            .bind(finding.account_id.clone())
+            .bind(finding.region.clone())
+            .bind(finding.principal.clone())
+            .bind(to_json(&finding.entity))
+            .bind(i64::try_from(finding.count).unwrap_or(i64::MAX))
+            .bind(to_json(&finding.event_ids))
+            .bind(to_json(&finding.event_times))
+            .bind(to_json(&finding.objects))
+            .bind(finding.explanation.clone())
+            .bind(to_json(&finding.attack))
+            .bind(to_json(&finding.evidence))
+            .bind(to_json(&finding.varies))
+            .bind(finding.person.clone())
+            .bind(to_json(&finding.lineage));
+    }
+    insert.execute(&mut **transaction).await?;
+    let ids = findings.iter().map(|(finding, _)| finding.id.as_str());
+    let sql = format!("DELETE FROM finding_keys WHERE finding_id IN {}", places(1, ids.len()));
+    bound(&sql, ids).execute(&mut **transaction).await?;
+    let keys = findings.iter().flat_map(|(finding, _)| {
+        lineage::keys(&finding.lineage).into_iter().map(|key| (storable(key), finding.id.as_str()))
+    });
+    let keys: Vec<(String, &str)> = keys.collect();
+    for keys in keys.chunks(AT_ONCE) {
+        let sql = format!("INSERT INTO finding_keys (access_key_id, finding_id) VALUES {}", places(keys.len(), 2));
+        let values = keys.iter().flat_map(|(key, id)| [key.as_str(), id]);
+        bound(&sql, values).execute(&mut **transaction).await?;
     }
     Ok(())
 }
 
-/// Adds a line to a finding's history.
-pub(super) async fn note(
-    finding: &Finding,
-    change: &'static str,
+/// Says of some findings that they are retracted.
+pub(super) async fn withdraw(
+    findings: &[Finding],
+    transaction: &mut Transaction<'static, Any>,
+) -> Result<(), sqlx::Error> {
+    let ids = findings.iter().map(|finding| finding.id.as_str());
+    let sql = format!("UPDATE findings SET state = 'retracted' WHERE id IN {}", places(1, ids.len()));
+    bound(&sql, ids).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// Adds a line to the history of each of some findings. None stands there twice.
+pub(super) async fn note<'f>(
+    findings: impl ExactSizeIterator<Item = (&'f Finding, ChangeKind)>,
     version: i64,
     transaction: &mut Transaction<'static, Any>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    if findings.len() == 0 {
+        return Ok(());
+    }
+    // Columns of VALUES are called so in both databases.
+    let sql = format!(
         "INSERT INTO finding_history (finding_id, seq, change, table_version, rule_version, count, first_time, last_time)
-         SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5, $6, $7 FROM finding_history WHERE finding_id = $1",
-    )
-    .bind(finding.id.clone())
-    .bind(change)
-    .bind(version)
-    .bind(finding.rule_version.clone())
-    .bind(i64::try_from(finding.count).unwrap_or(i64::MAX))
-    .bind(finding.first_time)
-    .bind(finding.last_time)
-    .execute(&mut **transaction)
-    .await?;
+         SELECT n.column1, (SELECT COALESCE(MAX(h.seq), 0) + 1 FROM finding_history h WHERE h.finding_id = n.column1),
+         n.column2, n.column3, n.column4, n.column5, n.column6, n.column7 FROM (VALUES {}) AS n",
+        places(findings.len(), 7)
+    );
+    let mut insert = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    for (finding, change) in findings {
+        insert = insert
+            .bind(finding.id.clone())
+            .bind(change.as_str())
+            .bind(version)
+            .bind(finding.rule_version.clone())
+            .bind(i64::try_from(finding.count).unwrap_or(i64::MAX))
+            .bind(finding.first_time)
+            .bind(finding.last_time);
+    }
+    insert.execute(&mut **transaction).await?;
     Ok(())
+}
+
+/// Places for so many rows of so many values: `($1, $2), ($3, $4)`.
+fn places(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// A statement with texts in its places. How many there are is different each time, so it is not worth keeping.
+fn bound<'t>(sql: &str, texts: impl Iterator<Item = &'t str>) -> Query<'static, Any, AnyArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
+    texts.fold(query, |query, text| query.bind(text.to_owned()))
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {

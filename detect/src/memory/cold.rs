@@ -86,15 +86,17 @@ impl Cold {
         Ok((keys, None))
     }
 
-    /// Slots, rising by key.
-    pub fn put(&mut self, slots: &[(Key, Slot)]) -> Result<()> {
-        let rows = slots.iter().map(|(key, slot)| (bytes_of(*key), u8::from(slot.dirty.is_some()), slot));
-        self.write(&self.slots, rows)?;
-        for (key, _) in slots {
-            let (word, bit) = place_of(*key);
-            self.filter[word] |= bit;
-        }
-        Ok(())
+    /// Slots, rising by key. Each is gone from memory before the next one is looked at.
+    pub fn put(&mut self, slots: impl Iterator<Item = (Key, Slot)>) -> Result<()> {
+        let mut filter = std::mem::take(&mut self.filter);
+        let rows = slots.map(|(key, slot)| {
+            let (word, bit) = place_of(key);
+            filter[word] |= bit;
+            (bytes_of(key), u8::from(slot.dirty.is_some()), slot)
+        });
+        let written = self.write(&self.slots, rows);
+        self.filter = filter;
+        written
     }
 
     /// What lies far back of slots, rising by key.

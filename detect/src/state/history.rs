@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attacks::{Span, Units};
 use super::days::{Days, Values};
+use super::event_id::EventId;
 use super::{Added, DAY, Event, Shift};
 
 /// What others are told of an entity.
@@ -28,8 +29,10 @@ pub(crate) struct History {
     /// Days of attacks: values seen then count as if they had not been seen.
     withheld: Units,
     /// The latest event, by time and id, with the group that it names; only kept where something is shared.
-    latest: Option<(i64, String, Option<Arc<str>>)>,
+    latest: Option<Box<Latest>>,
 }
+
+type Latest = (i64, EventId, Option<Arc<str>>);
 
 impl History {
     pub fn add(&mut self, shares: Shares, event: &Event<'_>, value: &str, group: Option<&str>) -> Added {
@@ -38,21 +41,21 @@ impl History {
         if shares == Shares::Nothing {
             return Added { bytes: self.count(day, value, count), from: Some(time), shifts: Vec::new() };
         }
-        let known = self.latest.as_ref();
-        let later = known.is_none_or(|(t, i, _)| (*t, i.as_str()) < (time, id));
+        let known = self.latest.as_deref();
+        let id = EventId::from(id);
+        let later = known.is_none_or(|(t, i, _)| (*t, i) < (time, &id));
         // An entity goes over to another group with all that it did.
         let moves = later && known.is_none_or(|(.., g)| g.as_deref() != group);
         let from = Some(if moves && known.is_some() { i64::MIN } else { time });
-        let mut bytes = if known.is_none() { 64 + id.len() } else { 0 };
+        let mut bytes = if known.is_none() { 64 + id.bytes() } else { 0 };
         if moves {
             let before = self.shared(shares);
-            self.latest = Some((time, id.to_owned(), group.map(Arc::from)));
+            self.latest = Some(Box::new((time, id, group.map(Arc::from))));
             bytes += self.count(day, value, count);
             return Added { bytes, from, shifts: differ(before, self.shared(shares)) };
         }
-        if let Some((latest, latest_id, _)) = self.latest.as_mut().filter(|_| later) {
-            *latest = time;
-            id.clone_into(latest_id);
+        if let Some((latest, latest_id, _)) = self.latest.as_deref_mut().filter(|_| later) {
+            (*latest, *latest_id) = (time, id);
         }
         if shares == Shares::Events {
             bytes += self.count(day, value, count);
@@ -81,7 +84,7 @@ impl History {
     }
 
     fn shared_group(&self) -> Option<&Arc<str>> {
-        self.latest.as_ref()?.2.as_ref()
+        self.latest.as_deref()?.2.as_ref()
     }
 
     /// Whether what was seen on a day counts as seen.

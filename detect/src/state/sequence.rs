@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::event_id::EventId;
 use super::{Added, Check, Claim, Moment, Split, Which};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::window::Window;
 
 /// When an event was and its id: their order is the order of events.
-type At = (i64, String);
+type At = (i64, EventId);
 
 /// The latest events of an entity that are looked at to explain it.
 const EXPLAINED_MAX: usize = 200;
@@ -49,7 +50,7 @@ impl Sequence {
         let mut older = Self::default();
         let mut bytes = 0;
         self.events.retain(|kind, events| {
-            let newer = events.split_off(&(before, String::new()));
+            let newer = events.split_off(&(before, EventId::least()));
             let left = std::mem::replace(events, newer);
             if !left.is_empty() {
                 bytes += left.iter().map(bytes_of).sum::<usize>();
@@ -77,7 +78,7 @@ impl Sequence {
         let mut claims = Vec::new();
         for step in lasts {
             for (&(_, same), events) in self.events.range((step, 0)..=(step, u64::MAX)) {
-                for last in events.range((from, String::new())..) {
+                for last in events.range((from, EventId::least())..) {
                     let chosen = self.before(last, step, same, &places, words, keys);
                     let Some(chosen) = chosen else { continue };
                     let undone =
@@ -113,7 +114,7 @@ impl Sequence {
         let optional = place(words, keys.optional.as_ref()?);
         let (earliest, until) = (last.0.saturating_sub(keys.within.micros()), last.0.saturating_add(1));
         let events = self.events.get(&(optional, same))?;
-        let latest = events.range((earliest, String::new())..(until, String::new())).next_back()?;
+        let latest = events.range((earliest, EventId::least())..(until, EventId::least())).next_back()?;
         Some((latest.clone(), optional))
     }
 
@@ -134,8 +135,8 @@ impl Sequence {
         }
         let mut latest = last.0;
         for wanted in missing.into_iter().rev() {
-            let until = (latest.saturating_add(1), String::new());
-            let fitting = self.events.get(&(wanted, same)).map(|e| e.range((earliest, String::new())..until));
+            let until = (latest.saturating_add(1), EventId::least());
+            let fitting = self.events.get(&(wanted, same)).map(|e| e.range((earliest, EventId::least())..until));
             let found = fitting.into_iter().flatten().rev().find(|e| !chosen.iter().any(|(c, _)| c == *e));
             let Some(found) = found else { return (chosen, false) };
             if keys.ordered {
@@ -153,7 +154,7 @@ impl Sequence {
     /// The first event of a step from a time on, not later than so much after it.
     fn next(&self, step: u8, same: u64, time: i64, within: i64) -> Option<&At> {
         let events = self.events.get(&(step, same))?;
-        events.range((time, String::new())..).next().filter(|e| e.0 <= time.saturating_add(within))
+        events.range((time, EventId::least())..).next().filter(|e| e.0 <= time.saturating_add(within))
     }
 
     /// The steps around an event, or around the latest events: which were seen and when, which is missing.
@@ -213,7 +214,7 @@ impl Sequence {
 }
 
 fn bytes_of(at: &At) -> usize {
-    80 + at.1.len()
+    48 + at.1.bytes()
 }
 
 fn place(words: &[String], word: &str) -> u8 {
@@ -226,10 +227,10 @@ fn claim(last: &At, chosen: Vec<(At, u8)>, words: &[String], within: Window) -> 
     let first = chosen.first().map_or(last.0, |((time, _), _)| *time);
     let end = chosen.last().map_or(last.0, |((time, _), _)| *time);
     Claim {
-        what: Value::from(last.1.as_str()),
+        what: Value::from(last.1.to_string()),
         times: (first, end.saturating_add(1)),
         count: chosen.len() as u64,
-        which: Which::Ids(chosen.into_iter().map(|((_, id), _)| id).collect()),
+        which: Which::Ids(chosen.into_iter().map(|((_, id), _)| id.to_string()).collect()),
         note: format!("Within {within}: {}", told.join(", then ")),
     }
 }
