@@ -28,3 +28,6 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        user_identity_access_key_id AS access_key, source_network, source_country, event_source, event_name
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public'
+  -- Who signs wrongly does not have the key.
+  AND (error_code IS NULL OR error_code NOT IN ('InvalidClientTokenId', 'SignatureDoesNotMatch', 'IncompleteSignature'))
+  AND NOT in_site('vpn', source_ip_address, event_time)

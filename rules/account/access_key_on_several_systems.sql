@@ -24,3 +24,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        user_identity_access_key_id, outcome
 FROM events
 WHERE starts_with(user_identity_access_key_id, 'AKIA') AND NOT actor_is_service
+  -- Who signs wrongly does not have the key.
+  AND (error_code IS NULL OR error_code NOT IN ('InvalidClientTokenId', 'SignatureDoesNotMatch', 'IncompleteSignature'))

@@ -39,3 +39,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
             THEN 'a person at a computer' END AS client
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND NOT actor_is_service
+  -- Who signs wrongly does not have the key.
+  AND (error_code IS NULL OR error_code NOT IN ('InvalidClientTokenId', 'SignatureDoesNotMatch', 'IncompleteSignature'))

@@ -12,7 +12,7 @@
 -- A key that the same two or more networks use in the same hours for weeks is shared on purpose. Nobody can say who made \
 -- a call with it, a theft hides among its holders, and to take it from one means to take it from all."""
 -- false_positives = [
---   "one program that leaves the company by two lines at random: put their addresses into one list of the site facts",
+--   "one program that leaves the company by two lines at random",
 -- ]
 -- runbook = """
 -- 1. Who holds it:

@@ -34,4 +34,6 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        CASE WHEN principal_class = 'human_sso' THEN user_agent_os END AS system
 FROM events
 WHERE principal_class IN ('human', 'human_sso', 'human_iam_user', 'root') AND outcome <> 'failure'
+  -- CloudShell runs at Amazon, in whatever region.
+  AND (user_agent IS NULL OR user_agent NOT LIKE '%exec-env/CloudShell%')
   AND NOT in_site('vpn', source_ip_address, event_time)

@@ -2,6 +2,7 @@
 -- title = """
 -- Credentials of instance role {principal_name} are used from {source_network}, where no instance of it ever was"""
 -- severity = "high"
+-- severity_if = { "client = a person's computer" = "critical" }
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["principal_key"]
@@ -31,6 +32,7 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        session_name, source_network,
-       vpc_endpoint_id, event_source, event_name, outcome
+       vpc_endpoint_id, event_source, event_name, outcome,
+       CASE WHEN user_agent_os = 'macos' THEN 'a person''s computer' END AS client
 FROM events
 WHERE principal_class = 'ec2_instance'

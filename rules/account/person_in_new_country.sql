@@ -30,4 +30,6 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        source_as_org, event_source, event_name, outcome
 FROM events
 WHERE principal_class = 'human_sso'
+  -- CloudShell runs at Amazon, in whatever region.
+  AND (user_agent IS NULL OR user_agent NOT LIKE '%exec-env/CloudShell%')
   AND NOT in_site('vpn', source_ip_address, event_time)

@@ -28,3 +28,6 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
             WHEN NOT regexp_like(source_as_org, '(?i)microsoft|amazon|google') THEN 'elsewhere' END AS step
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public' AND NOT actor_is_service
+  -- Who signs wrongly does not have the key.
+  AND (error_code IS NULL OR error_code NOT IN ('InvalidClientTokenId', 'SignatureDoesNotMatch', 'IncompleteSignature'))
+  AND NOT in_site('vpn', source_ip_address, event_time)

@@ -1,7 +1,7 @@
 -- +++
 -- title = "Root of account {account_id} looked around"
 -- severity = "low"
--- severity_if = { "issued_by = AssumeRoot" = "info", "circumstance = new account" = "info" }
+-- severity_if = { "issued_by = AssumeRoot" = "info", "session = of AssumeRoot" = "info", "circumstance = new account" = "info" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1d"
@@ -23,8 +23,9 @@
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, event_source,
        event_name, user_identity_access_key_id, CAST(session_creation_date AS VARCHAR) AS session_began,
+       CASE WHEN session_assumed_root THEN 'of AssumeRoot' END AS session,
        CASE WHEN in_site('new_accounts', account_id, event_time) THEN 'new account' END AS circumstance
 FROM events
 WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
-  AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE
+  AND user_identity_account_id = account_id
   AND coalesce(read_only, regexp_like(event_name, '^(Describe|Get|Head|List|Lookup)'))

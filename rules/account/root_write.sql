@@ -1,7 +1,7 @@
 -- +++
 -- title = "Root of account {account_id} called {event_name} ({event_source}) from {source_ip_address}"
 -- severity = "high"
--- severity_if = { "issued_by = AssumeRoot" = "low", "session = probably of AssumeRoot" = "medium", "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
+-- severity_if = { "issued_by = AssumeRoot" = "low", "session = of AssumeRoot" = "low", "session = probably of AssumeRoot" = "medium", "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1h"
@@ -40,7 +40,8 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
               OR event_source = 's3.amazonaws.com' AND event_name IN ('DeleteBucketPolicy', 'PutBucketVersioning')
               OR event_source = 'sqs.amazonaws.com' AND event_name = 'SetQueueAttributes'
             THEN 'one that may need root' END AS task,
-       CASE WHEN starts_with(user_identity_access_key_id, 'ASIA') AND NOT session_mfa_authenticated
+       CASE WHEN session_assumed_root THEN 'of AssumeRoot'
+            WHEN starts_with(user_identity_access_key_id, 'ASIA') AND NOT session_mfa_authenticated
               AND event_time <= session_creation_date + INTERVAL '15 minutes'
               AND session_credential_from_console IS NOT TRUE AND session_sign_in_session_arn IS NULL
               AND coalesce(user_agent_family, '') NOT IN ('browser', 'console') AND user_agent NOT LIKE '%CloudShell%'
@@ -53,5 +54,5 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
             THEN 'probably of AssumeRoot' END AS session
 FROM events
 WHERE user_identity_type = 'Root' AND NOT actor_is_service AND event_type <> 'AwsServiceEvent'
-  AND user_identity_account_id = account_id AND session_assumed_root IS NOT TRUE
+  AND user_identity_account_id = account_id
   AND event_source <> 'signin.amazonaws.com' AND NOT coalesce(read_only, regexp_like(event_name, '^(Describe|Get|Head|List|Lookup)'))

@@ -24,6 +24,6 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        request_user_name, request_serial_number, outcome, error_code
 FROM events
 WHERE event_source = 'iam.amazonaws.com' AND NOT session_mfa_authenticated
-  AND user_identity_type NOT IN ('AssumedRole', 'FederatedUser')
+  AND user_identity_type NOT IN ('AssumedRole', 'FederatedUser', 'Root')
   AND (event_name IN ('DeactivateMFADevice', 'DeleteVirtualMFADevice', 'ResyncMFADevice')
        OR event_name IN ('CreateVirtualMFADevice', 'EnableMFADevice') AND error_code LIKE 'EntityAlreadyExists%')

@@ -1,6 +1,7 @@
 -- +++
 -- title = "{event_name}: a second factor of root was removed in account {account_id}"
 -- severity = "critical"
+-- severity_if = { "issued_by = AssumeRoot" = "low" }
 -- status = "stable"
 -- kind = "match"
 -- entity = ["account_id"]

@@ -1,6 +1,7 @@
 -- +++
 -- title = "Identity Center user {user_identity_on_behalf_of_user_id} signed in with a password only, from {source_ip_address}"
 -- severity = "medium"
+-- severity_if = { "sign_in = has to enrol a device" = "info", "sign_in = first, by e-mail" = "info" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1d"
@@ -26,7 +27,9 @@
 -- ]
 -- +++
 SELECT event_id, account_id, user_identity_on_behalf_of_user_id, principal_key, source_ip_address, user_agent,
-       json_text(additional_event_data, 'CredentialType') AS verified
+       json_text(additional_event_data, 'CredentialType') AS verified,
+       CASE WHEN json_text(additional_event_data, 'DeviceEnrollmentRequired') ILIKE 'true' THEN 'has to enrol a device'
+            WHEN json_text(additional_event_data, 'CredentialType') LIKE '%EMAIL_OTP%' THEN 'first, by e-mail' END AS sign_in
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND event_name = 'UserAuthentication' AND outcome = 'success'
-  AND json_text(additional_event_data, 'CredentialType') = 'PASSWORD'
+  AND NOT regexp_like(json_text(additional_event_data, 'CredentialType'), 'TOTP|WEBAUTHN|EXTERNAL_IDP')

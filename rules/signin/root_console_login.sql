@@ -4,7 +4,7 @@
 -- severity_if = { "circumstance = new account" = "medium", "circumstance = change window" = "medium" }
 -- status = "stable"
 -- kind = "match"
--- entity = ["principal_key"]
+-- entity = ["principal_key", "signed_in_at"]
 -- attack = ["T1078.004"]
 -- cis = ["1.4.0/4.3", "1.2.0/3.3"]
 -- why = """
@@ -27,6 +27,7 @@
 -- ]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       CAST(event_time AS VARCHAR) AS signed_in_at,
        CASE WHEN in_site('new_accounts', account_id, event_time) THEN 'new account'
             WHEN in_site('change_windows', account_id, event_time) THEN 'change window' END AS circumstance
 FROM events

@@ -3,7 +3,7 @@
 -- severity = "critical"
 -- status = "stable"
 -- kind = "match"
--- entity = ["principal_key"]
+-- entity = ["principal_key", "signed_in_at"]
 -- attack = ["T1078.004"]
 -- cis = ["1.4.0/4.2", "1.4.0/4.3", "1.4.0/1.5"]
 -- why = "A password is all that stands between an attacker and the whole account, and it has just been used."
@@ -21,7 +21,9 @@
 --   "IAM User Guide: Multi-factor authentication for AWS account root user",
 -- ]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
+       CAST(event_time AS VARCHAR) AS signed_in_at
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND event_name = 'ConsoleLogin' AND outcome = 'success'
   AND user_identity_type = 'Root' AND mfa_used IS NOT TRUE
+  AND session_mfa_authenticated IS NOT TRUE

@@ -24,7 +24,7 @@
 -- refs = ["AWS CloudTrail User Guide: AWS Management Console sign-in events"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       user_identity_user_name AS target_user,
+       CASE user_identity_type WHEN 'Root' THEN 'root' ELSE user_identity_user_name END AS target_user,
        CASE event_name WHEN 'CheckMfa' THEN 'asked' ELSE 'signed_in' END AS step
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND event_name IN ('CheckMfa', 'ConsoleLogin') AND outcome = 'success'

@@ -23,7 +23,7 @@
 -- refs = ["MITRE ATT&CK T1621 Multi-Factor Authentication Request Generation"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       user_identity_user_name AS target_user,
+       CASE user_identity_type WHEN 'Root' THEN 'root' ELSE user_identity_user_name END AS target_user,
        CASE event_name WHEN 'CheckMfa' THEN 'asked' ELSE 'signed_in' END AS step
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND event_name IN ('CheckMfa', 'ConsoleLogin') AND outcome = 'success'
