@@ -20,6 +20,9 @@ pub struct Place {
     /// Autonomous system number.
     #[serde(default)]
     pub asn: Option<u32>,
+    /// The organisation that the autonomous system belongs to.
+    #[serde(default)]
+    pub as_org: Option<String>,
     #[serde(default)]
     pub lat: Option<f64>,
     #[serde(default)]
@@ -45,12 +48,14 @@ pub(crate) fn located(batch: RecordBatch, places: &BTreeMap<String, Place>) -> R
     let networks = networks.as_string::<i32>();
     let network = |i: usize| system(i).or_else(|| networks.is_valid(i).then(|| networks.value(i).to_owned()));
     let networks: StringArray = rows().map(network).collect();
+    let organisations: StringArray = rows().map(|i| row(i)?.as_org.as_deref()).collect();
     let lats: Float64Array = rows().map(|i| row(i)?.lat).collect();
     let lons: Float64Array = rows().map(|i| row(i)?.lon).collect();
-    let columns: [(&str, ArrayRef); 5] = [
+    let columns: [(&str, ArrayRef); 6] = [
         ("source_country", Arc::new(countries)),
         ("source_asn", Arc::new(asns)),
         ("source_network", Arc::new(networks)),
+        ("source_as_org", Arc::new(organisations)),
         ("source_lat", Arc::new(lats)),
         ("source_lon", Arc::new(lons)),
     ];

@@ -1,7 +1,7 @@
 -- +++
 -- title = "Key {access_key} of {principal_name} is used from {source_network} by {client}, both new for it"
 -- severity = "medium"
--- severity_if = { "holder = a person at a computer" = "low" }
+-- severity_if = { "holder = a person at a computer" = "low", "reach = identities, secrets or models" = "high" }
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["access_key"]
@@ -34,7 +34,9 @@ SELECT event_id, account_id, aws_region, principal_key, principal_name, source_i
        user_identity_access_key_id AS access_key, source_network, source_country,
        concat(user_agent_family, ' on ', coalesce(user_agent_os, 'an unknown system')) AS client, event_name, outcome,
        CASE WHEN user_agent_os IN ('macos', 'windows') AND user_agent_family IN ('aws-cli', 'cloudformation')
-            THEN 'a person at a computer' END AS holder
+            THEN 'a person at a computer' END AS holder,
+       CASE WHEN event_source IN ('iam.amazonaws.com', 'secretsmanager.amazonaws.com', 'bedrock.amazonaws.com')
+              OR event_source = 'sts.amazonaws.com' AND event_name = 'GetCallerIdentity' THEN 'identities, secrets or models' END AS reach
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public'
   -- Who signs wrongly does not have the key.
