@@ -8,6 +8,7 @@
 //! what is left of older generations is retracted.
 
 mod row;
+mod write;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use trailhound_store::{Derivation, Ledger};
 
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, time};
-use crate::follow::{Change, ChangeKind, RuleFacts};
 use crate::rule::Rule;
 
 /// The tables of this crate; only ever added to.
@@ -52,8 +52,6 @@ const TABLES: &[&str] = &[
 
 /// Keys in one statement.
 const KEYS_MAX: usize = 500;
-/// Findings that are written at once: a statement for each of them would go to and fro between threads four times.
-const AT_ONCE: usize = 100;
 /// Findings that are handed to a follower at once before they are retracted.
 pub(crate) const ORPHANS_MAX: i64 = 500;
 
@@ -238,87 +236,6 @@ impl FindingsLedger {
         Ok(())
     }
 
-    /// Puts the findings of one version of the table to those that are there. Those of a rule that makes them whole
-    /// take the place of what is there; of the others, one of the rule's generation gets the new events folded in, and all
-    /// else is made anew. No id stands there twice. Each finding that changed is put to `told`, if there is one.
-    pub(crate) async fn save(
-        &self,
-        transaction: &mut Transaction<'static, Any>,
-        version: i64,
-        findings: impl IntoIterator<Item = (Finding, Arc<Rule>, i64)>,
-        mut told: Option<&mut Vec<Change>>,
-    ) -> Result<Changes> {
-        let fail = self.fail("write findings");
-        let mut changes = Changes::default();
-        let mut findings = findings.into_iter();
-        loop {
-            let some: Vec<(Finding, Arc<Rule>, i64)> = findings.by_ref().take(AT_ONCE).collect();
-            if some.is_empty() {
-                return Ok(changes);
-            }
-            let ids = some.iter().map(|(finding, ..)| finding.id.as_str());
-            let mut known = row::known(ids, transaction).await.map_err(&fail)?;
-            let (mut written, mut changed) = (Vec::new(), Vec::new());
-            for (mut finding, rule, generation) in some {
-                let before = known.remove(&finding.id).map(|row| row::stored(&row)).transpose()?;
-                let change = match before {
-                    None => Some(ChangeKind::Raised),
-                    Some(before) if !before.current => Some(ChangeKind::Raised),
-                    Some(before) if before.generation == generation && !rule.makes_whole() => {
-                        finding.fold(before.finding);
-                        finding.word(&rule, None);
-                        Some(ChangeKind::Amended)
-                    }
-                    Some(before) if before.finding == finding => None,
-                    Some(_) => Some(ChangeKind::Amended),
-                };
-                match change {
-                    None => {}
-                    Some(ChangeKind::Raised) => changes.raised += 1,
-                    Some(_) => changes.amended += 1,
-                }
-                changed.push((change, rule));
-                written.push((finding, generation));
-            }
-            row::upsert(&written, transaction).await.map_err(&fail)?;
-            let changed = written.into_iter().zip(changed);
-            let changed = changed.filter_map(|((finding, _), (kind, rule))| Some((finding, kind?, rule)));
-            let changed: Vec<(Finding, ChangeKind, Arc<Rule>)> = changed.collect();
-            let noted = changed.iter().map(|(finding, kind, _)| (finding, *kind));
-            row::note(noted, version, transaction).await.map_err(&fail)?;
-            if let Some(told) = told.as_deref_mut() {
-                let change = |(finding, kind, rule): (Finding, ChangeKind, Arc<Rule>)| Change {
-                    kind,
-                    finding,
-                    rule: Some(RuleFacts::of(&rule)),
-                };
-                told.extend(changed.into_iter().map(change));
-            }
-        }
-    }
-
-    /// Retracts single findings: more events showed that there was nothing, or that it is another finding.
-    pub(crate) async fn withdraw(
-        &self,
-        transaction: &mut Transaction<'static, Any>,
-        version: i64,
-        findings: Vec<Finding>,
-        told: Option<&mut Vec<Change>>,
-    ) -> Result<Changes> {
-        let fail = self.fail("retract findings");
-        let kind = ChangeKind::Retracted;
-        for some in findings.chunks(AT_ONCE) {
-            row::withdraw(some, transaction).await.map_err(&fail)?;
-            let noted = some.iter().map(|finding| (finding, kind));
-            row::note(noted, version, transaction).await.map_err(&fail)?;
-        }
-        let changes = Changes { retracted: findings.len() as u64, ..Changes::default() };
-        if let Some(told) = told {
-            told.extend(findings.into_iter().map(|finding| Change { kind, finding, rule: None }));
-        }
-        Ok(changes)
-    }
-
     /// The current findings of a rule's generation and an entity (as the ledger writes it) that end at `from` or later.
     pub(crate) async fn of_entity(&self, rule: &str, generation: i64, entity: &str, from: i64) -> Result<Vec<Finding>> {
         let rows = sqlx::query(row::SELECT_OF_ENTITY)
@@ -408,40 +325,14 @@ impl FindingsLedger {
         let fail = self.fail("read findings by keys");
         let mut found: BTreeMap<String, (Finding, i64)> = BTreeMap::new();
         for keys in keys.chunks(KEYS_MAX) {
-            let places: Vec<String> = (1..=keys.len()).map(|place| format!("${place}")).collect();
-            let sql = format!("{} ({}))", row::SELECT_LEADING_OVER, places.join(", "));
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            for key in keys {
-                query = query.bind((*key).clone());
-            }
+            let sql = format!("{} {})", row::SELECT_LEADING_OVER, row::places(1, keys.len()));
+            let query = row::bound(&sql, keys.iter().map(|key| key.as_str()));
             for row in query.fetch_all(self.ledger.pool()).await.map_err(&fail)? {
                 let stored = row::stored(&row)?;
                 found.insert(stored.finding.id.clone(), (stored.finding, stored.generation));
             }
         }
         Ok(found.into_values().collect())
-    }
-
-    /// Writes findings of which nothing changed but what is known of who stands behind them.
-    pub(crate) async fn amend(
-        &self,
-        transaction: &mut Transaction<'static, Any>,
-        version: i64,
-        findings: Vec<(Finding, i64)>,
-        told: Option<&mut Vec<Change>>,
-    ) -> Result<Changes> {
-        let fail = self.fail("write findings");
-        let kind = ChangeKind::Amended;
-        for some in findings.chunks(AT_ONCE) {
-            row::upsert(some, transaction).await.map_err(&fail)?;
-            let noted = some.iter().map(|(finding, _)| (finding, kind));
-            row::note(noted, version, transaction).await.map_err(&fail)?;
-        }
-        let changes = Changes { amended: findings.len() as u64, ..Changes::default() };
-        if let Some(told) = told {
-            told.extend(findings.into_iter().map(|(finding, _)| Change { kind, finding, rule: None }));
-        }
-        Ok(changes)
     }
 
     /// Every finding that is not retracted, by first time, then id.

@@ -9,8 +9,8 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row, Transaction};
 use trailhound_store::storable;
 
-use super::AT_ONCE;
 use super::ColumnKind::{self, Number, Text, Time};
+use super::write::AT_ONCE;
 use crate::error::DetectError;
 use crate::finding::Finding;
 use crate::follow::ChangeKind;
@@ -25,7 +25,7 @@ macro_rules! columns {
 }
 
 pub(super) const SELECT_BY_ID: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id = $1");
-/// An opening bracket, the ids and a closing one have to follow.
+/// The ids in brackets have to follow.
 const SELECT_BY_IDS: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id IN");
 pub(super) const SELECT_LIKE: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id LIKE $1 LIMIT 2");
 pub(super) const SELECT_OF_ENTITY: &str = concat!(
@@ -38,7 +38,7 @@ pub(super) const SELECT_OF_SLOT: &str = concat!(
     columns!(),
     " FROM findings WHERE rule = $1 AND generation = $2 AND first_time = $3 AND state = 'current' ORDER BY id"
 );
-/// An opening bracket, the keys and two closing ones have to follow.
+/// The keys in brackets and a closing one have to follow.
 pub(super) const SELECT_LEADING_OVER: &str = concat!(
     "SELECT ",
     columns!(),
@@ -274,7 +274,7 @@ pub(super) async fn note<'f>(
 }
 
 /// Places for so many rows of so many values: `($1, $2), ($3, $4)`.
-fn places(rows: usize, columns: usize) -> String {
+pub(super) fn places(rows: usize, columns: usize) -> String {
     let row = |row: usize| {
         let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
         format!("({})", places.join(", "))
@@ -283,7 +283,7 @@ fn places(rows: usize, columns: usize) -> String {
 }
 
 /// A statement with texts in its places. How many there are is different each time, so it is not worth keeping.
-fn bound<'t>(sql: &str, texts: impl Iterator<Item = &'t str>) -> Query<'static, Any, AnyArguments> {
+pub(super) fn bound<'t>(sql: &str, texts: impl Iterator<Item = &'t str>) -> Query<'static, Any, AnyArguments> {
     let query = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
     texts.fold(query, |query, text| query.bind(text.to_owned()))
 }
