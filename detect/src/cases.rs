@@ -272,7 +272,7 @@ impl ReadyCase {
         planner: &Planner,
         mut found: BTreeMap<String, Finding>,
     ) -> Result<BTreeMap<String, Finding>, String> {
-        let Some(rule) = set.rules().next().filter(|rule| rule.header.asks_issuer()) else {
+        let Some(rule) = set.rules().next().filter(|rule| rule.header.asks_lineage()) else {
             return Ok(found);
         };
         runtime()?.block_on(async {

@@ -447,6 +447,7 @@ struct Engine {
     identity_account: StringViewArray,
     access_key: StringViewArray,
     source_identity: StringViewArray,
+    began: TimestampMicrosecondArray,
     bucket: StringViewArray,
     key: StringViewArray,
     ordinal: Int32Array,
@@ -467,6 +468,7 @@ impl Engine {
             identity_account: text("user_identity_account_id")?,
             access_key: text("user_identity_access_key_id")?,
             source_identity: text("session_source_identity")?,
+            began: rows.column(place_of("session_creation_date"))?.as_primitive::<TimestampMicrosecondType>().clone(),
             bucket: text("src_bucket")?,
             key: text("src_key")?,
             ordinal: rows.column(place_of("src_ordinal"))?.as_primitive::<Int32Type>().clone(),
@@ -484,6 +486,7 @@ impl Engine {
             account_id: named(&self.identity_account),
             access_key_id: named(&self.access_key),
             source_identity: named(&self.source_identity),
+            session_began: self.began.is_valid(row).then(|| self.began.value(row)),
             issue: None,
         };
         Sighting {

@@ -3,6 +3,7 @@
 //! A finding is a function of its rule and of the set of events in it. Sightings are folded together in any order and
 //! grouping with the same outcome, down to the bytes: that is what lets events come late, twice shuffled or one by one.
 
+use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use trailhound_store::storable;
 
 use crate::evaluate::Sighting;
-use crate::header::{ISSUED_BY, SeverityIf};
+use crate::header::{LINEAGE, SeverityIf};
 use crate::judgement::Judgement;
 use crate::lineage::{self, ACTORS_MAX, Way};
 use crate::rule::Rule;
@@ -177,14 +178,16 @@ impl Finding {
     /// What the rule says of findings such as this, if it says something other than of most.
     fn exception<'r>(&self, rule: &'r Rule) -> Option<&'r SeverityIf> {
         let holds = |case: &&SeverityIf| match case.column.as_str() {
-            ISSUED_BY => {
+            column if LINEAGE.contains(&column) => {
                 // Of those who are not listed nothing is known.
                 (1..ACTORS_MAX).contains(&self.lineage.len())
-                    && self.lineage.iter().all(|way| lineage::issued_by(way) == Some(&case.value))
+                    && self.lineage.iter().all(|way| lineage::told_by(way, column).as_ref() == Some(&case.value))
             }
             column => self.evidence.get(column).is_some_and(|value| plain(value) == case.value),
         };
-        rule.header.severity_if.iter().filter(holds).min_by_key(|case| case.severity)
+        let holding = || rule.header.severity_if.iter().filter(holds);
+        let less = holding().filter(|case| case.severity < rule.header.severity).min_by_key(|case| case.severity);
+        less.or_else(|| holding().min_by_key(|case| Reverse(case.severity)))
     }
 
     fn value(&self, column: &str) -> String {

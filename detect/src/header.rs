@@ -40,15 +40,19 @@ pub struct Header {
 /// Another severity for findings in which a column has a value, the same in all events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeverityIf {
-    /// A column of the SELECT, or [`ISSUED_BY`].
+    /// A column of the SELECT, or one of [`LINEAGE`].
     pub column: String,
     /// As text.
     pub value: String,
     pub severity: Severity,
 }
 
-/// Stands for a column in `severity_if`: the name of the call that gave out the key that was used, by lineage.
+/// Stands for a column in `severity_if`: the name of the call that gave out the key that was used.
 pub const ISSUED_BY: &str = "issued_by";
+/// Stands for a column in `severity_if`: "long-lived key" where the way back ends at one.
+pub const STANDS_ON: &str = "stands_on";
+/// What stands for columns in `severity_if` and is told by lineage.
+pub const LINEAGE: [&str; 2] = [ISSUED_BY, STANDS_ON];
 
 const REQUIRED: &[&str] =
     &["title", "severity", "status", "kind", "entity", "attack", "why", "false_positives", "runbook"];
@@ -75,9 +79,9 @@ fn own_keys(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
 const FENCE: &str = "+++";
 
 impl Header {
-    /// Whether how bad a finding is depends on who gave out the key.
-    pub(crate) fn asks_issuer(&self) -> bool {
-        self.severity_if.iter().any(|case| case.column == ISSUED_BY)
+    /// Whether how bad a finding is depends on who stands behind the key.
+    pub(crate) fn asks_lineage(&self) -> bool {
+        self.severity_if.iter().any(|case| LINEAGE.contains(&case.column.as_str()))
     }
 
     /// Reads the header of a rule file. What is wrong goes into `report`; the header is there if nothing was.

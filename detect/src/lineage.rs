@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sighting ─► Hop (who acted, with which key) ─► the STS call that gave out that key ─► Hop (its caller) ─► … ─► person
+//!                                            └─► or who took on the role in the console
 //! ```
 //! A way back is a function of the event's own record and of the records that gave out keys, whichever came first: the keys on a
 //! finding's ways lie in the ledger, and when a record comes that gives out one of them (late, or as the copy that the caller's
@@ -10,16 +11,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use trailhound_store::{Store, storable};
+use trailhound_store::{ROLE_SWITCHES, Store, storable};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{DetectError, Result};
-use crate::finding::{Finding, time};
+use crate::finding::{Finding, time as rfc3339};
+use crate::header::{ISSUED_BY, STANDS_ON};
 use crate::rule::Rule;
 use crate::state::DAY;
 
@@ -41,6 +44,12 @@ const ENDS: [&str; 8] = [
     "aws_service_role",
     "service_linked_role",
 ];
+/// What `severity_if` calls a key that is no temporary one.
+const LONG_LIVED: &str = "long-lived key";
+/// What the name of a session begins with where it stands beside keys.
+const SESSION: &str = "session:";
+/// The record of a role that was taken on in the console.
+const SWITCH_ROLE: &str = "SwitchRole";
 /// Keys in one statement.
 const KEYS_MAX: usize = 2_000;
 /// Keys that are remembered, some hundred bytes each.
@@ -59,6 +68,9 @@ pub struct Hop {
     /// What it called with.
     pub access_key_id: Option<String>,
     pub source_identity: Option<String>,
+    /// When its session began, µs since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session_began: Option<i64>,
     /// How it gave out the key of the hop before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub issue: Option<Issue>,
@@ -78,11 +90,22 @@ pub struct Issue {
 pub type Way = Vec<Hop>;
 
 impl Hop {
-    /// The key whose issue would lead on: a temporary one, of somebody who has somebody behind them.
-    fn leads_to(&self) -> Option<&str> {
-        let user = self.principal.as_deref().is_some_and(|principal| principal.starts_with("user:"));
-        let ends = user || self.class.as_deref().is_some_and(|class| ENDS.contains(&class));
-        self.access_key_id.as_deref().filter(|key| !ends && key.starts_with("ASIA"))
+    /// What was given to somebody who has somebody behind them, and leads on to whoever gave it: a temporary key. The console
+    /// makes keys of its own for a role; there it is the role, taken on on the day on which the session began or the one before.
+    fn leads_to(&self) -> Vec<String> {
+        let principal = self.principal.as_deref().unwrap_or_default();
+        let class = self.class.as_deref().unwrap_or_default();
+        if principal.starts_with("user:") || ENDS.contains(&class) {
+            return Vec::new();
+        }
+        let mut leads: Vec<String> = self.access_key_id.iter().filter(|key| key.starts_with("ASIA")).cloned().collect();
+        if let (Some(session), Some(began)) = (self.session_name.as_deref(), self.session_began)
+            && class == "human"
+            && principal.starts_with("role:")
+        {
+            leads.extend([began, began.saturating_sub(DAY)].map(|day| session_on(principal, session, day)));
+        }
+        leads
     }
 
     /// Who this is, if it is somebody who has nobody behind them: a person, or a user as an account knows it.
@@ -122,9 +145,22 @@ pub fn person(way: &[Hop]) -> Option<String> {
     named.or_else(|| way.iter().rev().find_map(Hop::person))
 }
 
-/// The name of the call that gave out the key with which somebody acted, if it was seen.
-pub(crate) fn issued_by(way: &Way) -> Option<&str> {
-    way.get(1)?.issue.as_ref().map(|issue| issue.event_name.as_str())
+/// What stands for a column in `severity_if` and is told by a way.
+pub(crate) fn told_by(way: &Way, column: &str) -> Option<String> {
+    match column {
+        // The name of the call that gave out the key with which somebody acted, if it was seen.
+        ISSUED_BY => way.get(1)?.issue.as_ref().map(|issue| issue.event_name.clone()),
+        // With what the first call was made.
+        STANDS_ON => {
+            way.last()?.access_key_id.as_deref().filter(|key| key.starts_with("AKIA")).map(|_| LONG_LIVED.into())
+        }
+        _ => None,
+    }
+}
+
+/// A session of a role on the UTC day of a time, as it is looked for beside keys; the view `role_switches` names it so.
+fn session_on(principal: &str, session: &str, time: i64) -> String {
+    format!("{SESSION}{principal}/{session}@{}", &rfc3339(time)[..10])
 }
 
 /// A way as people read it, from its beginning: `ana in 1…1 —AssumeRole→ Deploy/ana in 2…2`.
@@ -140,9 +176,9 @@ pub fn told(way: &[Hop]) -> String {
     text
 }
 
-/// The temporary keys on ways: a record that gives one of them out may change the way.
-pub(crate) fn keys(ways: &[Way]) -> BTreeSet<&str> {
-    ways.iter().flatten().filter_map(Hop::leads_to).collect()
+/// The temporary keys and sessions on ways: a record that gives one of them out may change the way.
+pub(crate) fn keys(ways: &[Way]) -> BTreeSet<String> {
+    ways.iter().flatten().flat_map(Hop::leads_to).collect()
 }
 
 /// A key as it is looked for among those on the ways of findings.
@@ -152,7 +188,7 @@ pub(crate) fn key_hash(key: &str) -> u64 {
 
 /// The temporary keys on the ways of a finding, by hash.
 pub(crate) fn key_hashes(finding: &Finding) -> Vec<u64> {
-    keys(&finding.lineage).into_iter().map(key_hash).collect()
+    keys(&finding.lineage).iter().map(|key| key_hash(key)).collect()
 }
 
 /// Who gave out keys, as far as the table says; none where nobody was seen to. What it says of a key holds until a record comes
@@ -205,7 +241,7 @@ impl Ways {
         let (mut first, mut last) = (i64::MAX, i64::MIN);
         for finding in findings {
             for hop in finding.lineage.iter().filter_map(|way| way.first()) {
-                if hop.leads_to().is_some() {
+                if !hop.leads_to().is_empty() {
                     (first, last) = (first.min(finding.first_time), last.max(finding.last_time));
                 }
                 ways.insert(hop.clone(), vec![hop.clone()]);
@@ -221,12 +257,12 @@ impl Ways {
     /// Goes back one step after the other, all ways at once.
     async fn follow(&mut self, events: &Events<'_>, known: &mut Issuers, from: i64, to: i64) -> Result<()> {
         for _ in 0..HOPS_MAX {
-            let ends = self.0.values().filter_map(|way| way.last()?.leads_to());
-            let ends = ends.map(str::to_owned).collect();
+            let ends = self.0.values().filter_map(|way| way.last()).flat_map(Hop::leads_to).collect();
             known.learn(events, ends, from, to).await?;
             let mut moved = false;
             for way in self.0.values_mut() {
-                let next = way.last().and_then(Hop::leads_to).and_then(|key| known.0.get(key)).cloned().flatten();
+                let leads = way.last().map(Hop::leads_to).unwrap_or_default();
+                let next = leads.iter().find_map(|lead| known.0.get(lead).cloned().flatten());
                 // No way comes twice by the same place, whatever records say.
                 if let Some(next) = next.filter(|next| way.len() < HOPS_MAX && !way.contains(next)) {
                     way.push(next);
@@ -248,7 +284,7 @@ impl Ways {
             }
         }
         finding.name_person();
-        if let Some(rule) = rule.filter(|rule| rule.header.asks_issuer()) {
+        if let Some(rule) = rule.filter(|rule| rule.header.asks_lineage()) {
             finding.word(rule, None);
         }
     }
@@ -262,17 +298,38 @@ async fn issuers(
     to: i64,
 ) -> Result<HashMap<String, Option<Hop>>> {
     let mut best: HashMap<String, ((bool, bool, Option<Issue>), Hop)> = HashMap::new();
-    let listed: Vec<&String> = keys.iter().collect();
-    for keys in listed.chunks(KEYS_MAX) {
-        let list: Vec<String> = keys.iter().map(|key| format!("'{}'", key.replace('\'', "''"))).collect();
-        let sql = format!(
-            "SELECT {} FROM events WHERE event_date BETWEEN CAST({} AS INT)::DATE AND CAST({} AS INT)::DATE \
-             AND event_source = 'sts.amazonaws.com' AND outcome = 'success' AND response_access_key_id IN ({})",
-            ISSUE_COLUMNS.join(", "),
+    // Of two who took on a role by one name nobody knows whose the session is.
+    let mut unclear: BTreeSet<String> = BTreeSet::new();
+    let (sessions, temporary): (Vec<&String>, Vec<&String>) = keys.iter().partition(|key| key.starts_with(SESSION));
+    let dates = |from: i64, to: i64| {
+        format!(
+            "event_date BETWEEN CAST({} AS INT)::DATE AND CAST({} AS INT)::DATE",
             from.div_euclid(DAY),
-            to.div_euclid(DAY),
-            list.join(", "),
-        );
+            to.div_euclid(DAY)
+        )
+    };
+    let of_keys = |list: &str| {
+        format!(
+            "SELECT {} FROM events WHERE {} AND event_source = 'sts.amazonaws.com' AND outcome = 'success' \
+             AND response_access_key_id IN ({list})",
+            ISSUE_COLUMNS.join(", "),
+            dates(from, to),
+        )
+    };
+    // A session that began before its events is looked for before them, too.
+    let of_sessions = |list: &str| {
+        format!(
+            "SELECT session AS response_access_key_id, issuer_key AS principal_key, issuer_name AS principal_name, \
+             issuer_class AS principal_class, issuer_session AS session_name, \
+             issuer_account_id AS user_identity_account_id, NULL AS user_identity_access_key_id, \
+             source_identity AS session_source_identity, how AS event_name, event_id, source_ip_address, \
+             NULL AS user_identity_type, issued_time AS event_time FROM ({ROLE_SWITCHES}) \
+             WHERE {} AND session IN ({list})",
+            dates(from, to),
+        )
+    };
+    let statements = temporary.chunks(KEYS_MAX).map(|keys| of_keys(&listed(keys)));
+    for sql in statements.chain(sessions.chunks(KEYS_MAX).map(|keys| of_sessions(&listed(keys)))) {
         let mut rows = trailhound_store::query(session, &sql).await?;
         while let Some(batch) = rows.try_next().await.map_err(DetectError::recall)? {
             let read = Issues::of(&batch)?;
@@ -281,14 +338,24 @@ async fn issuers(
                 // Both accounts have a copy of a call across accounts; the caller's says more. The view `lineage` chooses
                 // the same one.
                 let weight = (hop.access_key_id.is_none(), other_account, hop.issue.clone());
-                let best = best.entry(key).or_insert_with(|| (weight.clone(), hop.clone()));
+                let best = best.entry(key.clone()).or_insert_with(|| (weight.clone(), hop.clone()));
+                if key.starts_with(SESSION) && best.1.principal != hop.principal {
+                    unclear.insert(key);
+                }
                 if weight < best.0 {
                     *best = (weight, hop);
                 }
             }
         }
     }
+    best.retain(|key, _| !unclear.contains(key));
     Ok(keys.iter().map(|key| (key.clone(), best.remove(key).map(|(_, hop)| hop))).collect())
+}
+
+/// Texts as SQL lists them.
+fn listed(texts: &[&String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
+    quoted.join(", ")
 }
 
 const ISSUE_COLUMNS: [&str; 13] = [
@@ -320,7 +387,10 @@ impl Issues {
         };
         let texts = ISSUE_COLUMNS[..ISSUE_COLUMNS.len() - 1]
             .iter()
-            .map(|name| column(name).map(|array| array.as_string_view().clone()))
+            .map(|name| {
+                let texts = cast(column(name)?, &DataType::Utf8View);
+                texts.map(|texts| texts.as_string_view().clone()).map_err(|e| DetectError::recall(e.into()))
+            })
             .collect::<Result<_>>()?;
         Ok(Issues { texts, times: column("event_time")?.as_primitive::<TimestampMicrosecondType>().clone() })
     }
@@ -339,6 +409,7 @@ impl Issues {
             account_id: text(5),
             access_key_id: text(6),
             source_identity: text(7),
+            session_began: None,
             issue: Some(Issue {
                 time: self.times.value(row),
                 event_name: text(8).unwrap_or_default(),
@@ -350,10 +421,19 @@ impl Issues {
     }
 }
 
-/// The temporary keys that rows gave out.
+/// The temporary keys and the sessions that rows gave out.
 pub(crate) fn issued(rows: &RecordBatch) -> BTreeSet<String> {
-    let given = rows.column_by_name(ISSUE_COLUMNS[0]).expect("the engine reads it");
-    given.as_string_view().iter().flatten().filter(|key| key.starts_with("ASIA")).map(str::to_owned).collect()
+    let column = |name: &str| rows.column_by_name(name).expect("the engine reads it");
+    let text = |name: &str| column(name).as_string_view();
+    let given = text("response_access_key_id").iter().flatten();
+    let mut issued: BTreeSet<String> = given.filter(|key| key.starts_with("ASIA")).map(str::to_owned).collect();
+    let (principals, sessions, times) = (text("principal_key"), text("session_name"), column("event_time"));
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let switches = text("event_name").iter().enumerate().filter(|(_, name)| *name == Some(SWITCH_ROLE));
+    for (row, _) in switches.filter(|(row, _)| principals.is_valid(*row) && sessions.is_valid(*row)) {
+        issued.insert(session_on(principals.value(row), sessions.value(row), times.value(row)));
+    }
+    issued
 }
 
 impl Finding {
@@ -392,6 +472,6 @@ impl Issue {
     /// When and from where.
     pub fn told(&self) -> String {
         let from = self.source_ip_address.as_deref().map_or(String::new(), |address| format!(" from {address}"));
-        format!("{} at {}{from}", self.event_name, time(self.time))
+        format!("{} at {}{from}", self.event_name, rfc3339(self.time))
     }
 }

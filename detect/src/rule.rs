@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use trailhound_store::Site;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::header::{Header, ISSUED_BY, SeverityIf};
+use crate::header::{Header, LINEAGE, SeverityIf};
 use crate::judgement::{Judgement, Query};
 use crate::memory;
 use crate::needs;
@@ -278,21 +278,22 @@ fn check_columns(header: &Header, select: &Select, report: &mut Report<'_>) {
     for (key, column) in header.judgement.columns().into_iter().filter(|(_, c)| !named(c)) {
         report.add(line(key), format!("`{key}` needs `{column}`, which the SELECT does not name"), remedy(column));
     }
-    for SeverityIf { column, .. } in header.severity_if.iter().filter(|case| case.column != ISSUED_BY) {
-        if !named(column) {
+    for SeverityIf { column, .. } in &header.severity_if {
+        if LINEAGE.contains(&column.as_str()) {
+            if header.kind != Kind::Match {
+                report.add(
+                    line("severity_if"),
+                    format!("`severity_if` asks `{column}` of a rule of kind \"{}\"", header.kind),
+                    "findings of kind \"match\" know who gave out the key",
+                );
+            }
+        } else if !named(column) {
             report.add(
                 line("severity_if"),
                 format!("`severity_if` names `{column}`, which the SELECT does not"),
                 remedy(column),
             );
         }
-    }
-    if header.asks_issuer() && header.kind != Kind::Match {
-        report.add(
-            line("severity_if"),
-            format!("`severity_if` asks `{ISSUED_BY}` of a rule of kind \"{}\"", header.kind),
-            "findings of kind \"match\" know who gave out the key",
-        );
     }
     for column in header.title.columns().filter(|c| !named(c)) {
         report.add(line("title"), format!("`title` uses {{{column}}}, which the SELECT does not name"), remedy(column));

@@ -27,7 +27,7 @@ use crate::rule::Rule;
 use crate::select::Planner;
 
 /// The columns that the engine reads of every event that matches, beside what the SELECT names.
-pub(crate) const ENGINE_COLUMNS: [&str; 15] = [
+pub(crate) const ENGINE_COLUMNS: [&str; 16] = [
     "event_id",
     "event_time",
     "account_id",
@@ -39,6 +39,7 @@ pub(crate) const ENGINE_COLUMNS: [&str; 15] = [
     "user_identity_account_id",
     "user_identity_access_key_id",
     "session_source_identity",
+    "session_creation_date",
     "response_access_key_id",
     "src_bucket",
     "src_key",

@@ -51,7 +51,7 @@ pub(crate) use population::{Population, View};
 pub(crate) use sequence::Sequence;
 pub(crate) use spike::{HISTORY_DAYS_MIN, Spike};
 pub(crate) use threshold::Threshold;
-pub(crate) use travel::Travel;
+pub(crate) use travel::{KNOWN_DAYS_MIN, KNOWN_EVENTS_MIN, KNOWN_WITHIN_DAYS, Travel};
 
 /// µs in a UTC day.
 pub(crate) const DAY: i64 = 86_400_000_000;
@@ -344,8 +344,7 @@ impl Plan {
             // What lies further back weighs a tenth at most.
             Judgement::Rare(keys) => keys.half_life.micros().saturating_mul(4),
             Judgement::Spike(keys) => keys.history.micros(),
-            // Nobody needs longer to get anywhere.
-            Judgement::Travel(_) => 2 * DAY,
+            Judgement::Travel(_) => (KNOWN_WITHIN_DAYS + 1) * DAY,
         }
     }
 

@@ -5,7 +5,7 @@
 -- kind = "threshold"
 -- entity = ["access_key"]
 -- window = "1h"
--- having = ["count >= 12", "distinct(source_network) >= 3"]
+-- having = ["count >= 12", "distinct(place) >= 3"]
 -- attack = ["T1078.004", "T1552.001"]
 -- cis = []
 -- why = """
@@ -25,9 +25,11 @@
 -- refs = ["AWS Well-Architected Framework: SEC02-BP02 Use temporary credentials"]
 -- +++
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
-       user_identity_access_key_id AS access_key, source_network, source_country, event_source, event_name
+       user_identity_access_key_id AS access_key, source_network, source_country, event_source, event_name,
+       CASE WHEN in_site('own_networks', source_network, event_time) THEN 'own networks' ELSE source_network END AS place
 FROM events
 WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public'
   -- Who signs wrongly does not have the key.
   AND (error_code IS NULL OR error_code NOT IN ('InvalidClientTokenId', 'SignatureDoesNotMatch', 'IncompleteSignature'))
   AND NOT in_site('vpn', source_ip_address, event_time)
+  AND NOT in_site('vendor_networks', source_network, event_time)

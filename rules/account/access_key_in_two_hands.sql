@@ -56,6 +56,7 @@ WITH place AS (
   LEFT JOIN workplace ON events.source_ip_address = workplace.source_ip_address
   WHERE event_time >= $to - INTERVAL '1 day' AND event_time < $to AND source_kind = 'public' AND NOT actor_is_service
     AND outcome <> 'failure' AND NOT in_site('vpn', events.source_ip_address, event_time)
+    AND NOT in_site('vendor_networks', events.source_network, event_time)
 ), holder AS (
   SELECT access_key, min(account_id) AS account_id, min(principal_key) AS principal_key,
          min(principal_name) AS principal_name,

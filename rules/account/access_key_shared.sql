@@ -12,7 +12,7 @@
 -- A key that the same two or more networks use in the same hours for weeks is shared on purpose. Nobody can say who made \
 -- a call with it, a theft hides among its holders, and to take it from one means to take it from all."""
 -- false_positives = [
---   "one program that leaves the company by two lines at random",
+--   "one program that leaves the company by two lines at random: name them in the site's own networks",
 -- ]
 -- runbook = """
 -- 1. Who holds it:
@@ -24,11 +24,16 @@
 -- refs = ["AWS Well-Architected Framework: SEC02-BP02 Use temporary credentials"]
 -- +++
 WITH hour AS (
-  SELECT access_key_id AS access_key, source_network, event_hour, event_date, sum(events) AS calls,
+  SELECT access_key, network AS source_network, event_hour, event_date, sum(events) AS calls,
          min(account_id) AS account_id, min(principal_key) AS principal_key, min(principal_name) AS principal_name
-  FROM activity
-  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service AND outcome <> 'failure'
-  GROUP BY access_key_id, source_network, event_hour, event_date
+  FROM (
+    -- The lines of one company are one place.
+    SELECT access_key_id AS access_key, event_hour, event_date, events, account_id, principal_key, principal_name,
+           CASE WHEN in_site('own_networks', source_network, event_hour) THEN 'own networks' ELSE source_network END AS network
+    FROM activity
+    WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service AND outcome <> 'failure'
+  )
+  GROUP BY access_key, network, event_hour, event_date
 ), place AS (
   SELECT access_key, source_network, count(*) AS hours, CAST(sum(calls) AS DOUBLE) AS n,
          min(account_id) AS account_id, min(principal_key) AS principal_key, min(principal_name) AS principal_name
@@ -43,7 +48,9 @@ WITH hour AS (
   SELECT place.access_key, place.source_network, bool_or(source_ip_address NOT LIKE '%:%') AS has_older,
          bool_or(source_ip_address LIKE '%:%') AS has_newer
   FROM place LEFT JOIN events
-    ON user_identity_access_key_id = access_key AND events.source_network = place.source_network
+    ON user_identity_access_key_id = access_key
+   AND CASE WHEN in_site('own_networks', events.source_network, event_time) THEN 'own networks' ELSE events.source_network END
+       = place.source_network
    AND event_time >= $from AND event_time < $to AND source_kind = 'public'
   GROUP BY place.access_key, place.source_network
 ), together AS (

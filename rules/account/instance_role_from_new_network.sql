@@ -1,8 +1,8 @@
 -- +++
 -- title = """
 -- Credentials of instance role {principal_name} are used from {source_network}, where no instance of it ever was"""
--- severity = "high"
--- severity_if = { "client = a person's computer" = "critical" }
+-- severity = "medium"
+-- severity_if = { "agent = silent" = "high", "client = a person's computer" = "critical" }
 -- status = "stable"
 -- kind = "first_seen"
 -- entity = ["principal_key"]
@@ -15,7 +15,8 @@
 -- cis = []
 -- why = """
 -- Instances leave by the same few gateways. Their role's credentials in a network where none of them ever was \
--- have been taken out through the metadata service."""
+-- have been taken out through the metadata service. Less grave where the agent of Systems Manager calls from there, too: then the \
+-- instance is there itself, or a thief pretends to be it."""
 -- false_positives = ["a new subnet or region with its own gateway", "the gateway got another address"]
 -- runbook = """
 -- 1. Is the address one of yours (a new gateway)?
@@ -33,6 +34,8 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent,
        session_name, source_network,
        vpc_endpoint_id, event_source, event_name, outcome,
+       CASE WHEN event_source NOT IN ('ssm.amazonaws.com', 'ssmmessages.amazonaws.com', 'ec2messages.amazonaws.com') THEN 'silent' END
+         AS agent,
        CASE WHEN user_agent_os = 'macos' THEN 'a person''s computer' END AS client
 FROM events
 WHERE principal_class = 'ec2_instance'

@@ -31,3 +31,4 @@ WHERE user_identity_access_key_id LIKE 'AKIA%' AND source_kind = 'public' AND NO
   -- Who signs wrongly does not have the key.
   AND (error_code IS NULL OR error_code NOT IN ('InvalidClientTokenId', 'SignatureDoesNotMatch', 'IncompleteSignature'))
   AND NOT in_site('vpn', source_ip_address, event_time)
+  AND NOT in_site('vendor_networks', source_network, event_time)

@@ -25,11 +25,16 @@
 -- refs = ["AWS Well-Architected Framework: SEC02-BP02 Use temporary credentials", "IAM User Guide: Update access keys"]
 -- +++
 WITH hour AS (
-  SELECT principal_key, access_key_id AS access_key, source_network, event_hour, event_date, sum(events) AS calls,
+  SELECT principal_key, access_key, network AS source_network, event_hour, event_date, sum(events) AS calls,
          min(account_id) AS account_id, min(principal_name) AS principal_name
-  FROM activity
-  WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service AND outcome <> 'failure'
-  GROUP BY principal_key, access_key_id, source_network, event_hour, event_date
+  FROM (
+    -- The lines of one company are one place.
+    SELECT principal_key, access_key_id AS access_key, event_hour, event_date, events, account_id, principal_name,
+           CASE WHEN in_site('own_networks', source_network, event_hour) THEN 'own networks' ELSE source_network END AS network
+    FROM activity
+    WHERE event_hour >= $from AND event_hour < $to AND NOT actor_is_service AND outcome <> 'failure'
+  )
+  GROUP BY principal_key, access_key, network, event_hour, event_date
 ), place AS (
   SELECT principal_key, access_key, source_network
   FROM hour GROUP BY principal_key, access_key, source_network HAVING count(DISTINCT event_date) >= 10

@@ -1,7 +1,7 @@
 -- +++
 -- title = "{principal_name} turned API credentials into a console session ({user_agent})"
 -- severity = "medium"
--- severity_if = { "issued_by = GetFederationToken" = "high" }
+-- severity_if = { "stands_on = long-lived key" = "high", "second_factor = given" = "low" }
 -- status = "stable"
 -- kind = "match"
 -- fold = "1d"
@@ -11,7 +11,8 @@
 -- why = """
 -- GetSigninToken makes a browser session out of temporary credentials, without password or second factor. The \
 -- access portal does it with its own agent; a script that does it is either your own broker or somebody who found \
--- credentials. What came from GetFederationToken stands on a long-term key, which cannot show a second factor."""
+-- credentials. Where a long-lived key stands behind it, by whatever roles, whoever finds the key has the console; less grave \
+-- is a session that was given a second factor."""
 -- false_positives = ["an in-house federation broker, command line helpers that open the console"]
 -- runbook = """
 -- 1. Does this principal do so regularly:
@@ -22,7 +23,8 @@
 -- """
 -- refs = ["IAM User Guide: Enable custom identity broker access to the AWS console"]
 -- +++
-SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name
+SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, user_agent, session_name,
+       CASE WHEN session_mfa_authenticated THEN 'given' END AS second_factor
 FROM events
 WHERE event_source = 'signin.amazonaws.com' AND event_name = 'GetSigninToken' AND outcome = 'success'
   AND NOT starts_with(user_agent, 'Jersey/')

@@ -45,7 +45,7 @@ pub use error::{Result, StoreError};
 pub use expired::Expired;
 pub use granted::Granted;
 pub use ledger::{KnownObject, Ledger, ParkedEntry, ParkedMessage, storable};
-pub use session::query;
+pub use session::{ROLE_SWITCHES, query};
 pub use site::{Site, SiteError, name_accounts};
 pub use store::{Commit, Kept, Store, StoreOptions};
 pub use upkeep::{Compacted, Rederived, TableSize, Upkeep};

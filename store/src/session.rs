@@ -20,6 +20,9 @@ use crate::{activity, functions, granted, table, views};
 /// Memory for what stands at the end of files; what was not needed for longest goes first.
 pub(crate) const FOOTERS_BYTES_MAX: usize = 32 << 20;
 
+/// Who took on a role in the console, as a query: the view `role_switches`.
+pub const ROLE_SWITCHES: &str = include_str!("views/role_switches.sql");
+
 /// Views for common questions.
 const VIEWS: &[(&str, &str)] = &[
     ("logins", include_str!("views/logins.sql")),
@@ -29,6 +32,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("principals", include_str!("views/principals.sql")),
     ("behaviour", include_str!("views/behaviour.sql")),
     ("sessions", include_str!("views/sessions.sql")),
+    ("role_switches", ROLE_SWITCHES),
     ("lineage", include_str!("views/lineage.sql")),
     ("accounting_objects", include_str!("views/accounting_objects.sql")),
     ("accounting_records", include_str!("views/accounting_records.sql")),

@@ -220,7 +220,7 @@ pub(super) async fn upsert(
     let sql = format!("DELETE FROM finding_keys WHERE finding_id IN {}", places(1, ids.len()));
     bound(&sql, ids).execute(&mut **transaction).await?;
     let keys = findings.iter().flat_map(|(finding, _)| {
-        lineage::keys(&finding.lineage).into_iter().map(|key| (storable(key), finding.id.as_str()))
+        lineage::keys(&finding.lineage).into_iter().map(|key| (storable(&key), finding.id.as_str()))
     });
     let keys: Vec<(String, &str)> = keys.collect();
     for keys in keys.chunks(AT_ONCE) {

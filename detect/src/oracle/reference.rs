@@ -238,19 +238,25 @@ fn finding(rule: &Rule, columns: &[String], mut seen: Seen<'_>) -> Expected {
     Expected { first, last, count: rows.len() as u64, ids, severity, explanation }
 }
 
-/// How bad it is, and what is said where a circumstance that all rows agree in makes it so; the least of several.
+/// How bad it is, and what is said where a circumstance that all rows agree in makes it so: the least of those that make it
+/// less grave, else the gravest.
 fn severity(rule: &Rule, rows: &[&Row]) -> (String, String) {
-    let mut least: Option<(usize, String, String)> = None;
+    const WORDS: [&str; 5] = ["info", "low", "medium", "high", "critical"];
+    let rank = |word: &str| WORDS.iter().position(|known| *known == word).unwrap();
+    let usual = rank(rule.text("severity"));
+    let mut told: Option<(usize, String)> = None;
     for (condition, word) in rule.keys.get("severity_if").and_then(|table| table.as_table()).into_iter().flatten() {
         let (column, value) = condition.split_once(" = ").unwrap();
-        let word = word.as_str().unwrap();
-        let rank = ["info", "low", "medium", "high", "critical"].iter().position(|known| *known == word).unwrap();
+        let now = rank(word.as_str().unwrap());
         let holds = rows.iter().all(|row| !row.values[column].is_null() && plain(&row.values[column]) == value);
-        if holds && least.as_ref().is_none_or(|(known, ..)| rank < *known) {
-            least = Some((rank, word.to_owned(), format!("It is {word}, since {column} is {value}. ")));
+        let counts = told
+            .as_ref()
+            .is_none_or(|(known, _)| if now < usual { now < *known } else { *known >= usual && now > *known });
+        if holds && counts {
+            told = Some((now, format!("It is {}, since {column} is {value}. ", WORDS[now])));
         }
     }
-    least.map_or((rule.text("severity").to_owned(), String::new()), |(_, word, since)| (word, since))
+    told.map_or((rule.text("severity").to_owned(), String::new()), |(rank, since)| (WORDS[rank].to_owned(), since))
 }
 
 /// A measure of a header, taken of rows: the number, and how it is told.

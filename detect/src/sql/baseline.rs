@@ -3,7 +3,7 @@
 use super::windows::measured;
 use super::{Body, Chosen, EQUAL, listed, not_all_null};
 use crate::judgement::{FirstSeen, Measure, Rare, Spike, Travel};
-use crate::state::{DAY, HISTORY_DAYS_MIN, RATE_DAYS};
+use crate::state::{DAY, HISTORY_DAYS_MIN, KNOWN_DAYS_MIN, KNOWN_EVENTS_MIN, KNOWN_WITHIN_DAYS, RATE_DAYS};
 use crate::statistics::EARTH_KM;
 
 /// A value that is new for the entity, and its UTC day.
@@ -191,7 +191,12 @@ pub(super) fn spike(chosen: &Chosen, keys: &Spike) -> (String, String) {
 pub(super) fn travel(chosen: &Chosen, keys: &Travel) -> (String, String) {
     let [lat, lon] = keys.place.each_ref().map(|column| chosen.name(column));
     let order = format!("(PARTITION BY {} ORDER BY _time, event_id)", chosen.who());
+    let who = chosen.who();
     let half = |from: &str, to: &str| format!("power(sin(radians({to} - {from}) / 2), 2)");
+    let known = |lat: &str, lon: &str| {
+        let there = format!("FILTER (WHERE _lat = {lat} AND _lon = {lon})");
+        format!("count(*) {there} >= {KNOWN_DAYS_MIN} AND coalesce(sum(_events) {there}, 0) >= {KNOWN_EVENTS_MIN}")
+    };
     let body = Body::default()
         .with(
             "places",
@@ -213,13 +218,35 @@ pub(super) fn travel(chosen: &Chosen, keys: &Travel) -> (String, String) {
                 half("_from_lon", &lon),
             ),
         )
+        .with(
+            "days",
+            &format!(
+                "  SELECT {who}, {lat} AS _lat, {lon} AS _lon, date_trunc('day', _time) AS _day, count(*) AS _events\n  \
+                 FROM places GROUP BY {who}, {lat}, {lon}, date_trunc('day', _time)"
+            ),
+        )
+        .with(
+            "far",
+            &format!(
+                "  SELECT {}, _from_time, _time, _from_id, event_id, km, seconds, _from_lat, _from_lon, {lat}, {lon},\n         \
+                 {} AS _known_from,\n         {} AS _known_to\n  \
+                 FROM ways LEFT JOIN days ON {}\n   \
+                 AND _day < date_trunc('day', _time) AND _day >= date_trunc('day', _time) - INTERVAL '{KNOWN_WITHIN_DAYS} days'\n  \
+                 WHERE km >= {} AND km / (seconds / 3600) >= {}\n  \
+                 GROUP BY {}, _from_time, _time, _from_id, event_id, km, seconds, _from_lat, _from_lon, {lat}, {lon}",
+                chosen.who_of("ways"),
+                known("_from_lat", "_from_lon"),
+                known(&lat, &lon),
+                chosen.same_entity("ways", "days"),
+                keys.distance_km,
+                keys.speed_kmh,
+                chosen.who_of("ways"),
+            ),
+        )
         .select(&format!(
-            "SELECT {}, _from_time AS first_time, _time AS last_time, 2 AS count, _from_id, event_id, km, seconds,\n       \
-             _from_lat, _from_lon, {lat} AS to_lat, {lon} AS to_lon\nFROM ways\n\
-             WHERE km >= {} AND km / (seconds / 3600) >= {}\nORDER BY first_time",
-            chosen.who(),
-            keys.distance_km,
-            keys.speed_kmh,
+            "SELECT {who}, _from_time AS first_time, _time AS last_time, 2 AS count, _from_id, event_id, km, seconds,\n       \
+             _from_lat, _from_lon, {lat} AS to_lat, {lon} AS to_lon\nFROM far\n\
+             WHERE NOT (_known_from AND _known_to)\nORDER BY first_time"
         ));
     (EQUAL.into(), body)
 }

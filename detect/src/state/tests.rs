@@ -393,6 +393,29 @@ fn two_places_too_far_apart_are_impossible_until_something_lies_between() {
 }
 
 #[test]
+fn between_two_places_where_somebody_is_known_to_be_nothing_is_impossible() {
+    let plan = plan(Judgement::Travel(judgement::Travel {
+        place: ["lat".into(), "lon".into()],
+        speed_kmh: 900.0,
+        distance_km: 500.0,
+    }));
+    let berlin = |minute: i64| sighting(minute * MINUTE, &format!("b{minute}"), &[52.52.into(), 13.4.into()]);
+    let york = |minute: i64| sighting(minute * MINUTE, &format!("y{minute}"), &[40.71.into(), (-74.0).into()]);
+    let day = |n: i64| n * 24 * 60;
+    let home: Vec<Sighting> = (0..6).map(|n| berlin(day(n))).collect();
+    // Its way out, on two days, by three events, is known on the third.
+    let out = [york(day(3) + 10), york(day(3) + 20), york(day(4) + 10), york(day(5) + 10)];
+    let ways = |events: &[Sighting]| claims(&plan, &[&home[..], events].concat()).len();
+    assert_eq!(ways(&out), 2, "from home to there on the third and the fourth day; on the fifth no more");
+    assert_eq!(ways(&out[1..]), 3, "two events are too few");
+    let late = [york(day(3) + 10), york(day(3) + 20), york(day(3) + 30), york(day(5) + 10)];
+    assert_eq!(ways(&late), 2, "one day is too little");
+    assert_eq!(ways(&[&out[..3], &[york(day(95) + 10), berlin(day(95))]].concat()), 3, "it is forgotten");
+    let elsewhere = sighting((day(5) + 10) * MINUTE, "t", &[35.68.into(), 139.69.into()]);
+    assert_eq!(ways(&[&out[..3], &[elsewhere]].concat()), 3, "from home to where nobody ever was");
+}
+
+#[test]
 fn what_says_nothing_to_a_kind_is_left_out() {
     let plan = sequence(&["a", "b"], true, None);
     let says_nothing = |columns: [Value; 2]| plan.facts(sighting(0, "e", &columns).evidence.as_slice()).is_none();

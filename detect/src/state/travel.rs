@@ -1,24 +1,32 @@
 //! Two neighbouring events of an entity, by time, that are too far apart for the time between them. An event between
-//! them makes them neighbours no longer.
+//! them makes them neighbours no longer; and from one place that the entity is known to be at to another it has its ways: by
+//! the company's network, which leaves elsewhere.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::days::Days;
 use super::event_id::EventId;
-use super::{Added, Check, Claim, Moment, Split, Which};
+use super::{Added, Check, Claim, DAY, Moment, Split, Which, days_told};
 use crate::finding::time as rfc3339;
 use crate::judgement;
 use crate::statistics::distance_km;
 
 /// Times are whole seconds: two events of the same one are taken to be so far apart.
 const SECONDS_MIN: f64 = 1.0;
+/// A place is known on a day if, in so many days before it, the entity was there on so many of them, by so many events.
+pub(crate) const KNOWN_WITHIN_DAYS: i64 = 90;
+pub(crate) const KNOWN_DAYS_MIN: usize = 2;
+pub(crate) const KNOWN_EVENTS_MIN: u64 = 3;
 
 /// Where an entity was, by time and event id.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Travel {
     places: BTreeMap<At, Place>,
+    /// The days on which it was at each place; whoever travels has few places.
+    days: Vec<(Place, Days)>,
 }
 
 /// When an event was and its id.
@@ -40,9 +48,41 @@ impl Travel {
             }
         };
         let stays = before.is_none_or(|before| before == place) && after.is_none_or(|after| after == place);
-        let bytes = bytes_of(&at);
+        let day = time.div_euclid(DAY);
+        let (grown, tells) = self.count(place, day);
+        let bytes = bytes_of(&at) + grown;
         self.places.insert(at, place);
-        Added { bytes, from: (!stays).then_some(time), shifts: Vec::new() }
+        // What comes late may make a place known on the days behind it.
+        let from = (!stays || tells && self.latest().is_some_and(|latest| latest >= (day + 1) * DAY)).then_some(time);
+        Added { bytes, from, shifts: Vec::new() }
+    }
+
+    /// Counts an event at a place. Gives the bytes by which the list grew, and whether it may make the place known.
+    fn count(&mut self, place: Place, day: i64) -> (usize, bool) {
+        // Mostly it is where it was.
+        let at = self.days.iter().rposition(|(known, _)| *known == place).unwrap_or_else(|| {
+            self.days.push((place, Days::default()));
+            self.days.len() - 1
+        });
+        let days = &mut self.days[at].1;
+        let tells = days.between(day, day + 1) < KNOWN_EVENTS_MIN;
+        let grown = if days.first().is_none() { PLACE_BYTES } else { 0 };
+        (grown + days.add(day, 1), tells)
+    }
+
+    /// The days before a day on which the entity was at a place, and its events there, as far as they count.
+    fn seen(&self, place: Place, day: i64) -> Seen {
+        let days = self.days.iter().find(|(known, _)| *known == place).map(|(_, days)| days);
+        let within = days.into_iter().flat_map(|days| days.since(day - KNOWN_WITHIN_DAYS));
+        within
+            .take_while(|(seen, _)| *seen < day)
+            .fold(Seen::default(), |seen, (_, events)| Seen { days: seen.days + 1, events: seen.events + events })
+    }
+
+    /// Whether both ends of a way are places that the entity is known to be at, on the day of its end.
+    fn is_usual(&self, (_, from): (&At, &Place), (at, to): (&At, &Place)) -> bool {
+        let day = at.0.div_euclid(DAY);
+        self.seen(*from, day).is_known() && self.seen(*to, day).is_known()
     }
 
     /// The time of the latest event.
@@ -58,7 +98,8 @@ impl Travel {
         let newer = self.places.split_off(&last);
         let places = std::mem::replace(&mut self.places, newer);
         let bytes = places.keys().map(bytes_of).sum();
-        Split { older: Self { places }, until: last.0, bytes }
+        // The days stay, since what is known is asked of every event.
+        Split { older: Self { places, days: Vec::new() }, until: last.0, bytes }
     }
 
     pub fn join(&mut self, mut older: Self) {
@@ -71,7 +112,7 @@ impl Travel {
         let mut claims = Vec::new();
         for at in self.places.range(&start..) {
             if let Some(before) = before {
-                claims.extend(claim(keys, before, at));
+                claims.extend(claim(keys, before, at).filter(|_| !self.is_usual(before, at)));
             }
             before = Some(at);
         }
@@ -86,6 +127,8 @@ impl Travel {
             let way = Way::of(from, to);
             let about =
                 format!("from event {} at {} to {} at {}", from.0.1, rfc3339(from.0.0), to.0.1, rfc3339(to.0.0));
+            let day = to.0.0.div_euclid(DAY);
+            let ends = [self.seen(*from.1, day), self.seen(*to.1, day)];
             let checks = vec![
                 Check::new(
                     "distance",
@@ -99,12 +142,40 @@ impl Travel {
                     format!(">= {} km/h, `speed_kmh`", keys.speed_kmh),
                     way.speed_kmh >= keys.speed_kmh,
                 ),
+                Check::new(
+                    format!("its ends in the {} before", days_told(KNOWN_WITHIN_DAYS)),
+                    format!("{} and {}", ends[0], ends[1]),
+                    format!("not both {KNOWN_EVENTS_MIN} events on {} or more", days_told(KNOWN_DAYS_MIN as i64)),
+                    !ends.iter().all(Seen::is_known),
+                ),
             ];
             Moment::new(about, to.0.0, checks)
         };
         pairs.filter(|(from, to)| asked(from.0) || asked(to.0)).map(moment).collect()
     }
 }
+
+/// What was seen of an entity at a place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    days: usize,
+    events: u64,
+}
+
+impl Seen {
+    fn is_known(&self) -> bool {
+        self.days >= KNOWN_DAYS_MIN && self.events >= KNOWN_EVENTS_MIN
+    }
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} events on {}", self.events, days_told(self.days as i64))
+    }
+}
+
+/// What a further place takes.
+const PLACE_BYTES: usize = size_of::<(Place, Days)>();
 
 fn bytes_of(at: &At) -> usize {
     72 + at.1.bytes()

@@ -131,3 +131,66 @@ async fn a_circle_of_keys_and_a_hostile_name_end_somewhere() {
     assert_eq!((found.len(), found[0].lineage[0].len()), (1, 2));
     assert_eq!(found[0].person, None);
 }
+
+/// Somebody switches to a role in the console, and does something there with a key of the console's making.
+fn switched(from: &[&str]) -> Vec<Vec<Value>> {
+    const BEGAN: i64 = 1_741_500_000 * SECOND;
+    let role = json!({"principal_key": "role:AROADEV", "principal_name": "Dev", "principal_class": "human", "session_name": "ana",
+                      "user_identity_account_id": "444455556666", "event_source": "signin.amazonaws.com",
+                      "event_name": "SwitchRole", "event_time": BEGAN, "src_bucket": "b", "src_ordinal": 0});
+    let with = |id: &str, facts: Value| {
+        let mut row = role.clone();
+        row.as_object_mut().unwrap().extend(facts.as_object().unwrap().clone());
+        row["event_id"] = json!(id);
+        row["src_key"] = json!(id);
+        row["record_hash"] = json!(id.len());
+        vec![row]
+    };
+    let switches = from.iter().enumerate().map(|(n, arn)| {
+        with(
+            &format!("switch{}", "+".repeat(n)),
+            json!({"additional_event_data": json!({"SwitchFrom": arn}).to_string()}),
+        )
+    });
+    let deed = json!({"event_source": "cloudtrail.amazonaws.com", "event_name": "DeleteTrail", "event_time": BEGAN + 60 * SECOND,
+                      "session_creation_date": BEGAN, "user_identity_access_key_id": "ASIA0000000000000009"});
+    switches.chain([with("deed", deed)]).collect()
+}
+
+#[tokio::test]
+async fn a_role_taken_on_in_the_console_leads_to_who_switched() {
+    let ana = "arn:aws:iam::111122223333:user/staff/ana";
+    let (kim, sso) = (
+        "arn:aws:iam::777788889999:user/ana",
+        "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Dev_1/kim@example.com",
+    );
+    let cases = [
+        (vec![ana], Some("ana of 111122223333")),
+        (vec![sso], Some("kim@example.com")),
+        (vec![ana, ana], Some("ana of 111122223333")),
+        // Two by one name: nobody knows whose session it is.
+        (vec![ana, kim], None),
+        (vec!["nobody"], None),
+    ];
+    for (nth, (from, person)) in cases.into_iter().enumerate() {
+        for (turn, order) in [[0, 1, 2], [2, 0, 1], [1, 2, 0]].into_iter().enumerate() {
+            let mut s = Scratch::new(&format!("lineage-switch-{nth}-{turn}")).await;
+            let detector =
+                Detector::open(&s.store, rules(vec![rule("deed", "", "event_name = 'DeleteTrail'")])).await.unwrap();
+            detector.catch_up(&s.store).await.unwrap();
+            let records = switched(&from);
+            for place in order.into_iter().filter(|place| *place < records.len()) {
+                let commit = s.keep_rows(records[place][0]["event_id"].as_str().unwrap(), &records[place]).await;
+                detector.commit(&s.store, &commit).await.unwrap();
+            }
+            let found = detector.findings().current().await.unwrap();
+            assert_eq!(found[0].person.as_deref(), person, "{from:?} in the order {order:?}: {:?}", found[0].lineage);
+            // What analysts ask says the same.
+            let session = s.store.session().await.unwrap();
+            let rows = trailhound_store::query(&session, "SELECT how, issuer_account_id FROM lineage").await.unwrap();
+            let rows: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+            let rows: usize = rows.iter().map(RecordBatch::num_rows).sum();
+            assert_eq!(rows, usize::from(person.is_some()), "{from:?}");
+        }
+    }
+}

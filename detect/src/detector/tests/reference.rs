@@ -225,6 +225,15 @@ impl Reference<'_> {
                 if distance < 500.0 || speed < 900.0 {
                     continue;
                 }
+                let today = b.time.div_euclid(DAY);
+                let is_known = |place: (f64, f64)| {
+                    let before = events.iter().filter(|e| e.place == place).map(|e| e.time.div_euclid(DAY));
+                    let days: Vec<i64> = before.filter(|day| (today - 90..today).contains(day)).collect();
+                    days.len() >= 3 && days.iter().collect::<BTreeSet<_>>().len() >= 2
+                };
+                if is_known(a.place) && is_known(b.place) {
+                    continue;
+                }
                 let note = format!(
                     "{distance:.0} km from {:.2}, {:.2} to {:.2}, {:.2} in {:.0} minutes would take {speed:.0} km/h",
                     a.place.0,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Row, Rule, Seen};
+use super::{DAY, Row, Rule, Seen};
 
 pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
     let columns = rule.list("place");
@@ -16,6 +16,17 @@ pub(super) fn seen<'r>(rule: &Rule, rows: &'r [Row]) -> Vec<Seen<'r>> {
         let seconds = ((b.time - a.time) as f64 / 1e6).max(1.0);
         let speed = distance / (seconds / 3_600.0);
         if distance < rule.number("distance_km").unwrap() || speed < rule.number("speed_kmh").unwrap() {
+            continue;
+        }
+        let today = b.time.div_euclid(DAY);
+        let is_known = |place: (f64, f64)| {
+            let before = placed.iter().filter(|(_, other)| *other == place).map(|(row, _)| row.time.div_euclid(DAY));
+            let mut days: Vec<i64> = before.filter(|day| *day < today && *day >= today - 90).collect();
+            let events = days.len();
+            days.dedup();
+            events >= 3 && days.len() >= 2
+        };
+        if is_known(*from) && is_known(*to) {
             continue;
         }
         all.push(Seen {

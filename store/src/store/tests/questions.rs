@@ -18,7 +18,7 @@ async fn small_store(dir: &std::path::Path) -> Store {
 async fn views_and_functions_answer() {
     let dir = folder();
     let store = small_store(dir.path()).await;
-    for view in ["logins", "root_activity", "denied", "access_keys", "sessions", "lineage"] {
+    for view in ["logins", "root_activity", "denied", "access_keys", "sessions", "role_switches", "lineage"] {
         assert_eq!(table(&store, &format!("SELECT * FROM {view}")).await.len(), 0, "{view}");
     }
     assert_eq!(table(&store, "SELECT principal_key, events FROM principals").await, ["principal_key|4"]);
