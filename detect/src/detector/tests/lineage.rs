@@ -137,7 +137,7 @@ fn switched(from: &[&str]) -> Vec<Vec<Value>> {
     const BEGAN: i64 = 1_741_500_000 * SECOND;
     let role = json!({"principal_key": "role:AROADEV", "principal_name": "Dev", "principal_class": "human", "session_name": "ana",
                       "user_identity_account_id": "444455556666", "event_source": "signin.amazonaws.com",
-                      "event_name": "SwitchRole", "event_time": BEGAN, "src_bucket": "b", "src_ordinal": 0});
+                      "event_name": "SwitchRole", "event_time": BEGAN, "event_date": BEGAN.div_euclid(86_400 * SECOND), "src_bucket": "b", "src_ordinal": 0});
     let with = |id: &str, facts: Value| {
         let mut row = role.clone();
         row.as_object_mut().unwrap().extend(facts.as_object().unwrap().clone());
