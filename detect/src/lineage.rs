@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
@@ -50,8 +50,9 @@ const LONG_LIVED: &str = "long-lived key";
 const SESSION: &str = "session:";
 /// The record of a role that was taken on in the console.
 const SWITCH_ROLE: &str = "SwitchRole";
-/// Keys in one statement.
-const KEYS_MAX: usize = 2_000;
+/// Keys and sessions in one statement.
+const LEADS_MAX: usize = 2_000;
+const HOUR: i64 = DAY / 24;
 /// Keys that are remembered, some hundred bytes each.
 const ISSUERS_MAX: usize = 20_000;
 
@@ -92,18 +93,22 @@ pub type Way = Vec<Hop>;
 impl Hop {
     /// What was given to somebody who has somebody behind them, and leads on to whoever gave it: a temporary key. The console
     /// makes keys of its own for a role; there it is the role, taken on on the day on which the session began or the one before.
-    fn leads_to(&self) -> Vec<String> {
+    fn leads_to(&self) -> Vec<Lead> {
         let principal = self.principal.as_deref().unwrap_or_default();
         let class = self.class.as_deref().unwrap_or_default();
         if principal.starts_with("user:") || ENDS.contains(&class) {
             return Vec::new();
         }
-        let mut leads: Vec<String> = self.access_key_id.iter().filter(|key| key.starts_with("ASIA")).cloned().collect();
+        // A key's session begins when it is given out; the clocks of two regions may differ.
+        let issued = self.session_began.map(|began| (began.saturating_sub(HOUR), began.saturating_add(HOUR)));
+        let key = self.access_key_id.iter().filter(|key| key.starts_with("ASIA"));
+        let mut leads: Vec<Lead> = key.map(|key| Lead { name: key.clone(), between: issued }).collect();
         if let (Some(session), Some(began)) = (self.session_name.as_deref(), self.session_began)
             && class == "human"
             && principal.starts_with("role:")
         {
-            leads.extend([began, began.saturating_sub(DAY)].map(|day| session_on(principal, session, day)));
+            let days = [began, began.saturating_sub(DAY)];
+            leads.extend(days.map(|day| Lead { name: session_on(principal, session, day), between: Some((day, day)) }));
         }
         leads
     }
@@ -136,6 +141,22 @@ impl Hop {
             text.push_str(&format!(" in {account}"));
         }
         text
+    }
+}
+
+/// What leads on from somebody to whoever gave it to them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Lead {
+    /// A temporary key, or a session on a day.
+    name: String,
+    /// Between which times it was given, µs since the epoch, if that is known; days are looked through as a whole.
+    between: Option<(i64, i64)>,
+}
+
+impl Lead {
+    /// Between which times it is looked for, where it cannot have been given outside of some.
+    fn within(&self, all: (i64, i64)) -> (i64, i64) {
+        self.between.filter(|(from, to)| *from >= all.0 && *to <= all.1).unwrap_or(all)
     }
 }
 
@@ -178,7 +199,7 @@ pub fn told(way: &[Hop]) -> String {
 
 /// The temporary keys and sessions on ways: a record that gives one of them out may change the way.
 pub(crate) fn keys(ways: &[Way]) -> BTreeSet<String> {
-    ways.iter().flatten().flat_map(Hop::leads_to).collect()
+    ways.iter().flatten().flat_map(Hop::leads_to).map(|lead| lead.name).collect()
 }
 
 /// A key as it is looked for among those on the ways of findings.
@@ -203,17 +224,17 @@ impl Issuers {
     }
 
     /// Asks the table for those that are not known.
-    async fn learn(&mut self, events: &Events<'_>, keys: BTreeSet<String>, from: i64, to: i64) -> Result<()> {
-        if keys.iter().all(|key| self.0.contains_key(key)) {
+    async fn learn(&mut self, events: &Events<'_>, leads: BTreeSet<Lead>, all: (i64, i64)) -> Result<()> {
+        if leads.iter().all(|lead| self.0.contains_key(&lead.name)) {
             return Ok(());
         }
         if self.0.len() > ISSUERS_MAX {
             self.0.clear();
         }
-        let new: BTreeSet<String> = keys.into_iter().filter(|key| !self.0.contains_key(key)).collect();
+        let new: BTreeSet<Lead> = leads.into_iter().filter(|lead| !self.0.contains_key(&lead.name)).collect();
         let found = match events {
-            Events::In(session) => issuers(session, &new, from, to).await?,
-            Events::Of(store) => issuers(&store.events().await?, &new, from, to).await?,
+            Events::In(session) => issuers(session, &new, all).await?,
+            Events::Of(store) => issuers(&store.events().await?, &new, all).await?,
         };
         self.0.extend(found);
         Ok(())
@@ -249,20 +270,20 @@ impl Ways {
         }
         let mut ways = Ways(ways);
         if first <= last {
-            ways.follow(&events, known, first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY)).await?;
+            ways.follow(&events, known, (first.saturating_sub(ISSUED_BEFORE), last.saturating_add(DAY))).await?;
         }
         Ok(ways)
     }
 
     /// Goes back one step after the other, all ways at once.
-    async fn follow(&mut self, events: &Events<'_>, known: &mut Issuers, from: i64, to: i64) -> Result<()> {
+    async fn follow(&mut self, events: &Events<'_>, known: &mut Issuers, all: (i64, i64)) -> Result<()> {
         for _ in 0..HOPS_MAX {
             let ends = self.0.values().filter_map(|way| way.last()).flat_map(Hop::leads_to).collect();
-            known.learn(events, ends, from, to).await?;
+            known.learn(events, ends, all).await?;
             let mut moved = false;
             for way in self.0.values_mut() {
                 let leads = way.last().map(Hop::leads_to).unwrap_or_default();
-                let next = leads.iter().find_map(|lead| known.0.get(lead).cloned().flatten());
+                let next = leads.iter().find_map(|lead| known.0.get(&lead.name).cloned().flatten());
                 // No way comes twice by the same place, whatever records say.
                 if let Some(next) = next.filter(|next| way.len() < HOPS_MAX && !way.contains(next)) {
                     way.push(next);
@@ -290,46 +311,24 @@ impl Ways {
     }
 }
 
-/// Who gave out keys, by key; none for those whose issue is not there.
+/// Who gave out keys and sessions, by name; none for those whose issue is not there.
 async fn issuers(
     session: &SessionContext,
-    keys: &BTreeSet<String>,
-    from: i64,
-    to: i64,
+    leads: &BTreeSet<Lead>,
+    all: (i64, i64),
 ) -> Result<HashMap<String, Option<Hop>>> {
     let mut best: HashMap<String, ((bool, bool, Option<Issue>), Hop)> = HashMap::new();
     // Of two who took on a role by one name nobody knows whose the session is.
     let mut unclear: BTreeSet<String> = BTreeSet::new();
-    let (sessions, temporary): (Vec<&String>, Vec<&String>) = keys.iter().partition(|key| key.starts_with(SESSION));
-    let dates = |from: i64, to: i64| {
-        format!(
-            "event_date BETWEEN CAST({} AS INT)::DATE AND CAST({} AS INT)::DATE",
-            from.div_euclid(DAY),
-            to.div_euclid(DAY)
-        )
+    let (sessions, keys): (Vec<&Lead>, Vec<&Lead>) = leads.iter().partition(|lead| lead.name.starts_with(SESSION));
+    let of_keys = |leads: &[&Lead]| {
+        format!("SELECT {} FROM events WHERE {KEY_GIVEN} AND {}", ISSUE_COLUMNS.join(", "), given(KEY, leads, all))
     };
-    let of_keys = |list: &str| {
-        format!(
-            "SELECT {} FROM events WHERE {} AND event_source = 'sts.amazonaws.com' AND outcome = 'success' \
-             AND response_access_key_id IN ({list})",
-            ISSUE_COLUMNS.join(", "),
-            dates(from, to),
-        )
+    let of_sessions = |leads: &[&Lead]| {
+        format!("SELECT {SESSION_COLUMNS} FROM ({ROLE_SWITCHES}) WHERE {}", given("session", leads, all))
     };
-    // A session that began before its events is looked for before them, too.
-    let of_sessions = |list: &str| {
-        format!(
-            "SELECT session AS response_access_key_id, issuer_key AS principal_key, issuer_name AS principal_name, \
-             issuer_class AS principal_class, issuer_session AS session_name, \
-             issuer_account_id AS user_identity_account_id, NULL AS user_identity_access_key_id, \
-             source_identity AS session_source_identity, how AS event_name, event_id, source_ip_address, \
-             NULL AS user_identity_type, issued_time AS event_time FROM ({ROLE_SWITCHES}) \
-             WHERE {} AND session IN ({list})",
-            dates(from, to),
-        )
-    };
-    let statements = temporary.chunks(KEYS_MAX).map(|keys| of_keys(&listed(keys)));
-    for sql in statements.chain(sessions.chunks(KEYS_MAX).map(|keys| of_sessions(&listed(keys)))) {
+    let statements = keys.chunks(LEADS_MAX).map(of_keys);
+    for sql in statements.chain(sessions.chunks(LEADS_MAX).map(of_sessions)) {
         let mut rows = trailhound_store::query(session, &sql).await?;
         while let Some(batch) = rows.try_next().await.map_err(DetectError::recall)? {
             let read = Issues::of(&batch)?;
@@ -349,17 +348,29 @@ async fn issuers(
         }
     }
     best.retain(|key, _| !unclear.contains(key));
-    Ok(keys.iter().map(|key| (key.clone(), best.remove(key).map(|(_, hop)| hop))).collect())
+    Ok(leads.iter().map(|lead| (lead.name.clone(), best.remove(&lead.name).map(|(_, hop)| hop))).collect())
 }
 
-/// Texts as SQL lists them.
-fn listed(texts: &[&String]) -> String {
-    let quoted: Vec<String> = texts.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
-    quoted.join(", ")
+/// A condition on the column that names what was given, and on the days on which that can have been.
+fn given(column: &str, leads: &[&Lead], all: (i64, i64)) -> String {
+    let (from, to) = leads
+        .iter()
+        .map(|lead| lead.within(all))
+        .fold((i64::MAX, i64::MIN), |(from, to), (first, last)| (from.min(first), to.max(last)));
+    let names: Vec<String> = leads.iter().map(|lead| format!("'{}'", lead.name.replace('\'', "''"))).collect();
+    format!(
+        "event_date BETWEEN CAST({} AS INT)::DATE AND CAST({} AS INT)::DATE AND {column} IN ({})",
+        from.div_euclid(DAY),
+        to.div_euclid(DAY),
+        names.join(", ")
+    )
 }
 
-const ISSUE_COLUMNS: [&str; 13] = [
-    "response_access_key_id",
+/// The column that names a key that was given out, and which records have it.
+const KEY: &str = "response_access_key_id";
+const KEY_GIVEN: &str = "event_source = 'sts.amazonaws.com' AND outcome = 'success'";
+const ISSUE_COLUMNS: [&str; 14] = [
+    KEY,
     "principal_key",
     "principal_name",
     "principal_class",
@@ -371,11 +382,19 @@ const ISSUE_COLUMNS: [&str; 13] = [
     "event_id",
     "source_ip_address",
     "user_identity_type",
+    "session_creation_date",
     "event_time",
 ];
+/// The same of who took on a role in the console.
+const SESSION_COLUMNS: &str = "session AS response_access_key_id, issuer_key AS principal_key, issuer_name AS principal_name, \
+    issuer_class AS principal_class, issuer_session AS session_name, issuer_account_id AS user_identity_account_id, \
+    NULL AS user_identity_access_key_id, source_identity AS session_source_identity, how AS event_name, event_id, \
+    source_ip_address, NULL AS user_identity_type, CAST(NULL AS TIMESTAMP) AS session_creation_date, \
+    issued_time AS event_time";
 
 struct Issues {
     texts: Vec<StringViewArray>,
+    began: TimestampMicrosecondArray,
     times: TimestampMicrosecondArray,
 }
 
@@ -385,14 +404,19 @@ impl Issues {
             let missing = || DetectError::recall(DataFusionError::Internal(format!("no {name}")));
             batch.column_by_name(name).ok_or_else(missing)
         };
-        let texts = ISSUE_COLUMNS[..ISSUE_COLUMNS.len() - 1]
+        let texts = ISSUE_COLUMNS[..ISSUE_COLUMNS.len() - 2]
             .iter()
             .map(|name| {
                 let texts = cast(column(name)?, &DataType::Utf8View);
                 texts.map(|texts| texts.as_string_view().clone()).map_err(|e| DetectError::recall(e.into()))
             })
             .collect::<Result<_>>()?;
-        Ok(Issues { texts, times: column("event_time")?.as_primitive::<TimestampMicrosecondType>().clone() })
+        let times = |name: &str| -> Result<TimestampMicrosecondArray> {
+            let times = cast(column(name)?, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+            let times = times.map_err(|e| DetectError::recall(e.into()))?;
+            Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
+        };
+        Ok(Issues { texts, began: times("session_creation_date")?, times: times("event_time")? })
     }
 
     /// The key that was given out, whether this is the other account's copy, and who gave it out.
@@ -409,7 +433,7 @@ impl Issues {
             account_id: text(5),
             access_key_id: text(6),
             source_identity: text(7),
-            session_began: None,
+            session_began: self.began.is_valid(row).then(|| self.began.value(row)),
             issue: Some(Issue {
                 time: self.times.value(row),
                 event_name: text(8).unwrap_or_default(),

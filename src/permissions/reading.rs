@@ -215,6 +215,7 @@ impl Reading {
         names: &Names,
         requests: &Requests,
     ) -> anyhow::Result<()> {
+        let of_changes = *requests == Requests::OfChanges;
         let whose = match requests {
             Requests::OfChanges => "read_only = false AND event_category IS DISTINCT FROM 'Data'".to_owned(),
             Requests::Of(arns) => match names.keys(arns) {
@@ -245,10 +246,14 @@ impl Reading {
                     account: text(&accounts, row),
                     region: text(&regions, row),
                 };
-                let used = match event_actions(&event) {
+                let mut used = match event_actions(&event) {
                     Mapped::Actions(used) => used,
                     _ => Vec::new(),
                 };
+                if of_changes {
+                    // On what everybody's changes were made would be most of the memory; it is asked of none of them.
+                    used.iter_mut().filter(|one| one.passed_to.is_none()).for_each(|one| one.resources.clear());
+                }
                 let (time, by_service) = (times.value(row), by_service.value(row));
                 let (source, name, outcome) = (event.source, event.name, Outcome::Succeeded);
                 self.usages.tell(
