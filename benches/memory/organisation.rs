@@ -15,26 +15,28 @@ use trailhound_ingest::source::{Body, Folder};
 use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
 use trailhound_simulate::{Options, generate};
 use trailhound_testing::reference::Gunzip;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 /// Of one organisation, half of them by people and workloads: some fifty for each of these, a third of what `simulate` takes for
 /// a person's day unless told otherwise.
 const EVENTS_A_DAY: u64 = 4_000;
-/// What tells one organisation from the next: names, numbers and keys end in the copy's number. Ids of events stay UUIDs.
+/// What tells one organisation from the next: names and keys end in the copy's number. Accounts stay numbers, and ids of events
+/// UUIDs.
 const TOLD_APART: &[&str] = &[
-    "account_id",
-    "recipient_account_id",
     "principal_key",
     "principal_name",
     "session_name",
     "user_identity_arn",
-    "user_identity_account_id",
     "user_identity_access_key_id",
     "user_identity_user_name",
     "response_access_key_id",
 ];
+
+const ACCOUNTS: &[&str] = &["account_id", "recipient_account_id", "user_identity_account_id"];
+/// How many accounts there can be.
+const ACCOUNTS_MAX: u64 = 1_000_000_000_000;
 
 pub struct Organisation {
     /// By event time.
@@ -212,6 +214,16 @@ fn ended(rows: &RecordBatch, ending: impl Fn(usize) -> String) -> anyhow::Result
         let old = text(rows, name)?;
         let new: StringViewArray =
             (0..old.len()).map(|row| old.is_valid(row).then(|| format!("{}{}", old.value(row), ending(row)))).collect();
+        columns[schema().index_of(name)?] = Arc::new(new) as ArrayRef;
+    }
+    for name in ACCOUNTS {
+        let old = text(rows, name)?;
+        let moved = |row: usize| {
+            let number = old.is_valid(row).then(|| old.value(row).parse::<u64>().ok())??;
+            let far = xxh3_64(ending(row).as_bytes()) % ACCOUNTS_MAX;
+            Some(format!("{:012}", (number + far) % ACCOUNTS_MAX))
+        };
+        let new: StringViewArray = (0..old.len()).map(moved).collect();
         columns[schema().index_of(name)?] = Arc::new(new) as ArrayRef;
     }
     let old = text(rows, "event_id")?;

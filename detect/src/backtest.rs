@@ -29,7 +29,7 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
     .await?;
     let mut revision = Revision::default();
     for verdict in memory.judge(set, |_, _, _| false)? {
-        revision.compare(set, verdict, Vec::new(), &[]);
+        revision.compare(set, verdict, Vec::new(), &[], true);
     }
     recall::read(store, set, &mut revision).await?;
     revision.read_again(set);

@@ -72,6 +72,8 @@ struct Position {
     derivation: Derivation,
     generations: Vec<i64>,
     version: i64,
+    /// The version up to which events were read again for findings: they may hold some of commits that are still to be judged.
+    read_until: i64,
     memory: Memory,
     issuers: Issuers,
     /// The keys on the ways of findings, by hash: few of those that are given out are among them.
@@ -272,14 +274,14 @@ impl Detector {
             // What rules with memory find follows from what they remember, so it may be written before the rest of the
             // commit, which the version before stands for until then.
             if at.memory.is_crowded() {
-                let revision = self.judge(store, at, &mut fresh).await?;
+                let revision = self.judge(store, at, commit.version, &mut fresh).await?;
                 let version = at.version;
                 changes += self.save(store, at, version, Outcome { revision, ..Outcome::default() }).await?;
             }
         }
         // Before the cursor moves: whoever dies in between sees the commit again, and says the same of these findings again.
         changes += self.amend(store, at, commit.version, &issued).await?;
-        let revision = self.judge(store, at, &mut fresh).await?;
+        let revision = self.judge(store, at, commit.version, &mut fresh).await?;
         let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
         changes += self.save(store, at, commit.version, outcome).await?;
         at.memory.advance(&set, commit.version);
@@ -318,6 +320,7 @@ impl Detector {
             derivation,
             generations,
             version: newest,
+            read_until: -1,
             memory,
             issuers: Issuers::default(),
             leading: self.ledger.leading_keys().await?.iter().map(|key| lineage::key_hash(key)).collect(),
@@ -346,8 +349,8 @@ impl Detector {
             }
             at.memory.advance(&set, at.version);
             // Judged once, when all has been seen: what is true now does not depend on what was true on the way.
-            let revision = self.judge(store, &mut at, &mut fresh).await?;
             let version = at.version;
+            let revision = self.judge(store, &mut at, version, &mut fresh).await?;
             let outcome = Outcome { found: Folded::new(), revision, cursors: Cursors::From(-1) };
             changes += self.save(store, &mut at, version, outcome).await?;
             if asks {
@@ -435,7 +438,7 @@ impl Detector {
 
     /// Judges what has changed, compares it with the findings that are there, and reads again the events that a finding
     /// needs. What was fresh is not any more.
-    async fn judge(&self, store: &Store, at: &mut Position, fresh: &mut Fresh<'_>) -> Result<Revision> {
+    async fn judge(&self, store: &Store, at: &mut Position, version: i64, fresh: &mut Fresh<'_>) -> Result<Revision> {
         let begun = Instant::now();
         let found = &at.found;
         let ends_since = |rule, entity, from| found.get(&(rule, entity)).is_some_and(|last| *last >= from);
@@ -459,10 +462,13 @@ impl Detector {
                 of_news || rule.plan.as_ref().is_some_and(counts)
             };
             at.standing.leave(rule, &mut verdict, &mut stored, counts_news);
-            revision.compare(&at.set, verdict, stored, &new);
+            revision.compare(&at.set, verdict, stored, &new, version > at.read_until);
         }
         let judged = Instant::now();
-        recall::read(store, &at.set, &mut revision).await?;
+        if !revision.wanted.is_empty() {
+            recall::read(store, &at.set, &mut revision).await?;
+            at.read_until = store.newest().await?;
+        }
         revision.read_again(&at.set);
         self.spend(Spent { judge: judged - begun, read_back: judged.elapsed(), ..Spent::default() });
         fresh.rows.clear();

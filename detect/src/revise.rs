@@ -2,7 +2,7 @@
 //!
 //! A claim says which events it counts, not what stands in them. They are taken from what has just come, from the finding
 //! that is there, or are read again from `events`, whichever is enough: sets of events only grow, so two sets of one claim
-//! that count the same are the same.
+//! that count the same are the same. What is read again may be ahead of what has been judged, and be news only afterwards.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -37,8 +37,8 @@ pub(crate) struct Revision {
 
 impl Revision {
     /// Compares what a rule claims of an entity with the findings of the rule's generation that are there; `fresh` are
-    /// the entity's events that have just come.
-    pub fn compare(&mut self, set: &RuleSet, verdict: Verdict, stored: Vec<Finding>, fresh: &[Sighting]) {
+    /// the entity's events that have just come, `apart` whether no finding can hold any of them yet.
+    pub fn compare(&mut self, set: &RuleSet, verdict: Verdict, stored: Vec<Finding>, fresh: &[Sighting], apart: bool) {
         let rule = set.at(verdict.rule);
         let mut stored: BTreeMap<String, Finding> = stored.into_iter().map(|f| (f.id.clone(), f)).collect();
         let entity: BTreeMap<String, Value> = serde_json::from_str(&verdict.entity).unwrap_or_default();
@@ -48,7 +48,7 @@ impl Revision {
                 Some(plan) => fresh.iter().filter(|s| plan.counts(&claim, s)).collect(),
                 None => Vec::new(),
             };
-            match settle(rule, &claim, there, &new) {
+            match settle(rule, &claim, there, &new, apart) {
                 Settled::Unchanged => {}
                 Settled::Finding(finding) => self.write.push((verdict.rule, *finding)),
                 Settled::Wanted => {
@@ -90,7 +90,7 @@ enum Settled {
     Wanted,
 }
 
-fn settle(rule: &Rule, claim: &Claim, there: Option<Finding>, new: &[&Sighting]) -> Settled {
+fn settle(rule: &Rule, claim: &Claim, there: Option<Finding>, new: &[&Sighting], apart: bool) -> Settled {
     let worded = |mut finding: Finding, before: Option<&Finding>| {
         finding.word(rule, Some(&claim.note));
         if before == Some(&finding) { Settled::Unchanged } else { Settled::Finding(Box::new(finding)) }
@@ -103,7 +103,7 @@ fn settle(rule: &Rule, claim: &Claim, there: Option<Finding>, new: &[&Sighting])
         if same {
             return worded(there.clone(), Some(&there));
         }
-        let grows = !matches!(claim.which, Which::Ids(_)) && there.count + new.len() as u64 == claim.count;
+        let grows = apart && !matches!(claim.which, Which::Ids(_)) && there.count + new.len() as u64 == claim.count;
         if grows {
             let mut finding = Some(there);
             new.iter().for_each(|s| put(&mut finding, rule, claim, (*s).clone()));
@@ -147,7 +147,7 @@ pub(crate) fn findings_of(
     let mut revision = Revision::default();
     for verdict in memory.judge(set, |_, _, _| false)? {
         let of_entity = fresh.remove(&verdict.key).unwrap_or_default();
-        revision.compare(set, verdict, Vec::new(), &of_entity);
+        revision.compare(set, verdict, Vec::new(), &of_entity, true);
     }
     debug_assert!(revision.wanted.is_empty(), "all events were at hand");
     found.extend(revision.write.into_iter().map(|(place, finding)| (finding.id.clone(), (place, finding))));
