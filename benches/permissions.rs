@@ -114,26 +114,37 @@ async fn grant(store: &Store, folder: &Path) -> anyhow::Result<usize> {
     );
     let rows: Vec<_> = store.query(&sql).await?.try_collect().await?;
     let actions: Vec<String> = Catalogue::shipped().actions().map(|(_, action)| action.to_string()).collect();
+    let role = |nth: usize, id: &str, account: &str| {
+        let statement = |n: usize| {
+            let action = &actions[(nth * 7_919 + n * 104_729) % actions.len()];
+            json!({"Sid": format!("s{n}"), "Effect": "Allow", "Action": action, "Resource": "*"})
+        };
+        let statements: Vec<Value> = (0..STATEMENTS).map(statement).collect();
+        json!({
+            "Path": "/", "RoleName": format!("role-{nth}"), "RoleId": id,
+            "Arn": format!("arn:aws:iam::{account}:role/role-{nth}"), "CreateDate": "2020-01-01T00:00:00Z",
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}, "InstanceProfileList": [],
+            "AttachedManagedPolicies": [],
+            "RolePolicyList": [{"PolicyName": "all", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}]
+        })
+    };
     let mut accounts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut roles = 0;
     for batch in &rows {
         let (ids, of) = (batch.column(0).as_string_view(), batch.column(1).as_string_view());
         for row in 0..ids.len() {
             let (id, account) = (ids.value(row), of.value(row));
-            let statement = |n: usize| {
-                let action = &actions[(roles * 7_919 + n * 104_729) % actions.len()];
-                json!({"Sid": format!("s{n}"), "Effect": "Allow", "Action": action, "Resource": "*"})
-            };
-            let statements: Vec<Value> = (0..STATEMENTS).map(statement).collect();
-            accounts.entry(account.to_owned()).or_default().push(json!({
-                "Path": "/", "RoleName": format!("role-{roles}"), "RoleId": id,
-                "Arn": format!("arn:aws:iam::{account}:role/role-{roles}"), "CreateDate": "2020-01-01T00:00:00Z",
-                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}, "InstanceProfileList": [],
-                "AttachedManagedPolicies": [],
-                "RolePolicyList": [{"PolicyName": "all", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}]
-            }));
+            accounts.entry(account.to_owned()).or_default().push(role(roles, id, account));
             roles += 1;
         }
+    }
+    // The others called nothing.
+    for account in accounts.keys().cloned().collect::<Vec<_>>().into_iter().cycle() {
+        if roles == ROLES {
+            break;
+        }
+        accounts.entry(account.clone()).or_default().push(role(roles, &format!("AROANEVER{roles}"), &account));
+        roles += 1;
     }
     for (account, roles) in accounts {
         let page = json!({"UserDetailList": [], "GroupDetailList": [], "RoleDetailList": roles, "Policies": [], "IsTruncated": false});

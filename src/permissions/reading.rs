@@ -92,12 +92,12 @@ impl Reading {
         self.coverage.get_mut(account).expect("it was put there")
     }
 
-    /// Counts of calls; each hour with a record covers its account and region.
+    /// Counts of calls; each hour with a record covers its account and region. They are added up here, so nobody has to before.
     async fn calls(&mut self, session: &SessionContext, names: &Names) -> anyhow::Result<()> {
         let mut data_events: HashMap<(String, String), bool> = HashMap::new();
         let sql = format!(
             "SELECT principal_key, event_source, event_name, outcome, account_id, aws_region, access_key_id, \
-             actor_is_service, read_only, events, first_time, last_time FROM activity WHERE {}",
+             actor_is_service, read_only, events, first_time, last_time FROM activity_partials WHERE {}",
             self.days()
         );
         each(session, &sql, |rows| {

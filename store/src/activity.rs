@@ -7,7 +7,7 @@
 //! Every commit of `events` is counted once: the table's own log says up to which version of `events` it counts, and a
 //! commit of it takes exactly the versions that follow, or is not made. So it does not matter who writes it, how many do,
 //! or which of them die: what is not counted in the table yet is read from memory or from `events`, also by whoever asks
-//! in SQL ([`view`]). Nothing of it is ever ahead of `events` or behind.
+//! in SQL ([`views`]). Nothing of it is ever ahead of `events` or behind.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -28,7 +28,7 @@ mod view;
 
 pub(crate) use keeper::{Activity, ActivityTable, write};
 pub use reference::reference;
-pub(crate) use view::view;
+pub(crate) use view::views;
 
 /// What is counted apart: two events that agree in all of these are counted together.
 pub static DIMENSIONS: &[Column] = &[

@@ -50,8 +50,10 @@ impl Store {
         let events = table::provider(&newest, &session).await?;
         session.register_table("events", events).map_err(StoreError::query)?;
         let until = newest.version().map_or(-1, |version| version as i64);
-        let activity = activity::view(&session, counted, self.table.commits(), until, partials).await?;
-        session.register_table("activity", activity).map_err(StoreError::query)?;
+        let counts = activity::views(&session, counted, self.table.commits(), until, partials).await?;
+        for (name, counts) in ["activity_partials", "activity"].into_iter().zip(counts) {
+            session.register_table(name, counts).map_err(StoreError::query)?;
+        }
         let expired = match until == self.table.version() {
             true => self.table.expired(),
             false => Expired::of(&newest, self.table.location()).await?,

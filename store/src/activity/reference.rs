@@ -15,7 +15,8 @@ kept event is counted once, whatever became of it in `events` by retention. This
 In SQL `activity` is always as new as `events`. On disk it is a Delta Lake table of its own, `activity/` beside `events/`,
 partitioned by `event_date`, whose files are partial counts: sum `events` and take the least and greatest times to read them
 with other programs. Its newest files may be some commits behind `events`: the application transaction
-`trailhound.events` in its log is the version of `events` that it counts up to.
+`trailhound.events` in its log is the version of `events` that it counts up to. `activity_partials` in SQL are
+the counts before they are summed: several rows may tell of one thing, and who adds them up anyway has them sooner.
 
 | column | type | null | from |
 |---|---|---|---|

@@ -1,4 +1,5 @@
-//! `activity` as SQL sees it: the table's partial counts summed, with the counts of the commits that are not in it yet.
+//! `activity` as SQL sees it: the table's partial counts summed, with the counts of the commits that are not in it yet; and
+//! `activity_partials`, the same before it is summed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,14 +34,14 @@ struct Tail {
     schema: SchemaRef,
 }
 
-/// The counts of `events` up to a version.
-pub(crate) async fn view(
+/// The counts of `events` up to a version: as they lie there, several for one thing, for who adds them up anyway, and summed.
+pub(crate) async fn views(
     session: &SessionContext,
     counted: Option<ActivityTable>,
     commits: Commits,
     until: i64,
     partials: BTreeMap<i64, RecordBatch>,
-) -> Result<Arc<dyn TableProvider>> {
+) -> Result<[Arc<dyn TableProvider>; 2]> {
     let after = counted.as_ref().map_or(-1, ActivityTable::counted);
     let columns: Vec<&str> = DIMENSIONS.iter().chain(MEASURES).map(|column| column.name).collect();
     let mut counts = None;
@@ -66,8 +67,9 @@ pub(crate) async fn view(
         };
         folded(col(measure.name)).alias(measure.name)
     });
-    let folded = counts.expect("the table or the tail").aggregate(dimensions, measures.collect());
-    Ok(folded.map_err(StoreError::query)?.into_view())
+    let partials = counts.expect("the table or the tail");
+    let folded = partials.clone().aggregate(dimensions, measures.collect()).map_err(StoreError::query)?;
+    Ok([partials.into_view(), folded.into_view()])
 }
 
 impl std::fmt::Debug for Tail {
