@@ -55,7 +55,7 @@ impl Names {
 /// The time of the newest event, µs since 1970; none where there is none.
 pub async fn newest(session: &SessionContext) -> anyhow::Result<Option<i64>> {
     let mut newest = None;
-    each(session, "SELECT max(last_time) FROM activity WHERE event_hour <= now()", |rows| {
+    each(session, "SELECT max(last_time) FROM activity_partials WHERE event_hour <= now()", |rows| {
         newest = rows.time(0)?.iter().flatten().max();
         Ok(())
     })

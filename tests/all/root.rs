@@ -119,11 +119,15 @@ fn root_at_the_console_for_days_is_one_incident_a_session() {
     let store = stage.store();
     let reads = "SELECT count(*) AS n FROM findings WHERE state = 'current' AND rule = 'account/root_read'";
     until("all is found", || stage.aws.remaining(QUEUE) == 0 && store.number(reads) == sessions as u64);
-    until("each session is an incident", || store.number("SELECT count(*) AS n FROM incidents") == sessions as u64);
+    // What belongs together may be found one by one, and be brought together when more is known.
+    let incidents = "FROM incidents WHERE closed_reason IS DISTINCT FROM 'merged'";
+    until("each session is an incident", || {
+        store.number(&format!("SELECT count(*) AS n {incidents}")) == sessions as u64
+    });
     service.stop();
     let found = store.number("SELECT count(*) AS n FROM findings WHERE state = 'current'");
     assert!(found >= 4 * sessions as u64, "{found} findings: reads, a sign-in and changes of each session");
-    let spans = store.sql("SELECT first_time, last_time FROM incidents ORDER BY first_time");
+    let spans = store.sql(&format!("SELECT first_time, last_time {incidents} ORDER BY first_time"));
     for (number, span) in spans.iter().enumerate() {
         let sign_in = jiff::Timestamp::from_second(begun(number as i64)).unwrap().to_string();
         assert_eq!(span["first_time"], json!(sign_in), "{spans:#?}");
