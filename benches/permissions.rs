@@ -20,10 +20,9 @@ use anyhow::Context;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
-use organisation::{Organisation, placed};
+use organisation::{Organisation, object};
 use serde_json::{Value, json};
 use trailhound_iam::Catalogue;
-use trailhound_ingest::{Batch, ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::{Store, StoreOptions, Upkeep};
 
 const ROLES: usize = 5_000;
@@ -48,13 +47,13 @@ async fn main() -> anyhow::Result<()> {
     drop(store);
 
     let days = days.to_string();
-    let (time, peak) = run(&folder, &["permissions", "--format", "json", "--days", &days], Some(&granted))?;
+    let (time, peak) = run(&folder, &["permissions", "--format", "json", "--days", &days], &granted)?;
     println!("report    {:.1} s, at most {peak} MiB", time.as_secs_f64());
     let policy = work.path().join("deny.json");
     std::fs::write(&policy, DENIED)?;
     let policy = policy.display().to_string();
     let asked = ["permissions", "what-if", &policy, "--as", "scp", "--days", &days];
-    let (time, peak) = run(&folder, &asked, Some(&granted))?;
+    let (time, peak) = run(&folder, &asked, &granted)?;
     println!("what-if   {:.1} s, at most {peak} MiB", time.as_secs_f64());
     Ok(())
 }
@@ -70,20 +69,8 @@ async fn fill(mut store: Store, folder: &Path, principals: usize, days: usize) -
         let organisation = Organisation::simulated(days as u32)?;
         let copies = principals.div_ceil(organisation.principals());
         for day in 0..organisation.days() {
-            let key = format!("day-{day}");
-            let rows = placed(&organisation.day(day, copies, ONE_IN)?, &key)?;
-            let report = ObjectReport {
-                id: ObjectId { bucket: "bench".into(), key: key.clone(), identity: key },
-                bytes: 1,
-                inflated_bytes: 1,
-                outcome: ObjectOutcome::Decoded,
-                reason: None,
-                detail: None,
-                records_received: rows.num_rows() as u64,
-                records_skipped: BTreeMap::new(),
-                parked: Vec::new(),
-            };
-            store.append(Batch { rows, objects: vec![report], open: false, source: 0 }).await?;
+            let rows = object(&organisation.day(day, copies, ONE_IN)?, &format!("day-{day}"))?;
+            store.append(rows).await?;
             store.flush().await?;
         }
         drop(store);
@@ -158,13 +145,10 @@ fn bytes(folder: &Path) -> anyhow::Result<u64> {
 }
 
 /// Runs the program as a user would; its time, and the most memory it had in MiB.
-fn run(store: &Path, args: &[&str], granted: Option<&Path>) -> anyhow::Result<(Duration, u64)> {
+fn run(store: &Path, args: &[&str], granted: &Path) -> anyhow::Result<(Duration, u64)> {
     let begun = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_trailhound"));
-    command.args(args).arg("--store").arg(store).stdout(Stdio::null());
-    if let Some(granted) = granted {
-        command.arg("--iam").arg(granted);
-    }
+    command.args(args).arg("--store").arg(store).arg("--iam").arg(granted).stdout(Stdio::null());
     let mut child = command.spawn()?;
     let mut peak = 0;
     let status = loop {

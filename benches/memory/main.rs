@@ -17,9 +17,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arrow::record_batch::RecordBatch;
-use organisation::{Organisation, placed};
+use organisation::{Organisation, object};
 use trailhound_detect::{Changes, Detector, Kind, Planner, RuleSet};
-use trailhound_ingest::{Batch, ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_store::{Commit, Store, StoreOptions, Upkeep};
 
 /// The service's own: rules that remember allocate for whoever is new, and give back what is cold.
@@ -100,21 +99,9 @@ impl Service {
         let mut commits: Vec<Commit> = Vec::new();
         for start in (0..rows.num_rows()).step_by(OBJECT_ROWS) {
             self.objects += 1;
-            let key = format!("object-{}", self.objects);
-            let rows = placed(&rows.slice(start, OBJECT_ROWS.min(rows.num_rows() - start)), &key)?;
-            let report = ObjectReport {
-                id: ObjectId { bucket: "bench".into(), key: key.clone(), identity: key },
-                bytes: 1,
-                inflated_bytes: 1,
-                outcome: ObjectOutcome::Decoded,
-                reason: None,
-                detail: None,
-                records_received: rows.num_rows() as u64,
-                records_skipped: BTreeMap::new(),
-                parked: Vec::new(),
-            };
-            commits
-                .extend(self.store.append(Batch { rows, objects: vec![report], open: false, source: 0 }).await?.commit);
+            let rows = rows.slice(start, OBJECT_ROWS.min(rows.num_rows() - start));
+            let rows = object(&rows, &format!("object-{}", self.objects))?;
+            commits.extend(self.store.append(rows).await?.commit);
         }
         commits.extend(self.store.flush().await?.commit);
         let begun = Instant::now();

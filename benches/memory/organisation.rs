@@ -1,6 +1,6 @@
 //! A simulated organisation as rows of `events`, and as many of it as one likes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use trailhound_ingest::schema::schema;
 use trailhound_ingest::source::{Body, Folder};
-use trailhound_ingest::{Content, Decoder, Geo, Limits, ObjectId};
+use trailhound_ingest::{Batch, Content, Decoder, Geo, Limits, ObjectId, ObjectOutcome, ObjectReport};
 use trailhound_simulate::{Options, generate};
 use trailhound_testing::reference::Gunzip;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -237,13 +237,25 @@ fn ended(rows: &RecordBatch, ending: impl Fn(usize) -> String) -> anyhow::Result
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-/// The rows as those of an object.
-pub fn placed(rows: &RecordBatch, key: &str) -> anyhow::Result<RecordBatch> {
+/// The rows as those of an object that was decoded.
+pub fn object(rows: &RecordBatch, key: &str) -> anyhow::Result<Batch> {
     let all = |text: &str| Arc::new(StringViewArray::from(vec![text; rows.num_rows()])) as ArrayRef;
     let ordinals: ArrayRef = Arc::new(Int32Array::from_iter_values(0..rows.num_rows() as i32));
     let mut columns = rows.columns().to_vec();
     for (name, column) in [("src_bucket", all("bench")), ("src_key", all(key)), ("src_ordinal", ordinals)] {
         columns[schema().index_of(name)?] = column;
     }
-    Ok(RecordBatch::try_new(schema(), columns)?)
+    let report = ObjectReport {
+        id: ObjectId { bucket: "bench".into(), key: key.into(), identity: key.into() },
+        bytes: 1,
+        inflated_bytes: 1,
+        outcome: ObjectOutcome::Decoded,
+        reason: None,
+        detail: None,
+        records_received: rows.num_rows() as u64,
+        records_skipped: BTreeMap::new(),
+        parked: Vec::new(),
+    };
+    let rows = RecordBatch::try_new(schema(), columns)?;
+    Ok(Batch { rows, objects: vec![report], open: false, source: 0 })
 }
