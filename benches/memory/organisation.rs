@@ -34,7 +34,8 @@ const TOLD_APART: &[&str] = &[
     "response_access_key_id",
 ];
 
-const ACCOUNTS: &[&str] = &["account_id", "recipient_account_id", "user_identity_account_id"];
+const ACCOUNTS: &[&str] =
+    &["account_id", "recipient_account_id", "user_identity_account_id", "vpc_endpoint_account_id"];
 /// How many accounts there can be.
 const ACCOUNTS_MAX: u64 = 1_000_000_000_000;
 
