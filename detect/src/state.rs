@@ -353,9 +353,8 @@ impl Plan {
     pub fn reach(&self) -> Option<i64> {
         match &self.judgement {
             Judgement::Threshold { .. } | Judgement::Sequence(_) => Some(self.looks_back().saturating_mul(2)),
-            Judgement::Spike(keys) => Some(self.looks_back().saturating_add(keys.bucket.micros())),
-            // The event before is kept, however long ago it was.
-            Judgement::Travel(_) => Some(0),
+            // What is asked of those before is kept, however long ago they were: where it was, and how much it did.
+            Judgement::Spike(_) | Judgement::Travel(_) => Some(0),
             Judgement::Match { .. } | Judgement::Query(_) | Judgement::FirstSeen(_) | Judgement::Rare(_) => None,
         }
     }
@@ -636,6 +635,11 @@ impl Tally {
 
     fn number(&self) -> u64 {
         if self.values.is_empty() { self.sum } else { self.values.len() as u64 }
+    }
+
+    /// What has the same number and does not know of what.
+    fn as_number(&self) -> Tally {
+        Tally { sum: self.number(), values: SmallVec::new() }
     }
 
     /// The number of both together.

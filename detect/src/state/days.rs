@@ -1,17 +1,28 @@
 //! Events counted by UTC day, and the days of each value: what a [`History`](super::history::History) is made of.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::hash;
 use crate::fault::{self, Fault};
 
-/// Days with events and how many. The last one is counted in most often, so it stands apart: to count in it, nothing is looked
-/// at that lies elsewhere in memory.
+/// Days with events and how many. The last one is counted in most often, so it stands apart, and which was the one before it: to
+/// count in it, and to see how long there was nothing before it, nothing is looked at that lies elsewhere in memory.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Days {
     /// Days since the epoch, rising. No record lies two billion of them away.
     before: Vec<Day>,
     last: Option<Day>,
+    /// The last day of `before`; less than any if there is none.
+    previous: Previous,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Previous(i32);
+
+impl Default for Previous {
+    fn default() -> Self {
+        Previous(i32::MIN)
+    }
 }
 
 /// A day and its events.
@@ -34,12 +45,16 @@ impl Days {
                 Err(at) => {
                     let at = if fault::is(Fault::DecayOrder) { self.before.len() } else { at };
                     self.before.insert(at, (day, more));
+                    self.previous = Previous(day.max(self.previous.0));
                     DAY_BYTES
                 }
             },
             last => {
                 let before = last.replace((day, more));
                 self.before.extend(before);
+                if let Some((day, _)) = before {
+                    self.previous = Previous(day);
+                }
                 if before.is_some() { DAY_BYTES } else { 0 }
             }
         }
@@ -55,6 +70,16 @@ impl Days {
         match self.last {
             Some((last, _)) if i64::from(last) < day => wide(&self.before, self.last),
             _ => wide(&self.before[..self.place(day)], None),
+        }
+    }
+
+    /// The last one before a day.
+    pub fn last_before(&self, day: i64) -> Option<i64> {
+        match self.last {
+            Some((last, _)) if i64::from(last) == day => {
+                (self.previous.0 != i32::MIN).then(|| i64::from(self.previous.0))
+            }
+            _ => self.before(day).next_back().map(|(day, _)| day),
         }
     }
 
@@ -102,18 +127,27 @@ const DAY_BYTES: usize = size_of::<Day>();
 const VALUE_BYTES: usize = size_of::<Seen>();
 
 /// The days of each value. It is looked through for every event, mostly in memory that no cache holds: so what decides
-/// lies side by side, and texts and days are looked at where that says so.
+/// lies side by side, and days are looked at where that says so. Texts never are: values of the same 128 bits are taken to be the same,
+/// as entities are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Values(
-    /// Rising by hash and value.
+    /// Rising by hash.
     Vec<Seen>,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Seen {
-    hash: u64,
+    hash: Hash,
     value: Box<str>,
     days: Days,
+}
+
+/// Of a value; in two parts, since 128 bits at once would want to lie at every sixteenth byte.
+type Hash = (u64, u64);
+
+fn hash(value: &str) -> Hash {
+    let hash = xxh3_128(value.as_bytes());
+    ((hash >> 64) as u64, hash as u64)
 }
 
 impl Values {
@@ -152,6 +186,6 @@ impl Values {
 
     fn place(&self, value: &str) -> std::result::Result<usize, usize> {
         let hash = hash(value);
-        self.0.binary_search_by(|seen| seen.hash.cmp(&hash).then_with(|| (*seen.value).cmp(value)))
+        self.0.binary_search_by_key(&hash, |seen| seen.hash)
     }
 }

@@ -108,7 +108,10 @@ fn columns_of(value: &str) -> impl Iterator<Item = (usize, Value)> {
 
 /// Whether a value is new on one of its days from a day on.
 fn has_new(history: &History, days: &Days, from: i64, forget: i64) -> bool {
-    let mut before = days.before(from).rev().map(|(day, _)| day).find(|day| history.learnt(*day));
+    let mut before = days.last_before(from);
+    while let Some(day) = before.filter(|day| !history.learnt(*day)) {
+        before = days.last_before(day);
+    }
     days.since(from).any(|(day, _)| {
         let is_new = before.is_none_or(|b| day - b > forget);
         if history.learnt(day) {

@@ -36,6 +36,13 @@ impl<T> Line<T> {
         self.find(place).ok().map(|at| &mut self.0[at].1)
     }
 
+    /// The values of the place before a place, of itself, and of the place behind it.
+    pub fn around(&self, place: i64) -> [Option<&T>; 3] {
+        let from = self.before(place).saturating_sub(1);
+        let near = &self.0[from..self.0.len().min(from + 3)];
+        [-1, 0, 1].map(|step| near.iter().find(|(at, _)| *at == place + step).map(|(_, value)| value))
+    }
+
     pub fn remove(&mut self, place: i64) {
         if let Ok(at) = self.find(place) {
             self.0.remove(at);
@@ -80,8 +87,26 @@ impl<T> Line<T> {
 
     /// Takes in what lies at other places.
     pub fn join(&mut self, other: Self) {
+        self.join_over(other, |_| false);
+    }
+
+    /// The same, also at places that have a value, which goes where the other is `better`.
+    pub fn join_over(&mut self, other: Self, better: impl Fn(&T) -> bool) {
         self.0.extend(other.0);
         self.0.sort_by_key(|(place, _)| *place);
+        self.0.dedup_by(|other, kept| {
+            let same = other.0 == kept.0;
+            if same && better(&other.1) {
+                std::mem::swap(other, kept);
+            }
+            same
+        });
+    }
+
+    /// The places before a place, with what is there to be changed.
+    pub fn before_mut(&mut self, place: i64) -> impl Iterator<Item = (i64, &mut T)> {
+        let before = self.before(place);
+        self.0[..before].iter_mut().map(|(place, value)| (*place, value))
     }
 
     /// How many lie before a place.
@@ -116,6 +141,11 @@ mod tests {
         assert_eq!(all(&line), [(-3, 1), (0, 1), (5, 2), (9, 2)]);
         assert_eq!((line.first(), line.last(), line.len()), (Some(-3), Some(9), 4));
         assert_eq!((line.get(5), line.get(6), line.get(10)), (Some(&2), None, None));
+        *line.entry(4, || 7) += 1;
+        assert_eq!(line.around(5), [Some(&8), Some(&2), None]);
+        assert_eq!(line.around(-4), [None, None, Some(&1)]);
+        assert_eq!((line.around(9), line.around(20)), ([None, Some(&2), None], [None; 3]));
+        line.remove(4);
         let places = |range| line.range(range).map(|(place, _)| place).collect::<Vec<_>>();
         assert_eq!(places(-3..5), [-3, 0]);
         assert_eq!(places(1..10), [5, 9]);
@@ -127,6 +157,12 @@ mod tests {
         assert_eq!((all(&older), all(&newer)), (vec![(-3, 1), (0, 1)], vec![(5, 2), (9, 2)]));
         newer.join(older);
         assert_eq!(all(&newer), whole);
+        for (better, kept) in [(3, 2), (2, 3)] {
+            newer.before_mut(6).filter(|(place, _)| *place == 5).for_each(|(_, n)| *n = better);
+            newer.join_over(Line(vec![(5, 5 - better), (-9, 1)]), |n| *n == 2);
+            assert_eq!((newer.get(5), newer.get(-9), newer.len()), (Some(&2), Some(&1), 5), "{better} or {kept}");
+            newer.remove(-9);
+        }
         newer.remove(0);
         assert_eq!(newer.get_mut(0), None);
         assert_eq!(newer.get_mut(5), Some(&mut 2));

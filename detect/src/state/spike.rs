@@ -75,21 +75,26 @@ impl Spike {
         Some(self.buckets.last()? * keys.bucket.micros())
     }
 
-    /// Takes out the buckets before a time, but for the last of them, which says that there is history as far back.
+    /// Takes out what no bucket from a time on asks of those before: the buckets that are no history of it, but for the last of
+    /// them, which says that there is history as far back; and which values those hold that are, of which the number stays.
     pub fn split(&mut self, keys: &judgement::Spike, before: i64) -> Split<Self> {
         let width = keys.bucket.micros();
-        let Some(last) = self.buckets.range(i64::MIN..before.div_euclid(width)).next_back().map(|(place, _)| place)
-        else {
-            return Split { older: Self::default(), until: before, bytes: 0 };
-        };
-        let buckets = self.buckets.split_before(last);
-        let bytes = buckets.iter().map(|(_, bucket)| BUCKET_BYTES + bucket.tally.bytes()).sum();
-        Split { older: Self { buckets, withheld: Units::default() }, until: last * width, bytes }
+        let until = before.div_euclid(width);
+        let begin = until.saturating_sub(keys.history.micros().div_euclid(width));
+        let first = self.buckets.range(i64::MIN..begin).next_back().map_or(i64::MIN, |(place, _)| place);
+        let mut buckets = self.buckets.split_before(first);
+        let mut bytes = buckets.len() * BUCKET_BYTES;
+        for (place, bucket) in self.buckets.before_mut(until).filter(|(_, bucket)| bucket.tally.bytes() > 0) {
+            let number = Bucket { tally: bucket.tally.as_number(), ..*bucket };
+            buckets.entry(place, || std::mem::replace(bucket, number));
+        }
+        bytes += buckets.iter().map(|(_, bucket)| bucket.tally.bytes()).sum::<usize>();
+        Split { older: Self { buckets, withheld: Units::default() }, until: until * width, bytes }
     }
 
-    /// When it was under attack, the newer part knows.
+    /// When it was under attack, the newer part knows. A bucket may have been parted twice: the part with its values is whole.
     pub fn join(&mut self, older: Self) {
-        self.buckets.join(older.buckets);
+        self.buckets.join_over(older.buckets, |bucket| bucket.tally.bytes() > 0);
     }
 
     /// Sets when the entity was under attack.

@@ -49,7 +49,13 @@ impl Held<'_> {
     }
 
     fn is_over(&self, having: &[Having]) -> bool {
-        having.iter().enumerate().all(|(bound, h)| self.number(bound) >= h.at_least)
+        having.iter().enumerate().all(|(bound, h)| self.most(bound) >= h.at_least && self.number(bound) >= h.at_least)
+    }
+
+    /// What it holds at most: the same value may be in both blocks.
+    fn most(&self, bound: usize) -> u64 {
+        let other = self.other.map_or(0, |other| other.tallies[bound].number());
+        self.one.tallies[bound].number().saturating_add(other)
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -70,8 +76,9 @@ impl Threshold {
         });
         block.events += u64::from(event.count);
         grown += block.tallies.iter_mut().zip(parts).map(|(tally, part)| tally.add(*part, event.count)).sum::<usize>();
-        let is_over = |place| self.window(place).is_some_and(|window| window.is_over(having));
-        let changes = is_over(place - 1) || is_over(place);
+        let [before, now, behind] = self.blocks.around(place);
+        let changes =
+            now.is_some_and(|one| [before, behind].into_iter().any(|other| Held { one, other }.is_over(having)));
         Added { bytes: grown, from: changes.then_some(event.time), shifts: Vec::new() }
     }
 
