@@ -637,11 +637,6 @@ impl Tally {
         if self.values.is_empty() { self.sum } else { self.values.len() as u64 }
     }
 
-    /// What has the same number and does not know of what.
-    fn as_number(&self) -> Tally {
-        Tally { sum: self.number(), values: SmallVec::new() }
-    }
-
     /// The number of both together.
     fn number_with(&self, other: &Tally) -> u64 {
         if self.values.is_empty() && other.values.is_empty() {

@@ -87,26 +87,8 @@ impl<T> Line<T> {
 
     /// Takes in what lies at other places.
     pub fn join(&mut self, other: Self) {
-        self.join_over(other, |_| false);
-    }
-
-    /// The same, also at places that have a value, which goes where the other is `better`.
-    pub fn join_over(&mut self, other: Self, better: impl Fn(&T) -> bool) {
         self.0.extend(other.0);
         self.0.sort_by_key(|(place, _)| *place);
-        self.0.dedup_by(|other, kept| {
-            let same = other.0 == kept.0;
-            if same && better(&other.1) {
-                std::mem::swap(other, kept);
-            }
-            same
-        });
-    }
-
-    /// The places before a place, with what is there to be changed.
-    pub fn before_mut(&mut self, place: i64) -> impl Iterator<Item = (i64, &mut T)> {
-        let before = self.before(place);
-        self.0[..before].iter_mut().map(|(place, value)| (*place, value))
     }
 
     /// How many lie before a place.
@@ -157,12 +139,6 @@ mod tests {
         assert_eq!((all(&older), all(&newer)), (vec![(-3, 1), (0, 1)], vec![(5, 2), (9, 2)]));
         newer.join(older);
         assert_eq!(all(&newer), whole);
-        for (better, kept) in [(3, 2), (2, 3)] {
-            newer.before_mut(6).filter(|(place, _)| *place == 5).for_each(|(_, n)| *n = better);
-            newer.join_over(Line(vec![(5, 5 - better), (-9, 1)]), |n| *n == 2);
-            assert_eq!((newer.get(5), newer.get(-9), newer.len()), (Some(&2), Some(&1), 5), "{better} or {kept}");
-            newer.remove(-9);
-        }
         newer.remove(0);
         assert_eq!(newer.get_mut(0), None);
         assert_eq!(newer.get_mut(5), Some(&mut 2));

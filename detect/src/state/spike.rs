@@ -28,6 +28,8 @@ const HOUR: i64 = DAY / 24;
 /// An entity's buckets by their place on the time line.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Spike {
+    /// How much was in the buckets that were [taken out](Spike::split).
+    past: Line<u64>,
     buckets: Line<Bucket>,
     withheld: Units,
 }
@@ -40,6 +42,7 @@ struct Bucket {
 
 /// What a bucket takes beside what its tally counts.
 const BUCKET_BYTES: usize = size_of::<(i64, Bucket)>();
+const PAST_BYTES: usize = size_of::<(i64, u64)>();
 
 /// Buckets of an entity that are looked at to explain it: those with the most in them.
 const EXPLAINED_MAX: usize = 50;
@@ -75,26 +78,30 @@ impl Spike {
         Some(self.buckets.last()? * keys.bucket.micros())
     }
 
-    /// Takes out what no bucket from a time on asks of those before: the buckets that are no history of it, but for the last of
-    /// them, which says that there is history as far back; and which values those hold that are, of which the number stays.
+    /// Takes out the buckets before a time. What a later one asks of them stays: how much was in each, as long as that is
+    /// history, and in the last one before that, which says that there is history as far back.
     pub fn split(&mut self, keys: &judgement::Spike, before: i64) -> Split<Self> {
         let width = keys.bucket.micros();
         let until = before.div_euclid(width);
-        let begin = until.saturating_sub(keys.history.micros().div_euclid(width));
-        let first = self.buckets.range(i64::MIN..begin).next_back().map_or(i64::MIN, |(place, _)| place);
-        let mut buckets = self.buckets.split_before(first);
-        let mut bytes = buckets.len() * BUCKET_BYTES;
-        for (place, bucket) in self.buckets.before_mut(until).filter(|(_, bucket)| bucket.tally.bytes() > 0) {
-            let number = Bucket { tally: bucket.tally.as_number(), ..*bucket };
-            buckets.entry(place, || std::mem::replace(bucket, number));
+        let buckets = self.buckets.split_before(until);
+        let stood = self.past.len();
+        for (place, bucket) in buckets.iter() {
+            self.past.entry(place, || bucket.tally.number());
         }
-        bytes += buckets.iter().map(|(_, bucket)| bucket.tally.bytes()).sum::<usize>();
-        Split { older: Self { buckets, withheld: Units::default() }, until: until * width, bytes }
+        let begin = until.saturating_sub(keys.history.micros().div_euclid(width));
+        let first = self.past.range(i64::MIN..begin).next_back().map(|(place, _)| place);
+        if let Some(first) = first {
+            self.past.split_before(first);
+        }
+        let taken: usize = buckets.iter().map(|(_, bucket)| BUCKET_BYTES + bucket.tally.bytes()).sum();
+        let bytes = (taken + stood * PAST_BYTES).saturating_sub(self.past.len() * PAST_BYTES);
+        Split { older: Self { buckets, ..Self::default() }, until: until * width, bytes }
     }
 
-    /// When it was under attack, the newer part knows. A bucket may have been parted twice: the part with its values is whole.
+    /// All parts come back together. When it was under attack, the newer one knows.
     pub fn join(&mut self, older: Self) {
-        self.buckets.join_over(older.buckets, |bucket| bucket.tally.bytes() > 0);
+        self.past = Line::default();
+        self.buckets.join(older.buckets);
     }
 
     /// Sets when the entity was under attack.
@@ -147,8 +154,10 @@ impl Spike {
         let season = |place: i64| season_of(place * width, days >= WEEKLY_DAYS_MIN);
         let (mut sum, mut squares, mut like_sum) = (0_u128, 0_u128, 0_u128);
         let learnt = |place: i64| !self.withheld.contains(place);
-        for (at, bucket) in self.buckets.range(begin..place).filter(|(at, _)| learnt(*at)) {
-            let n = u128::from(bucket.tally.number());
+        let numbers = self.buckets.range(begin..place).map(|(at, bucket)| (at, bucket.tally.number()));
+        let past = self.past.range(begin..place).map(|(at, number)| (at, *number));
+        for (at, number) in past.chain(numbers).filter(|(at, _)| learnt(*at)) {
+            let n = u128::from(number);
             sum += n;
             squares += n * n;
             if season(at) == season(place) {
@@ -174,7 +183,8 @@ impl Spike {
     /// Where the history of a bucket begins, how many buckets count, and their days.
     fn history(&self, keys: &judgement::Spike, place: i64) -> Option<(i64, i64, i64)> {
         let width = keys.bucket.micros();
-        let begin = (place - keys.history.micros().div_euclid(width)).max(self.buckets.first()?);
+        let first = self.past.first().or(self.buckets.first())?;
+        let begin = (place - keys.history.micros().div_euclid(width)).max(first);
         let all = place - begin - self.withheld.number(begin, place);
         Some((begin, all, (all * width).div_euclid(DAY)))
     }
