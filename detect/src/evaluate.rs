@@ -285,7 +285,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         common.note(entity, plan, &unknown, &columns);
         let (columns, lost_facts) = self.held(place, &rows, |column| plan.is_fact(column), common)?;
         // Whoever has the same entity has the same trouble.
-        let lost = common.lose(entity, lost);
+        let lost = common.note_lost(entity, lost);
         let of_facts = lost_facts.iter().filter(|lost| !plan.is_entity(lost.column));
         lost.iter().chain(of_facts).for_each(|lost| self.failed(place, lost.rows.min(rows.len() as u64), &lost.error));
         Ok(Chosen { rule: place, entity, rows, columns })

@@ -42,8 +42,9 @@ use hot::Hot;
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// What a slot takes beside its state and its entity.
 const SLOT_BYTES: usize = 160;
-/// Entities that are to be judged are listed up to so many; where there are more, they are looked for instead.
-const LISTED_MAX: usize = 500_000;
+/// Entities that are to be judged are listed up to so many; where there are more, they are looked for instead. Few in tests,
+/// so that both happen there.
+const LISTED_MAX: usize = if cfg!(test) { 200 } else { 500_000 };
 /// So much more than allowed may be hot before it is put right.
 const SLACK_BYTES: usize = 1 << 20;
 /// How late an event may be without what lies far back coming back for it, µs.

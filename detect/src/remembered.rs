@@ -209,7 +209,7 @@ impl<'e> Common<'e> {
     }
 
     /// Notes what could not be evaluated of an entity's columns. Gives all that is known of that.
-    pub fn lose(&mut self, entity: usize, lost: Vec<Lost>) -> &[Lost] {
+    pub fn note_lost(&mut self, entity: usize, lost: Vec<Lost>) -> &[Lost] {
         let known = self.lost.entry(entity).or_default();
         known.extend(lost);
         known
