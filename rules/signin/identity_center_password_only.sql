@@ -13,12 +13,12 @@
 --   "a user before its device is enrolled; the sign-in that ends in enrolment carries DeviceEnrollmentRequired",
 -- ]
 -- runbook = """
--- 1. Who is it:
---    SELECT DISTINCT json_text(additional_event_data, 'UserName') FROM events WHERE
---      user_identity_on_behalf_of_user_id = '<user id>'
+-- 1. Who is it (the name stands where the password was asked for, in another event of the same sign-in):
+--    SELECT DISTINCT json_text(additional_event_data, 'UserName') FROM events WHERE event_name LIKE 'Credential%'
+--      AND json_text(additional_event_data, 'AuthWorkflowID') = '<sign_in_id>'
 -- 2. Which roles were entered after it:
 --    SELECT event_time, event_name, request_parameters FROM events WHERE user_identity_on_behalf_of_user_id =
---      '<user id>' ORDER BY event_time
+--      '<user_identity_on_behalf_of_user_id>' ORDER BY event_time
 -- 3. Set the instance to ask for a second factor at every sign-in.
 -- """
 -- refs = [
@@ -27,6 +27,7 @@
 -- ]
 -- +++
 SELECT event_id, account_id, user_identity_on_behalf_of_user_id, principal_key, source_ip_address, user_agent,
+       json_text(additional_event_data, 'AuthWorkflowID') AS sign_in_id,
        json_text(additional_event_data, 'CredentialType') AS verified,
        CASE WHEN json_text(additional_event_data, 'DeviceEnrollmentRequired') ILIKE 'true' THEN 'has to enrol a device'
             WHEN json_text(additional_event_data, 'CredentialType') LIKE '%EMAIL_OTP%' THEN 'first, by e-mail' END AS sign_in
