@@ -50,7 +50,7 @@ const SLACK_BYTES: usize = 1 << 20;
 /// How late an event may be without what lies far back coming back for it, µs.
 const LATE: i64 = 2 * DAY;
 /// Entities that take less stay whole: what would be gained is less than what it takes to write it. Some in tests.
-const SHED_BYTES_MIN: usize = if cfg!(test) { 512 } else { 2_048 };
+const SHED_BYTES_MIN: usize = if cfg!(test) { 512 } else { 4_096 };
 /// An entity that was needed whole so often stays whole.
 const WHOLE_AGAIN_MAX: u8 = 3;
 /// Entities that are [looked at ahead](Hot::look_ahead) of adding to them: few enough for a cache.
