@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! organisation × copies ─► store (PRINCIPALS called in DAYS) ─┐
-//! 5,000 of its roles × 200 statements ─► files as AWS gives them ─┴─► `trailhound permissions` (time, memory), and a `what-if`
-//! ```
+//! 5,000 of its roles × 200 statements ─► files as AWS gives them ─┴─► `trailhound permissions` (time, memory), and two `what-if`:
+//! ```                                                                 by actions alone, and by what they are used on
 //! A STORE that is named stays, and another run asks it without filling it again.
 
 // Of what it can do, little is asked here.
@@ -27,8 +27,31 @@ use trailhound_store::{Store, StoreOptions, Upkeep};
 
 const ROLES: usize = 5_000;
 const STATEMENTS: usize = 200;
-/// Of a day's events one in so many is kept: who called what is soon known, and more of the same only fills the store.
-const ONE_IN: usize = 8;
+/// Of a day's events one in so many is kept: with 10,000 principals and 90 days more than 10 million.
+const ONE_IN: usize = 2;
+/// Services of which every role may do everything, by a statement each; the others grant one action each.
+const SERVICES: [&str; 20] = [
+    "s3",
+    "ec2",
+    "sts",
+    "iam",
+    "kms",
+    "dynamodb",
+    "lambda",
+    "logs",
+    "cloudwatch",
+    "ssm",
+    "secretsmanager",
+    "sqs",
+    "sns",
+    "ecr",
+    "ecs",
+    "rds",
+    "cloudformation",
+    "organizations",
+    "autoscaling",
+    "elasticloadbalancing",
+];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -49,19 +72,29 @@ async fn main() -> anyhow::Result<()> {
     let days = days.to_string();
     let (time, peak) = run(&folder, &["permissions", "--format", "json", "--days", &days], &granted)?;
     println!("report    {:.1} s, at most {peak} MiB", time.as_secs_f64());
-    let policy = work.path().join("deny.json");
-    std::fs::write(&policy, DENIED)?;
-    let policy = policy.display().to_string();
-    let asked = ["permissions", "what-if", &policy, "--as", "scp", "--days", &days];
-    let (time, peak) = run(&folder, &asked, &granted)?;
-    println!("what-if   {:.1} s, at most {peak} MiB", time.as_secs_f64());
+    for (what, statement) in DENIED {
+        let policy = work.path().join("deny.json");
+        let all = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
+        std::fs::write(&policy, format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}, {all}]}}"#))?;
+        let policy = policy.display().to_string();
+        let asked = ["permissions", "what-if", &policy, "--as", "scp", "--days", &days];
+        let (time, peak) = run(&folder, &asked, &granted)?;
+        println!("what-if   {:.1} s, at most {peak} MiB, {what}", time.as_secs_f64());
+    }
     Ok(())
 }
 
-/// What is tried on everybody.
-const DENIED: &str = r#"{"Version": "2012-10-17", "Statement": [
-    {"Effect": "Deny", "Action": ["s3:Delete*", "iam:*", "kms:ScheduleKeyDeletion"], "Resource": "*"},
-    {"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+/// What is tried on everybody. By what an action was used on is told by its requests alone, which have to be read then.
+const DENIED: [(&str, &str); 2] = [
+    (
+        "by actions",
+        r#"{"Effect": "Deny", "Action": ["s3:Delete*", "iam:*", "kms:ScheduleKeyDeletion"], "Resource": "*"}"#,
+    ),
+    (
+        "by resources",
+        r#"{"Effect": "Deny", "Action": "*", "Resource": ["arn:aws:s3:::*backup*", "arn:aws:iam::*:role/admin*"]}"#,
+    ),
+];
 
 /// Keeps the days, if nothing is kept yet.
 async fn fill(mut store: Store, folder: &Path, principals: usize, days: usize) -> anyhow::Result<Store> {
@@ -103,7 +136,10 @@ async fn grant(store: &Store, folder: &Path) -> anyhow::Result<usize> {
     let actions: Vec<String> = Catalogue::shipped().actions().map(|(_, action)| action.to_string()).collect();
     let role = |nth: usize, id: &str, account: &str| {
         let statement = |n: usize| {
-            let action = &actions[(nth * 7_919 + n * 104_729) % actions.len()];
+            let action = match SERVICES.get(n) {
+                Some(service) => format!("{service}:*"),
+                None => actions[(nth * 7_919 + n * 104_729) % actions.len()].clone(),
+            };
             json!({"Sid": format!("s{n}"), "Effect": "Allow", "Action": action, "Resource": "*"})
         };
         let statements: Vec<Value> = (0..STATEMENTS).map(statement).collect();

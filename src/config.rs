@@ -1,5 +1,6 @@
 //! `trailhound.toml`: what the service is told. Every key is checked before anything starts; unknown ones are refused.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use trailhound_ingest::source::BucketConfig;
 use trailhound_store::StoreOptions;
 
 use crate::args::{RuleArgs, SiteArgs};
-use crate::permissions::fetch::Entry;
+use crate::permissions::fetch::Asking;
 use crate::shipped;
 
 /// The whole file.
@@ -112,20 +113,29 @@ pub struct GeoConfig {
 pub struct PermissionsConfig {
     /// None: nothing is read, and what `permissions load` was told is judged.
     pub accounts: Vec<String>,
+    /// The account that is asked about the organization; none: what limits accounts there is not read.
+    pub organization: Option<String>,
     /// The role to take on in each account, by its name; without it the service's own credentials.
     pub role: Option<String>,
     pub external_id: Option<String>,
     /// A region of the accounts' partition, where the environment names none.
     pub region: Option<String>,
+    /// Whether IAM is asked when each user and role last accessed which services: a report each, some seconds long.
+    pub last_accessed: bool,
     pub every_hours: u32,
     /// Days by which permissions are judged, and after which they count as unused.
     pub days: u32,
 }
 
 impl PermissionsConfig {
-    /// How the accounts are entered.
-    pub fn entry(&self) -> Entry {
-        Entry { role: self.role.clone(), external_id: self.external_id.clone(), region: self.region.clone() }
+    /// How the accounts are asked.
+    pub fn asking(&self) -> Asking {
+        Asking {
+            role: self.role.clone(),
+            external_id: self.external_id.clone(),
+            region: self.region.clone(),
+            last_accessed: self.last_accessed,
+        }
     }
 }
 
@@ -184,8 +194,9 @@ impl Default for RulesConfig {
 
 impl Default for PermissionsConfig {
     fn default() -> Self {
-        let (role, external_id, region) = (None, None, None);
-        Self { accounts: Vec::new(), role, external_id, region, every_hours: 24, days: 90 }
+        let (organization, role, external_id, region) = (None, None, None, None);
+        let (accounts, last_accessed) = (Vec::new(), false);
+        Self { accounts, organization, role, external_id, region, last_accessed, every_hours: 24, days: 90 }
     }
 }
 
@@ -312,14 +323,16 @@ impl Config {
         if events > 0 && self.store.upkeep_minutes == 0 {
             problems.push("store.retention_days needs upkeep: store.upkeep_minutes is 0".into());
         }
-        for account in &self.permissions.accounts {
+        let accounts = self.permissions.accounts.iter().map(|account| ("accounts", account));
+        let asked: Vec<_> =
+            accounts.chain(self.permissions.organization.iter().map(|id| ("organization", id))).collect();
+        for (name, account) in &asked {
             if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
-                problems.push(format!("permissions.accounts: `{account}` is no account; its id has twelve digits"));
+                problems.push(format!("permissions.{name}: `{account}` is no account; its id has twelve digits"));
             }
         }
-        if self.permissions.role.is_none()
-            && (self.permissions.accounts.len() > 1 || self.permissions.external_id.is_some())
-        {
+        let entered: BTreeSet<_> = asked.iter().map(|(_, account)| account).collect();
+        if self.permissions.role.is_none() && (entered.len() > 1 || self.permissions.external_id.is_some()) {
             problems.push("permissions.role is missing: other accounts are entered by a role of theirs".into());
         }
         if self.queues.is_empty() {

@@ -13,7 +13,7 @@ use trailhound_store::Store;
 use crate::args::DoctorArgs;
 use crate::clock::now_micros;
 use crate::config::Config;
-use crate::permissions::fetch;
+use crate::permissions::fetch::{self, Asking, Fetched};
 use crate::serve::SecretsManager;
 use crate::{shipped, terminal};
 
@@ -46,6 +46,15 @@ impl Findings {
         match outcome {
             Ok(()) => self.ok(what),
             Err((why, mend)) => self.bad(what, &why, &mend),
+        }
+    }
+
+    /// What may be missing is told as well: its remedy stands in the words.
+    fn fetched(&mut self, what: &str, read: anyhow::Result<Fetched>) {
+        match read {
+            Ok(fetched) if fetched.notes.is_empty() => self.ok(what),
+            Ok(fetched) => self.bad(what, &fetched.notes.join("; "), ""),
+            Err(error) => self.bad(what, &format!("{error:#}"), ""),
         }
     }
 }
@@ -90,14 +99,16 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    for account in &config.permissions.accounts {
-        let what = format!("what is granted in account {account}");
-        match fetch::account(&aws, &metrics, account, &config.permissions.entry()).await {
-            // What may be missing is told as well: its remedy stands in the words.
-            Ok(fetched) if fetched.notes.is_empty() => findings.ok(&what),
-            Ok(fetched) => findings.bad(&what, &fetched.notes.join("; "), ""),
-            Err(error) => findings.bad(&what, &format!("{error:#}"), ""),
-        }
+    let permissions = &config.permissions;
+    // Reports that take a while are not waited for.
+    let asking = Asking { last_accessed: false, ..permissions.asking() };
+    if let Some(asked) = &permissions.organization {
+        let read = fetch::organization(&aws, &metrics, asked, &asking).await;
+        findings.fetched(&format!("what limits the organization that account {asked} answers for"), read);
+    }
+    for account in &permissions.accounts {
+        let read = fetch::account(&aws, &metrics, account, &asking).await;
+        findings.fetched(&format!("what is granted in account {account}"), read);
     }
     let clients = Clients::new(aws, config.buckets.clone(), metrics);
     let named = config.buckets.iter().map(|bucket| bucket.name.clone()).filter(|name| !name.contains('*'));

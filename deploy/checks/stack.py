@@ -170,10 +170,13 @@ ACTIONS = {
     "Secrets": {"secretsmanager:GetSecretValue"},
 }
 # What the role of an account may do whose permissions are read. All of them only read; a report is made anew.
+CALLS = "DescribeOrganization ListRoots ListOrganizationalUnitsForParent ListAccountsForParent ListPolicies DescribePolicy ListTargetsForPolicy"
+ORGANIZATION_ACTIONS = {"Organization": {f"organizations:{call}" for call in CALLS.split()}}
 ROLE_ACTIONS = {
     "Granted": {"iam:GetAccountAuthorizationDetails"},
     "Credentials": {"iam:GenerateCredentialReport", "iam:GetCredentialReport", "iam:ListAccountAliases"},
     "Keys": {"iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"},
+    "LastAccessed": {"iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails"},
 }
 READ_ACCOUNTS, WORD = ["111122223333", "444455556666"], "a-word"
 
@@ -212,9 +215,15 @@ def check_permissions_role(aws):
     assert (trust["Principal"], trust["Action"]) == ({"AWS": reader}, "sts:AssumeRole"), trust
     assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": WORD}}, trust
     assert not iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"], "no other policy"
-    [policy] = iam.list_role_policies(RoleName=name)["PolicyNames"]
-    statements = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
-    assert {s["Sid"]: actions_of(s) for s in statements} == ROLE_ACTIONS, statements
+    def statements_of(role):
+        [policy] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        statements = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]["Statement"]
+        return {s["Sid"]: actions_of(s) for s in statements}
+
+    assert statements_of(name) == ROLE_ACTIONS, statements_of(name)
+    other = dict(RoleName="asks-about-all", Organization="yes")
+    deploy(aws, "organization-role", ROLE_TEMPLATE.read_text(), ReaderArn=reader, ExternalId=WORD, **other)
+    assert statements_of(other["RoleName"]) == ROLE_ACTIONS | ORGANIZATION_ACTIONS, statements_of(other["RoleName"])
 
 
 # Resource types that MiniStack does not know. Only firewall rules: taking them out takes nothing from what is checked.
@@ -252,6 +261,8 @@ def check_service(aws, ledger, **permissions):
     assert set(configuration) == {"store", "queue", "http", "shutdown", "sink"}, configuration
     if permissions:
         wanted = {"accounts": READ_ACCOUNTS, "role": "trailhound-permissions", "external_id": WORD, "region": REGION}
+        if "PermissionsOrganizationAccountId" in permissions:
+            wanted["organization"] = READ_ACCOUNTS[0]
         assert read == wanted, read
     else:
         assert read is None, "no account is named, so none is read"
@@ -330,12 +341,20 @@ def main():
             raise AssertionError("accounts without an external id are taken")
         except ClientError as error:
             assert "PermissionsExternalId is needed" in str(error), error
+        try:
+            told = dict(PermissionsAccountIds=READ_ACCOUNTS[0], PermissionsExternalId=WORD)
+            other = dict(PermissionsOrganizationAccountId=READ_ACCOUNTS[1])
+            deploy(aws, "no-account", Ledger="none", TrailBucketName="any-trail", **told, **other)
+            raise AssertionError("an account that is not named is taken for the organization's")
+        except ClientError as error:
+            assert "PermissionsOrganizationAccountId is one of" in str(error), error
 
         check_permissions_role(aws)
         print("stack: the role of an account whose permissions are read: it reads, and asks for its word")
 
         read = {"PermissionsAccountIds": ",".join(READ_ACCOUNTS), "PermissionsExternalId": WORD}
-        for ledger, permissions in [("postgres", read), ("efs", {})]:
+        with_organization = read | {"PermissionsOrganizationAccountId": READ_ACCOUNTS[0]}
+        for ledger, permissions in [("postgres", with_organization), ("efs", {})]:
             check_service(aws, ledger, **permissions)
             print(f"stack: the service with its ledger on {ledger}: one task, stop before start, its TOML reads")
 

@@ -518,6 +518,10 @@ resource "aws_iam_policy" "service" {
       condition     = length(var.permissions_account_ids) == 0 || var.permissions_external_id != ""
       error_message = "permissions_external_id is needed where permissions_account_ids names accounts."
     }
+    precondition {
+      condition     = contains(concat([""], var.permissions_account_ids), var.permissions_organization_account_id)
+      error_message = "permissions_organization_account_id is one of permissions_account_ids."
+    }
   }
 }
 

@@ -5,6 +5,7 @@ locals {
   permissions = length(var.permissions_account_ids) == 0 ? "" : join("\n", [
     "[permissions]",
     "accounts = ${jsonencode(var.permissions_account_ids)}",
+    var.permissions_organization_account_id == "" ? "" : "organization = \"${var.permissions_organization_account_id}\"",
     "role = \"${var.permissions_role_name}\"",
     "external_id = \"${var.permissions_external_id}\"",
     "region = \"${local.region}\"",

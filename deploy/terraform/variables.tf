@@ -79,6 +79,12 @@ variable "permissions_account_ids" {
   }
 }
 
+variable "permissions_organization_account_id" {
+  type        = string
+  default     = ""
+  description = "Of these accounts the one that is asked about the organization's policies: its management account, or one that may ask in its place"
+}
+
 variable "permissions_role_name" {
   type        = string
   default     = "trailhound-permissions"

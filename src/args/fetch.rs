@@ -1,13 +1,16 @@
-//! `trailhound permissions fetch ARGS`: accounts, the role in them, and where to write.
+//! `trailhound permissions fetch ARGS`: accounts, their organization, the role in them, and where to write.
 
 use std::path::PathBuf;
 
-/// Credentials are found where AWS's SDK looks for them, and so is another endpoint (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`).
+/// Credentials are found where AWS's SDK looks for them, and so is another endpoint (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`, `AWS_ENDPOINT_URL_ORGANIZATIONS`).
 #[derive(clap::Args)]
 pub struct FetchArgs {
-    /// The account; may be given several times. Without it that of the credentials
+    /// The account; may be given several times. Without it that of the credentials, with --organization all of its accounts in use
     #[arg(long, value_name = "ID", value_parser = account)]
     pub account: Vec<String>,
+    /// The organization, too: its policies, units and accounts. ID is its management account, or one that may ask in its place
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub organization: Option<String>,
     /// The role to take on in each account, by its name, with its path if it has one
     #[arg(long, value_name = "NAME", value_parser = role_name)]
     pub role: Option<String>,
@@ -17,7 +20,10 @@ pub struct FetchArgs {
     /// A region of the partition that the accounts are in (cn-north-1, us-gov-west-1); by default that of the environment
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
-    /// The folder to write ID.json to; a file that is there is replaced
+    /// Ask IAM for its report of when each user and role last accessed which services, too. It takes some seconds for each
+    #[arg(long)]
+    pub last_accessed: bool,
+    /// The folder to write ID.json and organization.json to; a file that is there is replaced
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

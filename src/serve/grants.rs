@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use trailhound_ingest::Aws;
-use trailhound_store::granted::Granted;
+use trailhound_store::granted::{Granted, ORGANIZATION};
 use trailhound_store::{Ledger, StoreOptions};
 
 use super::metrics::Metrics;
@@ -42,7 +42,7 @@ impl Refresher {
         let mut failed = BTreeMap::new();
         let mut judged = None;
         // A counter that begins with its first failure shows no increase by it.
-        for account in &self.config.accounts {
+        for account in self.asked() {
             self.metrics.iam_failures.with_label_values(&[account]).inc_by(0);
         }
         if let Err(error) = self.show().await {
@@ -67,15 +67,15 @@ impl Refresher {
         let every = Duration::from_secs(u64::from(self.config.every_hours) * 3_600);
         let last = self.granted.read_last().await?;
         // Those that nobody asks for any more are not missed.
-        for (account, taken) in last.iter().filter(|(account, _)| self.config.accounts.contains(account)) {
+        for (account, taken) in last.iter().filter(|(account, _)| self.asked().any(|asked| asked == *account)) {
             self.metrics.iam_read.with_label_values(&[account]).set(taken / 1_000_000);
         }
-        let due = |account: &&String| {
+        let due = |account: &&str| {
             let rests = failed.get(*account).is_some_and(|when| when.elapsed() < RETRY);
             let taken = last.get(*account).copied().unwrap_or(i64::MIN / 2);
             !rests && clock::now_micros() - taken >= i64::from(self.config.every_hours) * HOUR_MICROS
         };
-        let due: Vec<String> = self.config.accounts.iter().filter(due).cloned().collect();
+        let due: Vec<String> = self.asked().filter(due).map(str::to_owned).collect();
         let mut news = false;
         for account in due {
             match self.read(&account).await {
@@ -106,15 +106,25 @@ impl Refresher {
         Ok(())
     }
 
+    /// The accounts that are read, and their organization.
+    fn asked(&self) -> impl Iterator<Item = &str> {
+        let organization = self.config.organization.as_ref().map(|_| ORGANIZATION);
+        organization.into_iter().chain(self.config.accounts.iter().map(String::as_str))
+    }
+
     async fn read(&self, account: &str) -> anyhow::Result<()> {
-        let fetched = fetch::account(&self.aws, &self.received, account, &self.config.entry()).await?;
+        let asking = self.config.asking();
+        let fetched = match &self.config.organization {
+            Some(asked) if account == ORGANIZATION => {
+                fetch::organization(&self.aws, &self.received, asked, &asking).await?
+            }
+            _ => fetch::account(&self.aws, &self.received, account, &asking).await?,
+        };
         let outputs: Outputs = fetched
             .outputs
             .iter()
             .enumerate()
-            .map(|(place, output)| {
-                (format!("output {} of account {account}", place + 1), output.to_string().into_bytes())
-            })
+            .map(|(place, output)| (format!("output {} of {account}", place + 1), output.to_string().into_bytes()))
             .collect();
         let taken = fetched.at.as_microsecond();
         let read = outputs.keep(&self.granted, taken, "AWS").await?;

@@ -36,7 +36,11 @@ const TABLES: &[&str] = &[
     "CREATE TABLE iam_readings (
         account_id TEXT NOT NULL, taken BIGINT NOT NULL, source TEXT NOT NULL, parts BIGINT NOT NULL,
         began BIGINT NOT NULL, ended BIGINT NOT NULL, judged BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (account_id, taken))",
+    "UPDATE iam_parts SET account_id = 'organization', kind = 'organization'
+        WHERE kind = 'organization' OR kind = 'other' AND (body LIKE '%\"PolicySummary\"%' OR body LIKE '%\"TargetId\"%')",
 ];
+/// What an organization's parts are kept under, in the place of an account: a reading tells them whole, as it does an account's.
+pub const ORGANIZATION: &str = "organization";
 
 /// Of no account.
 const NOBODY: &str = "";
@@ -298,10 +302,10 @@ pub(crate) fn readings_schema() -> (&'static str, SchemaRef) {
 
 /// The account that a part is kept under. Keys and the like may not say of which one they are; then they are of the only one.
 fn account_of<'p>(part: &'p Part, only: Option<&'p str>) -> &'p str {
-    let is_shared = part.kind == "organization" || DETAILED.contains(&part.kind);
     match &part.account {
         Some(account) => account,
-        None if is_shared => NOBODY,
+        None if part.kind == ORGANIZATION => ORGANIZATION,
+        None if DETAILED.contains(&part.kind) => NOBODY,
         None => only.unwrap_or(NOBODY),
     }
 }

@@ -10,10 +10,13 @@ use crate::logs::{self, record_with};
 use crate::s3::ministack;
 use crate::stage::{Stage, until};
 use crate::world::{Run, Trailhound, World, trailhound};
-use trailhound_testing::fake_aws::{Account, FakeAws, Fault, OWN_ACCOUNT, QueueOptions, Rule};
+use trailhound_testing::fake_aws::{Account, FakeAws, Fault, OWN_ACCOUNT, Organization, QueueOptions, Rule};
 
 const PRODUCTION: &str = "111122223333";
 const TESTS: &str = "444455556666";
+/// The management account.
+const MANAGEMENT: &str = "999988887777";
+const CLOSED: &str = "777766665555";
 const USERS: usize = 250;
 
 fn role_of(account: &str) -> String {
@@ -182,6 +185,31 @@ fn what_only_credentials_need_may_be_denied() {
 }
 
 #[test]
+fn reports_of_last_access_are_made_and_read_where_they_are_asked_for() {
+    let (aws, world) = (aws(), World::new("fetch-accessed"));
+    let folder = world.path("iam");
+    let asked = with_role(&["--account", TESTS, "--last-accessed"]);
+    let run = fetch(&aws, &folder, &asked).ok();
+    says(
+        &run,
+        &[
+            "1 user, 0 groups, 0 roles, 1 policy, 1 key, a credential report of 2025-03-08T12:00:00Z, 1 report of last access",
+        ],
+    );
+    // Not ready, and two pages.
+    assert_eq!((aws.calls("GenerateServiceLastAccessedDetails"), aws.calls("GetServiceLastAccessedDetails")), (1, 3));
+    assert_eq!(lists(&folder.join("444455556666.json"))["ServicesLastAccessed"], 2);
+    let report = judged(&world, &folder);
+    // No log shows who reads objects here; IAM knows that it happens.
+    let ana = &report["principals"][0];
+    assert_eq!(ana["arn"], "arn:aws:iam::444455556666:user/ana");
+    assert_eq!((&ana["counts"]["granted"], &ana["counts"]["used_by_iam"]), (&json!(1), &json!(1)), "{ana}");
+    let note = "when services were last accessed is not known: account 444455556666 denies iam:GenerateServiceLastAccessedDetails";
+    aws.fail(Rule::new("GenerateServiceLastAccessedDetails", Fault::status(403, "AccessDenied", "no")));
+    says(&fetch(&aws, &folder, &asked).ok(), &[note]);
+}
+
+#[test]
 fn who_may_not_enter_an_account_is_told_what_is_missing() {
     let (aws, world) = (aws(), World::new("fetch-role"));
     let folder = world.path("iam");
@@ -234,19 +262,174 @@ fn another_aws_gives_what_was_made_there() {
     assert_eq!(arns.into_iter().map(str::to_string).collect::<std::collections::BTreeSet<_>>(), expected);
 }
 
+/// Production hangs in a unit in which nobody may read objects.
+fn organization() -> Organization {
+    let hangs = |id: &str, parent: &str| (id.to_string(), parent.to_string());
+    let everything: Vec<String> =
+        ["r-ab12", "ou-ab12-shops", "ou-ab12-eu", MANAGEMENT, PRODUCTION, TESTS, CLOSED].map(str::to_string).into();
+    let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let none = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:GetObject","Resource":"*"}]}"#;
+    Organization {
+        management: MANAGEMENT.into(),
+        below: vec![
+            hangs(MANAGEMENT, "r-ab12"),
+            hangs("ou-ab12-shops", "r-ab12"),
+            hangs("ou-ab12-eu", "ou-ab12-shops"),
+            hangs(PRODUCTION, "ou-ab12-eu"),
+            hangs(TESTS, "r-ab12"),
+            hangs(CLOSED, "r-ab12"),
+        ],
+        suspended: vec![CLOSED.into()],
+        policies: vec![
+            ("p-FullAWSAccess".into(), all.into(), everything),
+            ("p-noreading".into(), none.into(), vec!["ou-ab12-shops".into()]),
+        ],
+        page_items: 2,
+    }
+}
+
+/// The same role in the management account too, where there is nobody.
+fn with_organization(organization: Organization) -> FakeAws {
+    let aws = aws();
+    aws.role(&role_of(MANAGEMENT), Some("secret-word"));
+    aws.account(MANAGEMENT, Account { page_items: 100, ..Account::default() });
+    aws.organization(organization);
+    aws
+}
+
+fn with_role<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [more, &["--role", "team/audit", "--external-id", "secret-word"]].concat()
+}
+
+/// What becomes of `s3:GetObject` in the hands of a principal: how many actions it has.
+fn granted(report: &Value, arn: &str) -> u64 {
+    let principals = report["principals"].as_array().unwrap();
+    let line = principals.iter().find(|line| line["arn"] == arn).unwrap_or_else(|| panic!("{arn} is not in {report}"));
+    line["counts"]["granted"].as_u64().unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn an_organization_is_fetched_with_all_accounts_in_use_and_limits_them() {
+    let (aws, world) = (with_organization(organization()), World::new("fetch-organization"));
+    let folder = world.path("iam");
+    aws.fail(Rule::new("ListPolicies", Fault::status(400, "TooManyRequestsException", "slow down")).times(2));
+    let run = fetch(&aws, &folder, &with_role(&["--organization", MANAGEMENT])).ok();
+    says(
+        &run,
+        &[
+            "organization (o-abcdefghij) at ",
+            ": 2 units, 3 accounts, 2 policies, 1 account that nobody can use (suspended, closed) in ",
+            "444455556666 at ",
+        ],
+    );
+    let files = ["111122223333.json", "444455556666.json", "999988887777.json", "organization.json"];
+    assert_eq!(names(&folder), files);
+    assert_eq!(std::fs::metadata(folder.join("organization.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(lists(&folder.join("organization.json"))["OrganizationTargets"], 7);
+    // An empty page, and six accounts in three pages of two, one in one, and none.
+    assert_eq!(aws.calls("ListAccountsForParent"), (1 + 2) + (1 + 1) + (1 + 1));
+    let (user, ana) = ("arn:aws:iam::111122223333:user/user1", "arn:aws:iam::444455556666:user/ana");
+    let report = judged(&world, &folder);
+    assert_eq!((granted(&report, user), granted(&report, ana)), (0, 1));
+    std::fs::remove_file(folder.join("organization.json")).unwrap();
+    let report = judged(&world, &folder);
+    assert_eq!((granted(&report, user), granted(&report, ana)), (1, 1), "without it, it looks granted");
+}
+
+#[test]
+fn an_organization_that_is_not_whole_is_left_as_it_was() {
+    let (aws, world) = (with_organization(organization()), World::new("fetch-organization-denied"));
+    let folder = world.path("iam");
+    world.put("iam/organization.json", "of before");
+    let denied = Fault::status(400, "AccessDeniedException", "You don't have permissions to access this resource.");
+    aws.fail(Rule::new("ListTargetsForPolicy", denied));
+    let asked = ["--organization", MANAGEMENT, "--account", TESTS];
+    let run = fetch(&aws, &folder, &with_role(&asked)).exits(2);
+    says(
+        &run,
+        &[
+            "organization: not fetched",
+            "1 of 1 account and their organization could not be fetched",
+            "account 999988887777 denies organizations:ListTargetsForPolicy: ",
+            r#"{"Effect": "Allow", "Action": "organizations:ListTargetsForPolicy", "Resource": "*"}"#,
+            "only the management account may be asked, and accounts that it delegated this to",
+        ],
+    );
+    assert_eq!(names(&folder), ["444455556666.json", "organization.json"]);
+    assert_eq!(std::fs::read_to_string(folder.join("organization.json")).unwrap(), "of before");
+    // An account that nobody asks about an organization.
+    aws.mend();
+    let run = fetch(&aws, &folder, &with_role(&["--organization", TESTS])).exits(2);
+    says(&run, &["account 444455556666 denies organizations:DescribeOrganization"]);
+    // One that hangs in it and of which no policy tells: it came in between, and would look forbidden everything.
+    let mut torn = organization();
+    torn.policies[0].2.retain(|id| id != TESTS);
+    aws.organization(torn);
+    let run = fetch(&aws, &folder, &with_role(&asked)).exits(2);
+    says(&run, &["the organization changed while it was read: nothing says what limits 444455556666; fetch it again"]);
+    fetch(&aws, &folder, &["--organization", "o-abcdefghij"]).exits(64);
+}
+
+/// The same from another AWS than our own, which nobody made for this.
+#[test]
+fn another_aws_gives_the_organization_that_was_made_there() {
+    let (aws, world) = (ministack(), World::new("fetch-ministack-organization"));
+    let ask = |operation: &str, asked: Value| aws.organizations(MANAGEMENT, operation, &asked);
+    let root = ask("ListRoots", json!({}))["Roots"][0]["Id"].as_str().unwrap().to_string();
+    let unit = ask("CreateOrganizationalUnit", json!({ "ParentId": root, "Name": "shops" }));
+    let unit = unit["OrganizationalUnit"]["Id"].as_str().unwrap();
+    let made = ask("CreateAccount", json!({ "AccountName": "web", "Email": "web@example.com" }));
+    let account = made["CreateAccountStatus"]["AccountId"].as_str().unwrap();
+    ask("MoveAccount", json!({ "AccountId": account, "SourceParentId": root, "DestinationParentId": unit }));
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:*","Resource":"*"}]}"#;
+    let policy = json!({ "Name": "no-iam", "Description": "", "Content": deny, "Type": "SERVICE_CONTROL_POLICY" });
+    let policy = ask("CreatePolicy", policy);
+    let policy = policy["Policy"]["PolicySummary"]["Id"].as_str().unwrap();
+    ask("AttachPolicy", json!({ "PolicyId": policy, "TargetId": unit }));
+    // AWS does that by itself.
+    ask("AttachPolicy", json!({ "PolicyId": "p-FullAWSAccess", "TargetId": unit }));
+    let everybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#;
+    let role = format!("Action=CreateRole&RoleName=audit&AssumeRolePolicyDocument={everybody}&Version=2010-05-08");
+    aws.iam(MANAGEMENT, &role);
+    let folder = world.path("iam");
+    let args =
+        ["permissions", "fetch", "--organization", MANAGEMENT, "--account", MANAGEMENT, "--role", "audit", "--out"];
+    let command = trailhound(args.iter().copied().chain([folder.to_str().unwrap()]));
+    let run = aws.env().iter().fold(command, |command, (name, value)| command.env(name, value)).ok();
+    says(&run, &["1 unit, 2 accounts, 2 policies in "]);
+    judged(&world, &folder);
+    let store = world.store("store");
+    store.command(["permissions", "load", folder.to_str().unwrap()]).ok();
+    let attached = store.sql(
+        "SELECT target.target_name AS target, policy.policy_name AS policy FROM iam_organization_targets AS target
+         JOIN iam_organization_attachments USING (target_id) JOIN iam_organization_policies AS policy USING (policy_id)
+         WHERE policy_name = 'no-iam'",
+    );
+    assert_eq!(attached, [json!({ "target": "shops", "policy": "no-iam" })]);
+    let hangs = format!("SELECT parent_id FROM iam_organization_targets WHERE target_id = '{account}'");
+    assert_eq!(store.sql(&hangs), [json!({ "parent_id": unit })]);
+}
+
 #[test]
 fn the_service_reads_what_is_granted_and_judges_it() {
     let mut stage = Stage::new("fetch_serve", QueueOptions::default());
-    stage.aws.role(&role_of(PRODUCTION), Some("secret-word"));
+    for account in [PRODUCTION, MANAGEMENT] {
+        stage.aws.role(&role_of(account), Some("secret-word"));
+    }
+    stage.aws.organization(organization());
     let roles = vec!["web".into()];
     stage.aws.account(PRODUCTION, Account { users: vec!["ana".into()], roles, page_items: 100, ..Account::default() });
     stage.more = format!(
-        "[permissions]\naccounts = [\"{PRODUCTION}\", \"{TESTS}\"]\nrole = \"team/audit\"\nexternal_id = \"secret-word\"\n"
+        "[permissions]\naccounts = [\"{PRODUCTION}\", \"{TESTS}\"]\norganization = \"{MANAGEMENT}\"\nrole = \"team/audit\"\nexternal_id = \"secret-word\"\n"
     );
     let record = record_with("used", json!({"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"}));
     stage.announce(&[(logs::key("a"), logs::gzip(&logs::log(&[record])))]);
     let told = stage.doctor(&[]).exits(1).text();
-    for line in ["ok    what is granted in account 111122223333", "FAIL  what is granted in account 444455556666"] {
+    for line in [
+        "ok    what limits the organization that account 999988887777 answers for",
+        "ok    what is granted in account 111122223333",
+        "FAIL  what is granted in account 444455556666",
+    ] {
         assert!(told.contains(line), "{line} is not in\n{told}");
     }
     let mut service = stage.serve(None);
@@ -263,7 +446,12 @@ fn the_service_reads_what_is_granted_and_judges_it() {
     service.stop();
     let known = stage.store().sql("SELECT name, kind FROM iam_granted GROUP BY name, kind ORDER BY name");
     assert!(known.iter().any(|row| row["name"] == "ana" && row["kind"] == "user"), "{known:?}");
-    assert_eq!(stage.store().number("SELECT count(*) AS n FROM iam_readings"), 1);
+    let readings = stage.store().sql("SELECT account_id FROM iam_readings ORDER BY account_id");
+    assert_eq!(readings, [json!({ "account_id": PRODUCTION }), json!({ "account_id": "organization" })]);
+    let limits =
+        "SELECT document LIKE '%s3:GetObject%' AS limits, valid_to IS NULL AS stands FROM iam_organization_policies
+                  WHERE policy_id = 'p-noreading'";
+    assert_eq!(stage.store().sql(limits), [json!({ "limits": true, "stands": true })]);
     // What was read is not asked for again before its time; what it said of permissions is there.
     let asked = stage.aws.calls("GetAccountAuthorizationDetails");
     let mut again = stage.serve(None);

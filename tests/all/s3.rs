@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::logs::{self, Object};
 use crate::readers::python;
 use crate::world::{Store, World, ground, trailhound};
@@ -51,19 +53,26 @@ pub fn ministack() -> &'static MiniStack {
 
 impl MiniStack {
     fn put(&self, path: &str, body: &[u8]) {
-        self.ask(&format!("PUT /{path}"), ("test", "s3"), body);
+        self.ask(&format!("PUT /{path} HTTP/1.1"), ("test", "s3"), body);
     }
 
     /// A call of IAM, as `Action=…&…`, in an account.
     pub fn iam(&self, account: &str, form: &str) {
-        self.ask("POST /", (account, "iam"), form.as_bytes());
+        self.ask("POST / HTTP/1.1", (account, "iam"), form.as_bytes());
     }
 
-    /// Makes a request, signed by nobody, which it does not mind.
-    fn ask(&self, what: &str, (key, service): (&str, &str), body: &[u8]) {
+    /// A call of Organizations in a management account.
+    pub fn organizations(&self, account: &str, operation: &str, asked: &Value) -> Value {
+        let what = format!("POST / HTTP/1.1\r\nX-Amz-Target: AWSOrganizationsV20161128.{operation}");
+        let answer = self.ask(&what, (account, "organizations"), asked.to_string().as_bytes());
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// Makes a request, signed by nobody, which it does not mind, and gives the whole answer.
+    fn ask(&self, what: &str, (key, service): (&str, &str), body: &[u8]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let head = format!(
-            "{what} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={key}/20250309/us-east-1/{service}/aws4_request\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "{what}\r\nHost: 127.0.0.1:{}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={key}/20250309/us-east-1/{service}/aws4_request\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             self.port,
             body.len()
         );
@@ -72,6 +81,7 @@ impl MiniStack {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{what}: {answer}");
+        answer
     }
 
     fn bucket(&self, name: &str, objects: &[Object]) {

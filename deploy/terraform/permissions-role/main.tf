@@ -34,6 +34,12 @@ variable "name" {
   description = "The same in all accounts: permissions_role_name of the module"
 }
 
+variable "organization" {
+  type        = bool
+  default     = false
+  description = "True in the one account that is asked about the organization: permissions_organization_account_id of the module"
+}
+
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
 
@@ -72,6 +78,29 @@ data "aws_iam_policy_document" "read" {
     sid       = "Keys"
     actions   = ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"]
     resources = ["arn:${data.aws_partition.this.partition}:iam::${data.aws_caller_identity.this.account_id}:user/*"]
+  }
+  # When users and roles last accessed which services, if that is asked for (last_accessed).
+  statement {
+    sid       = "LastAccessed"
+    actions   = ["iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails"]
+    resources = ["*"]
+  }
+  # Which of the organization's policies limit which accounts. Its lists know no smaller resource.
+  dynamic "statement" {
+    for_each = var.organization ? [true] : []
+    content {
+      sid = "Organization"
+      actions = [
+        "organizations:DescribeOrganization",
+        "organizations:ListRoots",
+        "organizations:ListOrganizationalUnitsForParent",
+        "organizations:ListAccountsForParent",
+        "organizations:ListPolicies",
+        "organizations:DescribePolicy",
+        "organizations:ListTargetsForPolicy",
+      ]
+      resources = ["*"]
+    }
   }
 }
 

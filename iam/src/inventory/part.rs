@@ -20,7 +20,9 @@ const DETAILS: [(&str, &str); 4] =
 /// Kinds of parts that make up the details of an account: whoever has some of them has all there are.
 pub const DETAILED: [&str; 4] = ["user", "role", "group", "policy"];
 /// Members that tell outputs of an organisation.
-const ORGANISATION: [&str; 5] = ["Organization", "OrganizationPolicies", "OrganizationTargets", "Targets", "Parents"];
+const ORGANISATION: [&str; 3] = ["Organization", "Targets", "Parents"];
+/// The lists of an organisation that is written by hand.
+const WRITTEN: [&str; 2] = ["OrganizationPolicies", "OrganizationTargets"];
 /// Members by which an output says what it is about.
 const NAMES: [&str; 9] =
     ["Arn", "UserName", "RoleName", "GroupName", "PolicyArn", "PolicyName", "PolicyId", "TargetId", "Id"];
@@ -84,9 +86,23 @@ fn output(value: Value, entity: Option<&str>, parts: &mut Vec<Part>) {
     if let Some(Value::Array(keys)) = object.remove("AccessKeyMetadata") {
         return access_keys(keys, object.get("Arn").and_then(Value::as_str), parts);
     }
+    for list in WRITTEN {
+        if let Some(Value::Array(elements)) = object.remove(list) {
+            parts.extend(elements.into_iter().map(|element| Part {
+                account: None,
+                kind: "organization",
+                about: format!("{list} {}", element["Id"].as_str().unwrap_or_default()),
+                text: json!({ list: [element] }).to_string(),
+                steady: None,
+            }));
+        }
+    }
+    if object.is_empty() {
+        return;
+    }
     let kind = if object.contains_key("ServicesLastAccessed") {
         "last_accessed"
-    } else if ORGANISATION.iter().any(|name| object.contains_key(*name)) {
+    } else if is_organisation(&object) {
         "organization"
     } else {
         "other"
@@ -100,6 +116,14 @@ fn output(value: Value, entity: Option<&str>, parts: &mut Vec<Part>) {
         about,
         text: Value::Object(object).to_string(),
     });
+}
+
+/// Whether it is an output of AWS Organizations.
+fn is_organisation(object: &Map<String, Value>) -> bool {
+    let has = |name: &str| object.contains_key(name);
+    let is_policy = object.get("Policy").is_some_and(|policy| policy.get("PolicySummary").is_some());
+    let is_attached = has("Policies") && (has("TargetId") || object["Policies"][0].get("Type").is_some());
+    ORGANISATION.into_iter().any(has) || is_policy || is_attached
 }
 
 fn detail(list: &str, kind: &'static str, mut element: Value) -> Part {
@@ -220,6 +244,27 @@ mod tests {
         let now = "2026-03-01T00:00:00Z".parse().unwrap();
         let again = Inventory::read(parts.iter().map(|part| file(part.text.as_bytes())), now).unwrap();
         assert_eq!(again, Inventory::read([whole], now).unwrap());
+    }
+
+    #[test]
+    fn an_organisation_is_cut_into_policies_and_targets() {
+        let written = r#"{"OrganizationPolicies": [{"Id": "p-1", "Type": "SERVICE_CONTROL_POLICY", "Content": {"Statement": []}}],
+            "OrganizationTargets": [{"Id": "r-ab12", "PolicyIds": ["p-1"]}, {"Id": "111122223333", "ParentId": "r-ab12", "PolicyIds": ["p-1"]}]}
+            {"Organization": {"Id": "o-abc", "MasterAccountId": "999988887777"}}
+            {"Policy": {"PolicySummary": {"Id": "p-2", "Type": "SERVICE_CONTROL_POLICY"}, "Content": "{}"}}
+            {"TargetId": "r-ab12", "Policies": [{"Id": "p-2", "Type": "SERVICE_CONTROL_POLICY"}]}"#;
+        let parts = parts(&file(written.as_bytes()));
+        assert!(parts.iter().all(|part| part.kind == "organization" && part.account.is_none()), "{parts:?}");
+        let told: Vec<_> = parts.iter().map(|part| part.about.as_str()).collect();
+        let expected = [
+            "OrganizationPolicies p-1",
+            "OrganizationTargets r-ab12",
+            "OrganizationTargets 111122223333",
+            "Organization o-abc",
+            "Policy p-2",
+            "Policies TargetId r-ab12",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
+use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::types::{AccessKeyLastUsed, AccessKeyMetadata, EntityType, ReportStateType};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -13,8 +15,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use trailhound_ingest::aws::{Backoff, Fault, FaultKind};
 
-use super::caller::{Caller, FetchError, Pages};
-use super::output;
+use super::caller::{self, FetchError, Pages};
+use super::{Fetched, accessed, output};
+use crate::output::counted;
 
 /// Calls to one account that are on their way at once.
 const CALLS_AT_ONCE: usize = 4;
@@ -26,32 +29,29 @@ const REPORT_BACKOFF: Backoff = Backoff { first: Duration::from_millis(500), lon
 /// How IAM says that a report is not there (IAM API Reference, "GetCredentialReport"): another one has to be made.
 const NO_REPORT: [&str; 3] = ["ReportNotPresent", "ReportExpired", "ReportInProgress"];
 
+/// The path of roles that services made for themselves.
+const SERVICE_LINKED: &str = ":role/aws-service-role/";
+
+/// What is asked, and how.
+pub const SERVICE: (&str, fn(&SdkConfig) -> Client) = ("iam", |sdk| Client::new(sdk));
+
 const DETAILS: &str = "GetAccountAuthorizationDetails";
 const GENERATE: &str = "GenerateCredentialReport";
 const REPORT: &str = "GetCredentialReport";
 const KEYS: &str = "ListAccessKeys";
 const KEY_USED: &str = "GetAccessKeyLastUsed";
 const ALIASES: &str = "ListAccountAliases";
+/// All of it.
+#[cfg(test)]
+pub const CALLS: [&str; 8] = [DETAILS, GENERATE, REPORT, KEYS, KEY_USED, ALIASES, accessed::GENERATE, accessed::REPORT];
 
-/// What came of an account.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    pub account: String,
-    /// What the account calls itself.
-    pub alias: Option<String>,
-    /// When it was begun: nothing in it is older, but for the credential report, which IAM makes every four hours.
-    pub at: Timestamp,
-    /// Outputs that `trailhound_iam::Inventory` reads: one an entity, one for the keys of each user that has any, and the report.
-    pub outputs: Vec<Value>,
-    /// What is missing, and why.
-    pub notes: Vec<String>,
-}
+type Caller = caller::Caller<Client>;
 
-/// Asks for everything; `at` is the present.
+/// Asks for everything, and if it is wanted for when services were last accessed; `at` is the present.
 ///
 /// # Errors
 /// Of the first call that did not succeed where its answer is needed; then nothing of the account is to be used.
-pub async fn fetch(caller: &Caller, at: Timestamp) -> Result<Fetched, FetchError> {
+pub async fn fetch(caller: &Caller, last_accessed: bool, at: Timestamp) -> Result<Fetched, FetchError> {
     let (details, report, alias) =
         futures::try_join!(details(caller), async { spared(report(caller).await) }, async {
             spared(alias(caller).await)
@@ -68,6 +68,20 @@ pub async fn fetch(caller: &Caller, at: Timestamp) -> Result<Fetched, FetchError
             outputs.extend(keys.iter().map(|(arn, keys)| output::access_keys(arn, keys, &used)));
         }
     }
+    if last_accessed {
+        match spared(accessed::fetch(caller, details.judged).await)? {
+            Err(error) => notes.push(format!("when services were last accessed is not known: {error}")),
+            Ok((reports, unfinished)) => {
+                outputs.extend(reports);
+                if unfinished > 0 {
+                    let of = counted(unfinished, "user or role").replace("user or roles", "users and roles");
+                    notes.push(format!(
+                        "when services were last accessed is not known of {of}: IAM did not finish its report"
+                    ));
+                }
+            }
+        }
+    }
     match report {
         Ok(report) => outputs.push(report),
         Err(error) => notes.push(format!("passwords, second factors and root's keys are not known: {error}")),
@@ -76,7 +90,34 @@ pub async fn fetch(caller: &Caller, at: Timestamp) -> Result<Fetched, FetchError
         notes.push(format!("what the account calls itself is not known: {error}"));
         None
     });
-    Ok(Fetched { account: caller.account().to_owned(), alias, at, outputs, notes })
+    let counts = counts(&outputs);
+    Ok(Fetched { name: caller.account().to_owned(), alias, at, outputs, counts, notes })
+}
+
+/// `12 users, 3 groups, 40 roles, 9 policies, 14 keys, a credential report of 2026-03-09T08:00:00Z`
+fn counts(outputs: &[Value]) -> Vec<String> {
+    let count =
+        |list: &str| -> usize { outputs.iter().filter_map(|output| output.get(list)?.as_array()).map(Vec::len).sum() };
+    let mut counts = vec![
+        counted(count("UserDetailList"), "user"),
+        counted(count("GroupDetailList"), "group"),
+        counted(count("RoleDetailList"), "role"),
+        policies(count("Policies")),
+        counted(count("AccessKeyMetadata"), "key"),
+        match outputs.iter().find_map(|output| output["GeneratedTime"].as_str()) {
+            Some(made) => format!("a credential report of {made}"),
+            None => "no credential report".to_owned(),
+        },
+    ];
+    let reports = outputs.iter().filter(|output| output.get("ServicesLastAccessed").is_some()).count();
+    if reports > 0 {
+        counts.push(counted(reports, "report") + " of last access");
+    }
+    counts
+}
+
+pub fn policies(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "policy" } else { "policies" })
 }
 
 /// Lets pass that something is not to be had, for what one can do without. What failed otherwise may be there the next time,
@@ -93,18 +134,23 @@ struct Details {
     outputs: Vec<Value>,
     /// Name and ARN.
     users: Vec<(String, String)>,
+    /// ARNs of users and roles, without roles that services made for themselves.
+    judged: Vec<String>,
 }
 
 /// First who there is and what they made themselves; then, of AWS's own policies, which are more than a thousand, those that
 /// somebody has.
 async fn details(caller: &Caller) -> Result<Details, FetchError> {
     use EntityType::{AwsManagedPolicy, Group, LocalManagedPolicy, Role, User};
-    let mut details = Details { outputs: Vec::new(), users: Vec::new() };
+    let mut details = Details { outputs: Vec::new(), users: Vec::new(), judged: Vec::new() };
     let mut attached = BTreeSet::new();
     pages(caller, &[User, Group, Role, LocalManagedPolicy], |page| {
         attached.extend(output::attached(page).filter(|arn| arn.contains(":iam::aws:policy/")).map(str::to_owned));
         details.outputs.extend(output::entities(page));
         let users = page.user_detail_list().iter();
+        let roles = page.role_detail_list().iter().filter_map(|role| role.arn());
+        let roles = roles.filter(|arn| !arn.contains(SERVICE_LINKED));
+        details.judged.extend(users.clone().filter_map(|user| user.arn()).chain(roles).map(str::to_owned));
         details.users.extend(users.filter_map(|user| Some((user.user_name()?.to_owned(), user.arn()?.to_owned()))));
     })
     .await?;
@@ -175,7 +221,7 @@ async fn keys(
 async fn keys_of(caller: &Caller, user: &str) -> Result<Vec<AccessKeyMetadata>, FetchError> {
     let (mut pages, mut keys) = (Pages::default(), Vec::new());
     loop {
-        let list = |iam: &aws_sdk_iam::Client| iam.list_access_keys().user_name(user).set_marker(pages.marker()).send();
+        let list = |iam: &Client| iam.list_access_keys().user_name(user).set_marker(pages.marker()).send();
         let page = match caller.ask(KEYS, list).await {
             Ok(page) => page,
             Err(fault) if fault.kind == FaultKind::Missing => return Ok(Vec::new()),
@@ -214,8 +260,6 @@ async fn alias(caller: &Caller) -> Result<Option<String>, FetchError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use aws_config::{BehaviorVersion, Region};
     use trailhound_ingest::Metrics;
     use trailhound_ingest::aws::{Aws, Reach};
@@ -227,16 +271,7 @@ mod tests {
         fn is_sendable(_: impl Send) {}
         let sdk = aws_config::defaults(BehaviorVersion::latest()).region(Region::new("us-east-1")).load().await;
         let aws = Aws::with(sdk);
-        let caller = Caller::new(&aws, "111122223333", &Reach::default(), Metrics::unregistered()).await;
-        is_sendable(fetch(&caller, Timestamp::UNIX_EPOCH));
-    }
-
-    #[test]
-    fn the_role_may_call_what_is_called_and_nothing_else() {
-        let role = include_str!("../../../deploy/permissions-role.yaml");
-        let lines = role.lines().filter(|line| line.trim_start().starts_with("Action:"));
-        let words = lines.flat_map(|line| line.split([' ', ',', '[', ']']));
-        let allowed: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("iam:")).collect();
-        assert_eq!(allowed, [DETAILS, GENERATE, REPORT, KEYS, KEY_USED, ALIASES].into());
+        let caller = Caller::new(&aws, "111122223333", &Reach::default(), Metrics::unregistered(), SERVICE).await;
+        is_sendable(fetch(&caller, true, Timestamp::UNIX_EPOCH));
     }
 }

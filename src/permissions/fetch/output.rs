@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::operation::get_credential_report::GetCredentialReportOutput;
+use aws_sdk_iam::operation::get_service_last_accessed_details::GetServiceLastAccessedDetailsOutput;
 use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_iam::types::{
     AccessKeyLastUsed, AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, GroupDetail, InstanceProfile,
-    ManagedPolicyDetail, PolicyDetail, PolicyVersion, RoleDetail, RoleLastUsed, Tag, UserDetail,
+    ManagedPolicyDetail, PolicyDetail, PolicyVersion, RoleDetail, RoleLastUsed, ServiceLastAccessed, Tag,
+    TrackedActionLastAccessed, UserDetail,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -116,6 +118,38 @@ pub fn access_keys(arn: &str, keys: &[AccessKeyMetadata], used: &BTreeMap<String
         ])
     };
     json!({ "Arn": arn, "AccessKeyMetadata": keys.iter().map(key).collect::<Vec<_>>() })
+}
+
+/// `get-service-last-accessed-details`, its pages as one, with whose it is beside them: it does not say so itself.
+pub fn last_accessed(arn: &str, pages: &[GetServiceLastAccessedDetailsOutput]) -> Value {
+    let services: Vec<Value> = pages.iter().flat_map(|page| page.services_last_accessed()).map(service).collect();
+    let first = pages.first();
+    let mut told = object([
+        ("JobStatus", text(first.map(|page| page.job_status().as_str()))),
+        ("JobType", text(first.and_then(|page| page.job_type()).map(|kind| kind.as_str()))),
+        ("JobCompletionDate", time(first.map(|page| page.job_completion_date()))),
+    ]);
+    told["Arn"] = arn.into();
+    told["ServicesLastAccessed"] = services.into();
+    told
+}
+
+fn service(service: &ServiceLastAccessed) -> Value {
+    let action = |action: &TrackedActionLastAccessed| {
+        object([
+            ("ActionName", text(action.action_name())),
+            ("LastAccessedTime", time(action.last_accessed_time())),
+            ("LastAccessedRegion", text(action.last_accessed_region())),
+        ])
+    };
+    let actions = service.tracked_actions_last_accessed.as_deref();
+    object([
+        ("ServiceName", text(Some(service.service_name()))),
+        ("ServiceNamespace", text(Some(service.service_namespace()))),
+        ("LastAuthenticated", time(service.last_authenticated())),
+        ("LastAuthenticatedRegion", text(service.last_authenticated_region())),
+        ("TrackedActionsLastAccessed", actions.and_then(|actions| list(actions, action))),
+    ])
 }
 
 /// `get-credential-report`: the CSV in Base64.

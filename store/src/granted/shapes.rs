@@ -130,6 +130,24 @@ pub(super) const TABLES: &[Table] = &[
         ],
         rows: credentials,
     },
+    Table {
+        name: "iam_organization_policies",
+        kinds: &["organization"],
+        columns: &[("policy_id", Text), ("policy_name", Text), ("policy_type", Text), ("document", Text)],
+        rows: organization_policies,
+    },
+    Table {
+        name: "iam_organization_targets",
+        kinds: &["organization"],
+        columns: &[("target_id", Text), ("parent_id", Text), ("target_name", Text), ("state", Text)],
+        rows: organization_targets,
+    },
+    Table {
+        name: "iam_organization_attachments",
+        kinds: &["organization"],
+        columns: &[("target_id", Text), ("policy_id", Text)],
+        rows: organization_attachments,
+    },
 ];
 
 impl Cell {
@@ -346,6 +364,47 @@ fn credentials(_: &str, output: &str) -> Vec<Vec<Cell>> {
         ]
     };
     users.chain(roots).map(row).collect()
+}
+
+/// `describe-policy`, or written by hand.
+fn organization_policies(_: &str, output: &str) -> Vec<Vec<Cell>> {
+    let row = |summary: &Value, policy: &Value| {
+        let document = read(&policy["Content"]).map(|document| document.to_string());
+        vec![member(summary, "Id"), member(summary, "Name"), member(summary, "Type"), Cell::Text(document)]
+    };
+    let Ok(described) = serde_json::from_str::<Value>(output) else { return Vec::new() };
+    let policy = &described["Policy"];
+    match policy["PolicySummary"].is_object() {
+        true => vec![row(&policy["PolicySummary"], policy)],
+        false => elements(output, "OrganizationPolicies").iter().map(|policy| row(policy, policy)).collect(),
+    }
+}
+
+/// As they are fetched or written by hand, or `list-parents` with the child beside them.
+fn organization_targets(_: &str, output: &str) -> Vec<Vec<Cell>> {
+    let child =
+        |target: &Value| ["Id", "ParentId", "Name", "State"].into_iter().map(|name| member(target, name)).collect();
+    let written = elements(output, "OrganizationTargets").iter().map(child).collect::<Vec<_>>();
+    let Ok(listed) = serde_json::from_str::<Value>(output) else { return written };
+    let none = || Cell::Text(None);
+    let parent = |parent: &Value| vec![member(&listed, "ChildId"), member(parent, "Id"), none(), none()];
+    written.into_iter().chain(elements(output, "Parents").iter().map(parent)).collect()
+}
+
+/// As they are fetched or written by hand, `list-targets-for-policy` with the policy beside them, or `list-policies-for-target` with
+/// the target beside them.
+fn organization_attachments(_: &str, output: &str) -> Vec<Vec<Cell>> {
+    let text = |text: &Value| Cell::Text(text.as_str().map(str::to_owned));
+    let written = elements(output, "OrganizationTargets").into_iter().flat_map(|target| {
+        let policies = target["PolicyIds"].as_array().cloned().unwrap_or_default();
+        policies.into_iter().map(move |policy| vec![text(&target["Id"]), text(&policy)])
+    });
+    let Ok(listed) = serde_json::from_str::<Value>(output) else { return Vec::new() };
+    let of_policy = elements(output, "Targets");
+    let of_policy = of_policy.iter().map(|target| vec![member(target, "TargetId"), member(&listed, "PolicyId")]);
+    let of_target = elements(output, "Policies");
+    let of_target = of_target.iter().map(|policy| vec![member(&listed, "TargetId"), member(policy, "Id")]);
+    written.chain(of_policy).chain(of_target).collect()
 }
 
 /// A document, however it was passed on.

@@ -132,6 +132,43 @@ async fn who_is_gone_has_ended_and_history_is_only_added_to() {
 }
 
 #[tokio::test]
+async fn a_reading_of_an_organization_tells_it_whole() {
+    let (_folder, store) = store().await;
+    let organization = |attached: &[&str], parent: &str| {
+        json!({
+            "OrganizationPolicies": attached.iter().map(|id| json!({ "Id": id, "Name": "n", "Type": "SERVICE_CONTROL_POLICY",
+                "Content": { "Statement": [] } })).collect::<Vec<_>>(),
+            "OrganizationTargets": [{ "Id": "r-ab12", "PolicyIds": attached },
+                { "Id": "111122223333", "ParentId": parent, "PolicyIds": [] }] })
+    };
+    let first = organization(&["p-1", "p-2"], "r-ab12");
+    assert_eq!(keep(&store, &first, 10).await.unwrap(), Read { parts: 4, began: 4, ended: 0 });
+    // An account beside it is a reading of its own, and ends nothing of it.
+    let account = account("s3:*", &[], "1970-01-01T00:00:00Z", "web");
+    assert_eq!(keep(&store, &account, 15).await.unwrap(), Read { parts: 4, began: 4, ended: 0 });
+    let second = organization(&["p-1"], "ou-ab12-1");
+    assert_eq!(keep(&store, &second, 20).await.unwrap(), Read { parts: 3, began: 2, ended: 3 });
+    assert_eq!(
+        ask(&store, "SELECT policy_id, valid_to IS NULL AS stands FROM iam_organization_policies ORDER BY policy_id")
+            .await,
+        ["p-1 true", "p-2 false"]
+    );
+    assert_eq!(
+        ask(
+            &store,
+            "SELECT target_id, parent_id FROM iam_organization_targets WHERE valid_to IS NULL ORDER BY target_id"
+        )
+        .await,
+        ["111122223333 ou-ab12-1", "r-ab12"]
+    );
+    assert_eq!(
+        ask(&store, "SELECT account_id, target_id, policy_id FROM iam_organization_attachments WHERE valid_to IS NULL")
+            .await,
+        ["organization r-ab12 p-1"]
+    );
+}
+
+#[tokio::test]
 async fn rows_of_the_report_and_keys_are_kept_too() {
     let (_folder, store) = store().await;
     let report = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,mfa_active,\

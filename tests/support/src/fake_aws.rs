@@ -1,4 +1,4 @@
-//! An S3, an SQS, an STS and an IAM that run in this process: fast enough for load, and with the faults that no stand-in shows.
+//! An S3, an SQS, an STS, an IAM and an Organizations that run in this process: fast enough for load, and with the faults that no stand-in shows.
 //!
 //! It speaks HTTP as AWS does (S3's REST by path, SQS' JSON protocol 1.0, STS' and IAM's query protocol, the metadata services), keeps visibility
 //! timeouts for real, knows which messages remain, and counts every call. It checks no signature, but it reads from it
@@ -18,11 +18,13 @@ use axum::response::Response;
 mod faults;
 mod iam;
 pub mod metadata;
+mod organizations;
 mod s3;
 mod sqs;
 
 pub use faults::{Fault, Rule};
 pub use iam::Account;
+pub use organizations::Organization;
 pub use s3::Bucket;
 pub use sqs::QueueOptions;
 
@@ -47,6 +49,7 @@ struct Inner {
     queues: HashMap<String, sqs::Queue>,
     /// What IAM tells, by id.
     accounts: HashMap<String, Account>,
+    organization: Option<Organization>,
     /// ARN and the external id that is asked for.
     roles: Vec<(String, Option<String>)>,
     /// The place of the role that a workload here has by itself.
@@ -152,6 +155,11 @@ impl FakeAws {
         self.world.lock().accounts.insert(id.to_string(), account);
     }
 
+    /// What Organizations tells to its management account.
+    pub fn organization(&self, organization: Organization) {
+        self.world.lock().organization = Some(organization);
+    }
+
     /// Makes a queue and gives its URL.
     pub fn queue(&self, name: &str, options: QueueOptions) -> String {
         self.world.lock().queues.insert(name.to_string(), sqs::Queue::new(options));
@@ -237,7 +245,10 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
     };
     if let Some(target) = call.headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
         let operation = target.rsplit('.').next().unwrap_or("").to_string();
-        return sqs::answer(&world, &operation, &call).await;
+        return match target.starts_with("AWSOrganizations") {
+            true => organizations::answer(&world, &operation, &call),
+            false => sqs::answer(&world, &operation, &call).await,
+        };
     }
     if metadata::is_asked(&call.path) {
         return metadata::answer(&world, &call);

@@ -3,7 +3,7 @@
 //! The query protocol's XML after IAM's API Reference. Documents are URL-encoded, as IAM gives them, and AWS' own policies are told
 //! whether somebody has them or not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::response::Response;
 use base64::Engine;
@@ -23,6 +23,8 @@ pub struct Account {
     pub report_waits: u32,
     /// Pages say that more follow, and not where.
     pub loses_markers: bool,
+    /// Reports of last access that were asked for.
+    pub reports_asked: HashSet<String>,
 }
 
 /// What everybody may do, URL-encoded.
@@ -73,6 +75,19 @@ pub(super) fn answer(world: &World, call: &Call, asked: &HashMap<String, String>
             "<Content>{}</Content><ReportFormat>text/csv</ReportFormat><GeneratedTime>{USED}</GeneratedTime>",
             STANDARD.encode(account.report(&id))
         ),
+        "GenerateServiceLastAccessedDetails" => format!("<JobId>{}</JobId>", text("Arn")),
+        // Not ready when it is asked for first.
+        "GetServiceLastAccessedDetails" if account.reports_asked.insert(text("JobId").to_string()) => {
+            job("IN_PROGRESS", "")
+        }
+        "GetServiceLastAccessedDetails" => match text("Marker") {
+            "" => job(
+                "COMPLETED",
+                &(service("s3", &format!("<LastAuthenticated>{USED}</LastAuthenticated>"))
+                    + "<IsTruncated>true</IsTruncated><Marker>1</Marker>"),
+            ),
+            _ => job("COMPLETED", &service("ec2", "")),
+        },
         _ => return xml(400, &query_error("InvalidAction", operation)),
     };
     xml(
@@ -80,6 +95,22 @@ pub(super) fn answer(world: &World, call: &Call, asked: &HashMap<String, String>
         &format!(
             r#"<{operation}Response xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><{operation}Result>{result}</{operation}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{operation}Response>"#
         ),
+    )
+}
+
+/// A report of last access.
+fn job(status: &str, rest: &str) -> String {
+    format!(
+        "<JobStatus>{status}</JobStatus><JobType>ACTION_LEVEL</JobType><JobCreationDate>{USED}</JobCreationDate>\
+         <JobCompletionDate>{USED}</JobCompletionDate>{rest}"
+    )
+}
+
+fn service(namespace: &str, more: &str) -> String {
+    format!(
+        "<ServicesLastAccessed><member><ServiceName>{namespace}</ServiceName><ServiceNamespace>{namespace}</ServiceNamespace>{more}\
+         <TrackedActionsLastAccessed><member><ActionName>GetObject</ActionName><LastAccessedTime>{USED}</LastAccessedTime></member>\
+         </TrackedActionsLastAccessed></member></ServicesLastAccessed>"
     )
 }
 
