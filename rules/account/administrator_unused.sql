@@ -46,13 +46,17 @@ WITH held AS (
   GROUP BY account_id
   HAVING min(event_hour) < $from + INTERVAL '2 days' AND max(last_time) >= $to - INTERVAL '2 days'
      AND count(DISTINCT event_date) >= 85
-), used AS (
+), called AS (
   -- What was denied needed no right.
-  SELECT principal_key, count(DISTINCT event_source) AS number, count(DISTINCT event_date) AS days,
-         array_to_string(array_agg(DISTINCT event_source ORDER BY event_source), ', ') AS services
+  SELECT DISTINCT principal_key, event_source, event_date
   FROM activity
   WHERE event_hour >= $from AND event_hour < $to AND outcome <> 'denied'
+), used AS (
+  SELECT principal_key, count(*) AS number, array_to_string(array_agg(event_source ORDER BY event_source), ', ') AS services
+  FROM (SELECT DISTINCT principal_key, event_source FROM called)
   GROUP BY principal_key
+), present AS (
+  SELECT principal_key, count(DISTINCT event_date) AS days FROM called GROUP BY principal_key
 ), administered AS (
   SELECT DISTINCT principal_key
   FROM activity
@@ -62,13 +66,14 @@ WITH held AS (
     -- Whom it sends out with all of its rights is seen under another name; to assume a role changes nothing.
     AND (read_only = false OR event_name IN ('AssumeRoot', 'GetFederationToken'))
 )
-SELECT DISTINCT held.arn, held.kind, granted.account_id, granted.principal_key, held.principal_name, used.services, used.days
+SELECT DISTINCT held.arn, held.kind, granted.account_id, granted.principal_key, held.principal_name, used.services, present.days
 FROM iam_granted AS granted
 JOIN held ON held.arn = granted.arn AND held.valid_from < $to AND coalesce(held.valid_to >= $to, true)
          AND granted.valid_from < $to AND coalesce(granted.valid_to >= $to, true)
 JOIN covered ON covered.account_id = granted.account_id
 JOIN used ON used.principal_key = granted.principal_key
+JOIN present ON present.principal_key = granted.principal_key
 -- A boundary may take away what the policy grants; who is seen on a few days may be there for emergencies.
 WHERE policy_grants_admin(granted.document) AND held.boundary IS NULL AND held.created < $from
-  AND used.number <= 5 AND used.days >= 7
+  AND used.number <= 5 AND present.days >= 7
   AND NOT EXISTS (SELECT 1 FROM administered WHERE administered.principal_key = granted.principal_key)

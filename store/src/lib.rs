@@ -31,6 +31,7 @@ mod pending;
 mod session;
 mod site;
 mod store;
+mod sums;
 mod table;
 #[cfg(test)]
 mod testing;

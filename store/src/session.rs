@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::DFParserBuilder;
 
@@ -15,7 +15,7 @@ use crate::expired::Expired;
 use crate::ledger::{Ledger, objects_schema, parked_messages_schema, parked_schema, skipped_schema};
 use crate::site::Site;
 use crate::store::Store;
-use crate::{activity, functions, granted, table, views};
+use crate::{activity, functions, granted, sums, table, views};
 
 /// Memory for what stands at the end of files; what was not needed for longest goes first.
 pub(crate) const FOOTERS_BYTES_MAX: usize = 32 << 20;
@@ -89,7 +89,9 @@ impl Store {
             )
             .build_arc()
             .map_err(StoreError::query)?;
-        let session = SessionContext::new_with_config_rt(config, runtime);
+        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        let state = state.with_optimizer_rules(sums::optimizer_rules()).build();
+        let session = SessionContext::new_with_state(state);
         functions::register(&session);
         Arc::new(Site::default()).register(&session).map_err(StoreError::query)?;
         Ok(session)

@@ -16,7 +16,8 @@ In SQL `activity` is always as new as `events`. On disk it is a Delta Lake table
 partitioned by `event_date`, whose files are partial counts: sum `events` and take the least and greatest times to read them
 with other programs. Its newest files may be some commits behind `events`: the application transaction
 `trailhound.events` in its log is the version of `events` that it counts up to. `activity_partials` in SQL are
-the counts before they are summed: several rows may tell of one thing, and who adds them up anyway has them sooner.
+the counts before they are summed: several rows may tell of one thing. What is summed over `activity` again is summed from them
+at once: `sum`, `min`, `max`, `DISTINCT` and filters by what stands above `events` are soon answered over months.
 
 | column | type | null | from |
 |---|---|---|---|
