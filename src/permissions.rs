@@ -93,6 +93,10 @@ impl Ground {
             scope.days
         );
         let all = inventory.users.keys().chain(inventory.roles.keys());
+        anyhow::ensure!(
+            !(inventory.users.is_empty() && inventory.roles.is_empty()),
+            "what was read tells of no user and no role; `trailhound permissions fetch --account ID` asks an account for them"
+        );
         let wanted = |arn: &&String| {
             scope.principal.is_empty() || scope.principal.iter().any(|part| arn.contains(part.as_str()))
         };

@@ -76,11 +76,14 @@ impl Refresher {
             !rests && clock::now_micros() - taken >= i64::from(self.config.every_hours) * HOUR_MICROS
         };
         let due: Vec<String> = self.asked().filter(due).map(str::to_owned).collect();
+        // An organization alone limits nobody who is known.
+        let mut is_known = last.keys().any(|account| account != ORGANIZATION);
         let mut news = false;
         for account in due {
             match self.read(&account).await {
                 Ok(()) => {
                     failed.remove(&account);
+                    is_known |= account != ORGANIZATION;
                     news = true;
                 }
                 Err(error) => {
@@ -94,7 +97,7 @@ impl Refresher {
             }
         }
         let is_old = judged.is_none_or(|when| when.elapsed() >= every);
-        if news || is_old && !last.is_empty() {
+        if is_known && (news || is_old) {
             let principals = judge_all(self.options.clone(), &self.site, self.config.days).await?;
             // Where no event has come yet nobody was judged, and that is soon tried again.
             if principals > 0 {

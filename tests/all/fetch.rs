@@ -399,6 +399,9 @@ fn another_aws_gives_the_organization_that_was_made_there() {
     says(&run, &["1 unit, 2 accounts, 2 policies in "]);
     judged(&world, &folder);
     let store = world.store("store");
+    let alone = folder.join("organization.json");
+    let run = store.command(["permissions", "--iam", alone.to_str().unwrap()]).exits(2);
+    says(&run, &["what was read tells of no user and no role"]);
     store.command(["permissions", "load", folder.to_str().unwrap()]).ok();
     let attached = store.sql(
         "SELECT target.target_name AS target, policy.policy_name AS policy FROM iam_organization_targets AS target
