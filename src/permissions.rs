@@ -116,8 +116,8 @@ impl Ground {
         })
     }
 
-    async fn read(&self, requests: &Requests) -> anyhow::Result<Reading> {
-        reading::read(&self.asked.session().await?, &self.names, self.window, requests).await
+    async fn read(&self, requests: &Requests, networks: bool) -> anyhow::Result<Reading> {
+        reading::read(&self.asked.session().await?, &self.names, self.window, requests, networks).await
     }
 
     /// Judges every principal that is asked about, one after the other: only what `take` keeps stays in memory.
@@ -150,7 +150,7 @@ async fn judge(args: ReportArgs) -> anyhow::Result<ExitCode> {
         Some(_) => Requests::Of(ground.principals.clone()),
         None => Requests::OfChanges,
     };
-    let reading = ground.read(&requests).await?;
+    let reading = ground.read(&requests, args.actions).await?;
     let (mut judged, mut unused) = (0, 0);
     let mut written = remedy::Written::new();
     let mut verdicts = Verdicts::default();
@@ -230,7 +230,7 @@ pub async fn judge_all(options: StoreOptions, site: &SiteArgs, days: u32) -> any
         return Ok(0);
     }
     let ground = Ground::of(asked, None, &ScopeArgs::all(days)).await?;
-    let reading = ground.read(&Requests::OfChanges).await?;
+    let reading = ground.read(&Requests::OfChanges, false).await?;
     let mut verdicts = Verdicts::default();
     tokio::task::block_in_place(|| {
         ground.each(&reading, |judgement, _| {

@@ -44,7 +44,8 @@ fn main() {
             let (source, name) = dice.pick(&kinds);
             let first = window.from + dice.below(DAYS as usize) as i64 * DAY;
             let outcome = if dice.below(20) == 0 { Outcome::Denied } else { Outcome::Succeeded };
-            let row = Row { source, name, outcome, by_service: false, count: 3, first, last: first + HOUR };
+            let row =
+                Row { source, name, outcome, by_service: false, count: 3, first, last: first + HOUR, network: None };
             usages.add(arn, &row);
         }
     }

@@ -37,6 +37,8 @@ pub struct Row<'a> {
     /// Of the first and the last event, µs since 1970; on one day (UTC).
     pub first: i64,
     pub last: i64,
+    /// The network, or the service, that they came from; none where nobody wants to know.
+    pub network: Option<&'a str>,
 }
 
 /// How a call ended.
@@ -63,6 +65,8 @@ pub struct Tally {
     pub last: i64,
     /// The days of successes, counted from the window's first.
     pub days: Marks,
+    /// Successes by the network that they came from, where that was told.
+    pub networks: BTreeMap<Box<str>, u64>,
 }
 
 /// What all principals did.
@@ -210,6 +214,9 @@ impl Tally {
                 self.count += row.count;
                 self.by_service += if row.by_service { row.count } else { 0 };
                 self.days.insert(window.day_of(row.first));
+                if let Some(network) = row.network {
+                    *self.networks.entry(network.into()).or_default() += row.count;
+                }
             }
         }
     }
@@ -219,6 +226,9 @@ impl Tally {
             self.first = if self.count == 0 { other.first } else { self.first.min(other.first) };
             self.last = if self.count == 0 { other.last } else { self.last.max(other.last) };
             self.days.extend(&other.days);
+            for (network, count) in &other.networks {
+                *self.networks.entry(network.clone()).or_default() += count;
+            }
         }
         self.count += other.count;
         self.by_service += other.by_service;

@@ -18,6 +18,8 @@ pub struct Reading {
     pub usages: Usages,
     /// By account.
     pub coverage: BTreeMap<String, Coverage>,
+    /// Whether it is kept from which networks something was used.
+    networks: bool,
 }
 
 /// Of whose events the requests are read.
@@ -63,14 +65,15 @@ pub async fn newest(session: &SessionContext) -> anyhow::Result<Option<i64>> {
     Ok(newest)
 }
 
-/// Reads a window.
+/// Reads a window; `networks` says whether it is asked from where something was used, which takes memory for each place.
 pub async fn read(
     session: &SessionContext,
     names: &Names,
     window: Window,
     requests: &Requests,
+    networks: bool,
 ) -> anyhow::Result<Reading> {
-    let mut reading = Reading { usages: Usages::new(window), coverage: BTreeMap::new() };
+    let mut reading = Reading { usages: Usages::new(window), coverage: BTreeMap::new(), networks };
     reading.calls(session, names).await?;
     reading.data(session).await?;
     reading.sign_ins(session, names).await?;
@@ -97,14 +100,14 @@ impl Reading {
         let mut data_events: HashMap<(String, String), bool> = HashMap::new();
         let sql = format!(
             "SELECT principal_key, event_source, event_name, outcome, account_id, aws_region, access_key_id, \
-             actor_is_service, read_only, events, first_time, last_time FROM activity_partials WHERE {}",
+             actor_is_service, read_only, events, first_time, last_time, source_network FROM activity_partials WHERE {}",
             self.days()
         );
         each(session, &sql, |rows| {
             let (keys, sources, names_, outcomes) = (rows.text(0)?, rows.text(1)?, rows.text(2)?, rows.text(3)?);
             let (accounts, regions, access_keys) = (rows.text(4)?, rows.text(5)?, rows.text(6)?);
             let (by_service, reads) = (rows.flag(7)?, rows.flag(8)?);
-            let (counts, firsts, lasts) = (rows.number(9)?, rows.time(10)?, rows.time(11)?);
+            let (counts, firsts, lasts, places) = (rows.number(9)?, rows.time(10)?, rows.time(11)?, rows.text(12)?);
             for row in 0..rows.0.num_rows() {
                 let (source, name) = (text(&sources, row), text(&names_, row));
                 let (first, last) = (firsts.value(row), lasts.value(row));
@@ -134,7 +137,8 @@ impl Reading {
                     let count = u64::try_from(counts.value(row)).unwrap_or_default();
                     let outcome = outcome(text(&outcomes, row));
                     let by_service = by_service.value(row);
-                    self.usages.add(arn, &Row { source, name, outcome, by_service, count, first, last });
+                    let network = self.network(&places, row);
+                    self.usages.add(arn, &Row { source, name, outcome, by_service, count, first, last, network });
                 }
             }
             Ok(())
@@ -225,14 +229,14 @@ impl Reading {
         };
         let sql = format!(
             "SELECT principal_key, event_source, event_name, event_type, account_id, aws_region, actor_is_service, \
-             event_time, request_parameters, resources_json FROM events WHERE {} AND outcome = 'success' AND \
+             event_time, request_parameters, resources_json, source_network FROM events WHERE {} AND outcome = 'success' AND \
              event_source <> 'signin.amazonaws.com' AND {whose}",
             self.within()
         );
         each(session, &sql, |rows| {
             let (keys, sources, names_, kinds) = (rows.text(0)?, rows.text(1)?, rows.text(2)?, rows.text(3)?);
             let (accounts, regions, by_service) = (rows.text(4)?, rows.text(5)?, rows.flag(6)?);
-            let (times, requests, resources) = (rows.time(7)?, rows.text(8)?, rows.text(9)?);
+            let (times, requests, resources, places) = (rows.time(7)?, rows.text(8)?, rows.text(9)?, rows.text(10)?);
             for row in 0..rows.0.num_rows() {
                 let Some(arn) = names.arn(text(&keys, row)) else { continue };
                 let request: Option<Value> = serde_json::from_str(text(&requests, row)).ok();
@@ -256,9 +260,10 @@ impl Reading {
                 }
                 let (time, by_service) = (times.value(row), by_service.value(row));
                 let (source, name, outcome) = (event.source, event.name, Outcome::Succeeded);
+                let network = self.network(&places, row);
                 self.usages.tell(
                     arn,
-                    &Row { source, name, outcome, by_service, count: 1, first: time, last: time },
+                    &Row { source, name, outcome, by_service, count: 1, first: time, last: time, network },
                     &used,
                 );
             }
@@ -266,6 +271,11 @@ impl Reading {
         })
         .await
         .context("cannot read requests")
+    }
+
+    /// From where it was, if that is kept.
+    fn network<'r>(&self, places: &'r StringViewArray, row: usize) -> Option<&'r str> {
+        self.networks.then(|| text(places, row)).filter(|network| !network.is_empty())
     }
 
     /// The window's days, as a condition.

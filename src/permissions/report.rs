@@ -7,12 +7,15 @@ use std::fmt;
 
 use serde::ser::{Error, SerializeSeq};
 use serde::{Serialize, Serializer};
+use trailhound_iam::usage::Tally;
 use trailhound_iam::verdict::{
     Activity, Breadth, Counts, CredentialFinding, Finding, Judgement, KeyName, Options, Standing, StatementSummary,
     Summary, Verdict,
 };
 use trailhound_iam::{Catalogue, Confidence, Coverage, principal::account_in};
 use trailhound_store::Site;
+
+use crate::output::counted;
 
 /// Principals, credentials and how far the logs reach.
 #[derive(Serialize)]
@@ -121,11 +124,20 @@ pub enum StatementVerdict {
 pub struct ActionLine {
     pub action: String,
     pub verdict: &'static str,
-    /// When it was used last, since when it is unused, or why nothing can be told.
+    /// When it was used last and from where, since when it is unused, or why nothing can be told.
     pub detail: String,
+    /// Uses by the network that they came from: a /24 or /48, an autonomous system, or a service; the most first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkLine>,
     pub conditional: bool,
     pub resources: Vec<String>,
     pub statements: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct NetworkLine {
+    pub network: String,
+    pub count: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -331,17 +343,32 @@ fn statement(judgement: &Judgement<'_>, one: &StatementSummary, options: &Option
 fn actions(judgement: &Judgement<'_>) -> Vec<ActionLine> {
     let compiled = judgement.compiled();
     let line = |judged: trailhound_iam::verdict::JudgedAction<'_>| {
-        let (verdict, detail) = verdict(&judged.verdict);
+        let (verdict, mut detail) = verdict(&judged.verdict);
+        let networks = judged.seen.map(|seen| networks(&seen.tally)).unwrap_or_default();
+        if let Some((first, others)) = networks.split_first() {
+            detail += &format!(", from {}", first.network);
+            if !others.is_empty() {
+                detail += &format!(" and {}", counted(others.len(), "other network"));
+            }
+        }
         ActionLine {
             action: Catalogue::shipped().action(judged.action).to_string(),
             verdict,
             detail,
+            networks,
             conditional: judged.grant.conditional,
             resources: judged.grant.resources.clone(),
             statements: judged.grant.by.iter().map(|id| compiled.statement(*id).to_string()).collect(),
         }
     };
     judgement.actions().map(line).collect()
+}
+
+fn networks(tally: &Tally) -> Vec<NetworkLine> {
+    let line = |(network, count): (&Box<str>, &u64)| NetworkLine { network: network.to_string(), count: *count };
+    let mut lines: Vec<_> = tally.networks.iter().map(line).collect();
+    lines.sort_by_key(|line| std::cmp::Reverse(line.count));
+    lines
 }
 
 fn verdict(verdict: &Verdict) -> (&'static str, String) {

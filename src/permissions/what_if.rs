@@ -47,7 +47,7 @@ pub async fn run(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     let ground = Ground::open(&args.scope).await?;
     let name = args.file.file_name().map_or("policy".into(), |name| name.to_string_lossy().into_owned());
     let change = change(args.kind, &name, document);
-    let mut reading = ground.read(&Requests::Of(BTreeSet::new())).await?;
+    let mut reading = ground.read(&Requests::Of(BTreeSet::new()), false).await?;
     let whose = needed(&ground, &change, &reading)?;
     reading.requests(&ground.asked.session().await?, &ground.names, &Requests::Of(whose)).await?;
     let mut evaluator = Evaluator::new(Catalogue::shipped());

@@ -157,6 +157,14 @@ fn every_verdict_is_right_and_nothing_is_unused_that_nobody_could_see() {
         ("s3:PutObject", "not observable"),
     ];
     let expected: BTreeMap<String, String> = expected.iter().map(|(a, v)| (a.to_string(), v.to_string())).collect();
+    let listed =
+        principals["ana"]["actions"].as_array().unwrap().iter().find(|one| one["action"] == "iam:ListUsers").unwrap();
+    let (detail, networks) = (listed["detail"].as_str().unwrap(), listed["networks"].as_array().unwrap());
+    assert!(detail.ends_with(", from 198.51.100.0/24"), "{listed}");
+    assert_eq!(
+        networks.iter().map(|one| one["count"].as_u64().unwrap()).sum::<u64>().to_string(),
+        detail.split(' ').next().unwrap()
+    );
     let mut ana = verdicts("ana");
     // Its one use lies ten days before the ninety that are judged by.
     assert!(matches!(ana["kms:ScheduleKeyDeletion"].as_str(), "unused" | "not observable"), "{ana:?}");

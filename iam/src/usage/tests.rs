@@ -11,13 +11,14 @@ fn id(action: &str) -> ActionId {
 /// Calls of S3 on a day of the window.
 fn row(name: &str, day: i64, count: u64, outcome: Outcome, by_service: bool) -> Row<'_> {
     let first = TO - 90 * DAY + day * DAY + HOUR;
-    Row { source: "s3.amazonaws.com", name, outcome, by_service, count, first, last: first + HOUR }
+    Row { source: "s3.amazonaws.com", name, outcome, by_service, count, first, last: first + HOUR, network: None }
 }
 
 #[test]
 fn calls_are_counted_by_action_and_outcome() {
     let mut usages = Usages::new(Window::before(TO, 90));
-    for (name, day, count, outcome, by_service) in [
+    let networks = [Some("AS64500"), Some("s3.amazonaws.com"), Some("AS64501"), None, None, None, None];
+    for ((name, day, count, outcome, by_service), network) in [
         ("ListObjects", 3, 5, Outcome::Succeeded, false),
         ("ListObjectsV2", 70, 2, Outcome::Succeeded, true),
         ("ListObjectsV2", 80, 7, Outcome::Denied, false),
@@ -25,12 +26,17 @@ fn calls_are_counted_by_action_and_outcome() {
         ("ListObjects", 95, 100, Outcome::Succeeded, false),
         ("ListObjects", -1, 100, Outcome::Succeeded, false),
         ("NoSuchEvent", 3, 1, Outcome::Succeeded, false),
-    ] {
-        usages.add(WEB, &row(name, day, count, outcome, by_service));
+    ]
+    .into_iter()
+    .zip(networks)
+    {
+        usages.add(WEB, &Row { network, ..row(name, day, count, outcome, by_service) });
     }
     let actions = usages.actions(WEB);
     let tally = &actions.get(id("s3:ListBucket")).expect("it was called").tally;
     assert_eq!((tally.count, tally.by_service, tally.failed, tally.denied), (7, 2, 4, 7));
+    let networks: Vec<_> = tally.networks.iter().map(|(network, count)| (&**network, *count)).collect();
+    assert_eq!(networks, [("AS64500", 5), ("s3.amazonaws.com", 2)], "what was denied came from nowhere");
     assert_eq!(tally.days.iter().collect::<Vec<_>>(), [3, 70]);
     assert_eq!(tally.days.greatest_gap(), Some(67));
     assert_eq!((tally.last - tally.first) / DAY, 67);

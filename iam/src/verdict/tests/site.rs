@@ -107,5 +107,5 @@ pub(crate) fn row<'a>(
     by_service: bool,
 ) -> Row<'a> {
     let at = NOW - i64::from(days_ago) * DAY + HOUR;
-    Row { source, name, outcome, by_service, count, first: at, last: at }
+    Row { source, name, outcome, by_service, count, first: at, last: at, network: None }
 }
