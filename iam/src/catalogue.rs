@@ -104,6 +104,12 @@ struct Service {
 }
 
 impl Catalogue {
+    /// The day that the list is of, `2026-09-26`.
+    pub fn date() -> &'static str {
+        let source = ACTIONS.lines().find_map(|line| line.strip_prefix("# From ")).unwrap_or_default();
+        source.split(" of ").nth(1).and_then(|rest| rest.get(..10)).unwrap_or_default()
+    }
+
     /// The list that is built in.
     pub fn shipped() -> &'static Catalogue {
         static SHIPPED: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(ACTIONS));

@@ -221,6 +221,7 @@ mod tests {
             }],
             not_granted: Vec::new(),
             unread: Vec::new(),
+            unknown_actions: vec![format!("s3:{name} in p")],
             actions: Vec::new(),
         }
     }

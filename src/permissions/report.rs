@@ -12,7 +12,7 @@ use trailhound_iam::verdict::{
     Activity, Breadth, Counts, CredentialFinding, Finding, Judgement, KeyName, Options, Standing, StatementSummary,
     Summary, Verdict,
 };
-use trailhound_iam::{Catalogue, Confidence, Coverage, principal::account_in};
+use trailhound_iam::{Catalogue, Compiled, Confidence, Coverage, principal::account_in};
 use trailhound_store::Site;
 
 use crate::output::counted;
@@ -76,6 +76,8 @@ pub struct PrincipalLine {
     pub not_granted: Vec<String>,
     /// What of the policies was not to be had: there may be more grants.
     pub unread: Vec<String>,
+    /// Patterns of actions that match none that is known, and the statements they stand in.
+    pub unknown_actions: Vec<String>,
     /// Only where it was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<ActionLine>,
@@ -293,6 +295,7 @@ impl PrincipalLine {
             statements: summary.statements.iter().map(|one| statement(judgement, one, options)).collect(),
             not_granted: summary.not_granted.iter().map(|id| Catalogue::shipped().action(*id).to_string()).collect(),
             unread: summary.unread.clone(),
+            unknown_actions: unknown_actions(judgement.compiled()).collect(),
             actions: if detail { actions(judgement) } else { Vec::new() },
         }
     }
@@ -306,6 +309,16 @@ impl PrincipalLine {
     pub fn unused_services(&self) -> impl Iterator<Item = &ServiceLine> {
         self.services.iter().filter(|line| line.counts.unused > 0 && line.counts.granted == line.counts.unused)
     }
+}
+
+/// `s3:GetObjct in statement 0 in own of arn:…`
+pub fn unknown_actions(policies: &Compiled) -> impl Iterator<Item = String> {
+    policies.unknown_actions().map(|(id, pattern)| format!("{pattern} in {}", policies.statement(id)))
+}
+
+/// Why there may be nothing to say of such a pattern.
+pub fn unknown_why() -> String {
+    format!("no action of this name is known: misspelt, gone, or newer than the list of {}", Catalogue::date())
 }
 
 fn services(summary: &Summary) -> Vec<ServiceLine> {

@@ -6,8 +6,10 @@ use crate::output::{self, Head};
 /// Principals whose services and statements are shown; the tables of all would hide what matters.
 const SHOWN_WHOLE_MAX: usize = 3;
 const STATEMENTS_MAX: usize = 40;
-/// Principals of which it is told that policies are missing.
+/// Principals of which it is told that policies are missing, or that actions in them are not known.
 const MISSING_MAX: usize = 20;
+/// Actions of a principal that are told so.
+const UNKNOWN_MAX: usize = 5;
 
 /// Prints a report. Without names (`all`) principals that lose most come first.
 pub fn print(report: &Report<'_>, all: bool) -> anyhow::Result<()> {
@@ -58,6 +60,8 @@ struct Listed {
     rows: Vec<((bool, u32), Vec<String>)>,
     /// Sentences on policies that are missing.
     missing: Vec<String>,
+    /// Sentences on actions that are not known.
+    unknown: Vec<String>,
     to_change: Foremost,
 }
 
@@ -124,6 +128,12 @@ impl Listed {
                 line.unread.join(", ")
             ));
         }
+        if !line.unknown_actions.is_empty() && self.unknown.len() < MISSING_MAX {
+            let told = line.unknown_actions.iter().take(UNKNOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = line.unknown_actions.len().saturating_sub(UNKNOWN_MAX);
+            let more = if more > 0 { format!(" and {more} more (--format json has all)") } else { String::new() };
+            self.unknown.push(format!("{}: {}: {told}{more}", line.name(), super::report::unknown_why()));
+        }
         line.statements.iter().filter(|one| one.verdict.is_to_change()).for_each(|one| self.to_change.add(line, one));
     }
 
@@ -143,7 +153,7 @@ impl Listed {
         self.rows.sort_by_key(|(loses, _)| std::cmp::Reverse(*loses));
         let rows: Vec<Vec<String>> = self.rows.drain(..).map(|(_, row)| row).collect();
         page.grid(&heads, &rows);
-        self.missing.iter().for_each(|sentence| page.paragraph(sentence));
+        self.missing.iter().chain(&self.unknown).for_each(|sentence| page.paragraph(sentence));
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde::Serialize;
 use trailhound_iam::evaluate::{Place, Policy};
 use trailhound_iam::replay::{Change, Replayed, Trial};
-use trailhound_iam::{Catalogue, Compiled, Decision, Document, Evaluator};
+use trailhound_iam::{Catalogue, Compiled, Decision, Document, Evaluator, PolicySet};
 
 use super::reading::{Reading, Requests};
 use super::{Ground, report};
@@ -44,6 +44,7 @@ struct Lost {
 
 pub async fn run(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     let document = document(&args)?;
+    tell_unknown(&args, &document);
     let ground = Ground::open(&args.scope).await?;
     let name = args.file.file_name().map_or("policy".into(), |name| name.to_string_lossy().into_owned());
     let change = change(args.kind, &name, document);
@@ -83,6 +84,15 @@ fn document(args: &WhatIfArgs) -> anyhow::Result<Arc<Document>> {
     anyhow::ensure!(errors.is_empty(), "{}: {}", args.file.display(), errors.join("; "));
     anyhow::ensure!(!document.statements.is_empty(), "{}: the policy has no statement", args.file.display());
     Ok(Arc::new(document))
+}
+
+/// A name that matches nothing changes nothing, and the one who wrote it meant otherwise.
+fn tell_unknown(args: &WhatIfArgs, document: &Arc<Document>) {
+    let name = args.file.display().to_string();
+    let compiled = Evaluator::new(Catalogue::shipped()).compile(&PolicySet::of_identity(&name, document.clone()));
+    for unknown in report::unknown_actions(&compiled) {
+        eprintln!("{}", terminal::clean_lines(&format!("warning: {unknown}: {}", report::unknown_why())));
+    }
 }
 
 fn change(kind: WhatIfAs, name: &str, document: Arc<Document>) -> Change {

@@ -251,6 +251,34 @@ fn files_that_cannot_be_used_are_refused_whole() {
 }
 
 #[test]
+fn actions_that_nobody_knows_are_told() {
+    let (world, store) = ground("permissions-unknown");
+    let misspelt = granted().to_string().replace("dynamodb:GetItem", "dynamodb:GetItme");
+    world.put("misspelt.json", misspelt);
+    let iam = world.path("misspelt.json");
+    let asked = ["permissions", "--iam", iam.to_str().unwrap(), "--principal", "user/ana"];
+    let told = store.command(asked).ok().text();
+    let words: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = "user/ana: no action of this name is known: misspelt, gone, or newer than the list of 20";
+    assert!(words.contains(sentence) && words.contains("dynamodb:GetItme in statement"), "{told}");
+    let report: Value =
+        serde_json::from_str(&store.command(asked.into_iter().chain(["--format", "json"])).ok().text()).unwrap();
+    let unknown = report["principals"][0]["unknown_actions"][0].as_str().unwrap();
+    assert!(unknown.starts_with("dynamodb:GetItme in statement"), "{unknown}");
+
+    // Nothing that is denied so would ever have been lost.
+    let deny = json!({"Version": "2012-10-17", "Statement": [
+        allow(&["*"], &["*"]), {"Sid": "No", "Effect": "Deny", "Action": "lambda:CreateFuntion", "Resource": "*"}]});
+    world.put("scp.json", deny.to_string());
+    let (scp, iam) = (world.path("scp.json"), world.path("iam.json"));
+    let run = store
+        .command(["permissions", "what-if", scp.to_str().unwrap(), "--as", "scp", "--iam", iam.to_str().unwrap()])
+        .ok();
+    let warning = "lambda:CreateFuntion in statement 1 (No)";
+    assert!(run.stderr.contains("warning: ") && run.stderr.contains(warning), "{}", run.stderr);
+}
+
+#[test]
 fn what_the_store_was_told_is_kept_with_its_history_and_judged_by() {
     let (world, store) = ground("permissions-kept");
     let untold = store.command(["permissions"]).exits(2);

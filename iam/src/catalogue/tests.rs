@@ -36,6 +36,11 @@ fn actions_have_the_level_that_says_most() {
 }
 
 #[test]
+fn the_list_has_its_day() {
+    assert!(Catalogue::date().parse::<jiff::civil::Date>().is_ok(), "{}", Catalogue::date());
+}
+
+#[test]
 fn every_action_is_found_in_any_case_by_its_id() {
     let catalogue = Catalogue::shipped();
     for (id, action) in catalogue.actions() {
