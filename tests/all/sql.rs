@@ -122,6 +122,14 @@ fn put_granted(world: &World) -> std::path::PathBuf {
          N/A,N/A,N/A,false,N/A,N/A,N/A,N/A,false,false\n",
         arn("user/ana")
     );
+    let everything =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    let organization = json!({
+        "OrganizationPolicies": [{"Id": "p-1", "Name": "all", "Type": "SERVICE_CONTROL_POLICY", "Content": everything}],
+        "OrganizationTargets": [{"Id": "r-ab12", "PolicyIds": ["p-1"]},
+                                {"Id": ACCOUNT, "ParentId": "r-ab12", "PolicyIds": ["p-1"]}]
+    });
+    world.put("granted/organization.json", organization.to_string());
     world.put("granted/details.json", details.to_string());
     world.put("granted/keys.json", keys.to_string());
     world.put("granted/report.csv", report);
