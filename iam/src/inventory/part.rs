@@ -86,6 +86,7 @@ fn output(value: Value, entity: Option<&str>, parts: &mut Vec<Part>) {
     if let Some(Value::Array(keys)) = object.remove("AccessKeyMetadata") {
         return access_keys(keys, object.get("Arn").and_then(Value::as_str), parts);
     }
+    let is_written = WRITTEN.iter().any(|list| object.contains_key(*list));
     for list in WRITTEN {
         if let Some(Value::Array(elements)) = object.remove(list) {
             parts.extend(elements.into_iter().map(|element| Part {
@@ -97,7 +98,7 @@ fn output(value: Value, entity: Option<&str>, parts: &mut Vec<Part>) {
             }));
         }
     }
-    if object.is_empty() {
+    if is_written {
         return;
     }
     let kind = if object.contains_key("ServicesLastAccessed") {
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_organisation_is_cut_into_policies_and_targets() {
-        let written = r#"{"OrganizationPolicies": [{"Id": "p-1", "Type": "SERVICE_CONTROL_POLICY", "Content": {"Statement": []}}],
+        let written = r#"{"Comment": "ours", "OrganizationPolicies": [{"Id": "p-1", "Type": "SERVICE_CONTROL_POLICY", "Content": {"Statement": []}}],
             "OrganizationTargets": [{"Id": "r-ab12", "PolicyIds": ["p-1"]}, {"Id": "111122223333", "ParentId": "r-ab12", "PolicyIds": ["p-1"]}]}
             {"Organization": {"Id": "o-abc", "MasterAccountId": "999988887777"}}
             {"Policy": {"PolicySummary": {"Id": "p-2", "Type": "SERVICE_CONTROL_POLICY"}, "Content": "{}"}}
