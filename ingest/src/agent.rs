@@ -96,9 +96,43 @@ pub fn os(agent: &str) -> Option<&'static str> {
     })
 }
 
+/// The agent without the words in which some programs name the call that they make, its service, or what they use of their
+/// library: the same program on the same machine has the same one for all its calls.
+pub fn client(agent: &str) -> String {
+    let is_of_call = |word: &&str| {
+        let after_md = word.strip_prefix("md/").unwrap_or(word);
+        ["command/", "command#"].iter().any(|call| after_md.starts_with(call))
+            || word.starts_with("api/")
+            || word.starts_with("m/")
+    };
+    let mut client = String::with_capacity(agent.len());
+    let mut words = agent.split(' ');
+    client.push_str(words.next().unwrap_or(""));
+    for word in words.filter(|word| !is_of_call(word)) {
+        client.push(' ');
+        client.push_str(word);
+    }
+    client
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_the_same_for_all_its_calls() {
+        let cli = "aws-cli/2.15.0 md/awscrt#0.19.19 ua/2.0 os/linux#6.1 md/arch#x86_64 lang/python#3.11.8 cfg/retry-mode#standard";
+        let rest = "md/prompt#off";
+        for call in
+            ["md/command#iam.list-users", "command/s3.ls", "m/E,b md/command#sts.get-caller-identity", "api/s3#1.2"]
+        {
+            assert_eq!(client(&format!("{cli} {call} {rest}")), format!("{cli} {rest}"));
+        }
+        for same in ["", " ", "m/1", "api/1 x", "a  b", "a lang/command#1", "a md/m/1", "ü commander"] {
+            assert_eq!(client(same), same);
+        }
+        assert_eq!(client("a  m/1  command#2"), "a  ");
+    }
 
     #[test]
     fn appendix_a_41_families_without_brackets_and_versions() {

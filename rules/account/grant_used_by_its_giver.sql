@@ -32,7 +32,7 @@
 SELECT event_id, account_id, aws_region, principal_key, principal_name, source_ip_address, event_source, event_name,
        outcome, request_policy_arn, request_group_name,
        -- Some programs name the call they make in their agent, the service, or what they use of their library.
-       regexp_replace(user_agent, ' ((md/)?command[/#]|api/|m/)[^ ]*', '', 'g') AS client,
+       user_agent_client(user_agent) AS client,
        CASE WHEN event_name IN ('AttachUserPolicy', 'PutUserPolicy', 'AddUserToGroup') THEN concat('user/', request_user_name)
             WHEN event_name IN ('AttachRolePolicy', 'PutRolePolicy') THEN concat('role/', request_role_name)
             WHEN user_identity_type = 'IAMUser' THEN concat('user/', user_identity_user_name)

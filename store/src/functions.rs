@@ -31,6 +31,7 @@ fn all() -> Vec<ScalarUDF> {
         text_of_two_texts("policy_foreign_accounts", policy::foreign_accounts),
         text_of_text("user_agent_family", agent::family),
         text_of_text("user_agent_os", |agent| agent::os(agent).map(str::to_string)),
+        text_of_text("user_agent_client", |agent| Some(agent::client(agent))),
         text_of_text("source_kind", |source| Some(network::classify(source).0.as_str().to_string())),
         text_of_text("source_network", |source| {
             let (kind, address) = network::classify(source);
