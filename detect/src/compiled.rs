@@ -4,8 +4,10 @@
 //! given, needed or not, which costs many times the comparison itself on a table of over a hundred columns.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
+use ahash::RandomState;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::{take, take_record_batch};
@@ -113,6 +115,12 @@ impl Compiled {
     /// one, so that the outcome of a row never depends on the rows beside it.
     pub fn pick(&self, rows: &impl Rows, picked: &UInt32Array) -> (Vec<Answer>, Option<DataFusionError>) {
         let answer = |mask: &BooleanBuffer, at: usize| if mask.value(at) { Answer::True } else { Answer::False };
+        // To take every column of many rows costs more than to look at the others, too.
+        if picked.len() >= rows.len() / 3
+            && let Ok(mask) = self.mask(rows)
+        {
+            return (picked.values().iter().map(|row| answer(&mask, *row as usize)).collect(), None);
+        }
         let chosen = |batch: &RecordBatch| self.evaluate(batch).and_then(|v| truth(&v));
         let batch = match self.batch(rows).and_then(|b| Ok(take_record_batch(&b, picked)?)) {
             Ok(batch) => batch,
@@ -159,9 +167,13 @@ pub(crate) trait Rows {
     fn column(&self, column: usize) -> Result<ArrayRef, DataFusionError>;
 }
 
+/// The places of the columns of `events`.
+static PLACES: LazyLock<HashMap<&str, usize, RandomState>> =
+    LazyLock::new(|| COLUMNS.iter().enumerate().map(|(place, column)| (column.name, place)).collect());
+
 /// A column's place in `events`.
 pub(crate) fn place_of(name: &str) -> usize {
-    COLUMNS.iter().position(|c| c.name == name).expect("the engine's columns are columns of `events`")
+    *PLACES.get(name).expect("the engine's columns are columns of `events`")
 }
 
 /// A batch of `events`, perhaps with only some of its columns.
@@ -173,11 +185,10 @@ pub(crate) struct Events {
 
 impl Events {
     pub fn new(batch: RecordBatch) -> Self {
-        let schema = batch.schema();
         let mut columns = vec![None; COLUMNS.len()];
-        for (place, column) in COLUMNS.iter().enumerate() {
-            if let Some((found, _)) = schema.column_with_name(column.name) {
-                columns[place] = Some(batch.column(found).clone());
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            if let Some(place) = PLACES.get(field.name().as_str()) {
+                columns[*place] = Some(column.clone());
             }
         }
         Events { columns, rows: batch.num_rows() }

@@ -36,8 +36,9 @@ pub mod names;
 mod needs;
 #[cfg(test)]
 mod oracle;
+pub mod pattern;
 mod place;
-pub mod problem;
+mod problem;
 mod query;
 mod remembered;
 mod repeat;

@@ -307,7 +307,7 @@ impl Planner {
         let projected: SchemaRef = Arc::new(events.project(&columns)?);
         let df_schema = DFSchema::try_from(projected.as_ref().clone())?;
         let physical = self.state.create_physical_expr(expr, &df_schema)?;
-        Ok(crate::compiled::Compiled::new(physical, columns, strict, projected))
+        Ok(crate::compiled::Compiled::new(crate::pattern::compiled(physical)?, columns, strict, projected))
     }
 }
 
