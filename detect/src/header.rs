@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 use crate::finding::EVENTS_MAX;
-use crate::judgement::{FirstSeen, Having, Judgement, Measure, Query, Rare, Sequence, Spike, Travel};
+use crate::judgement::{FirstSeen, HalfLife, Having, Judgement, Measure, Query, Rare, Sequence, Spike, Travel};
 use crate::problem::{Report, line_at, nearest};
 use crate::severity::{Kind, Severity, Status};
 use crate::state::HISTORY_DAYS_MIN;
@@ -217,7 +217,7 @@ impl<'a> Keys<'a, '_, '_> {
             value: self.list("value"),
             population: self.text("population")?,
             p_below: self.number("p_below")?,
-            half_life: self.parsed("half_life", Window::parse_history)?,
+            half_life: HalfLife::new(self.parsed("half_life", Window::parse_history)?),
         };
         if rare.p_below > 0.1 {
             let line = self.line("p_below");

@@ -1,8 +1,10 @@
 //! How a kind judges the events that a rule's SELECT chooses: the header keys that only this kind has.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::window::Window;
+use crate::state::DAY;
+use crate::window::{LONGEST_HISTORY_DAYS, Window};
 
 /// A kind with its keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +95,44 @@ pub struct Rare {
     /// The share of events below which a value is rare.
     pub p_below: f64,
     /// After so long an event counts half.
-    pub half_life: Window,
+    pub half_life: HalfLife,
+}
+
+/// How long it takes until an event counts half.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HalfLife {
+    length: Window,
+    /// What an event counts after so many days: asked of every day of an entity's history, whenever it is judged.
+    weights: Arc<[f64]>,
+}
+
+impl HalfLife {
+    /// After this length of time.
+    pub fn new(length: Window) -> Self {
+        HalfLife { length, weights: (0..=LONGEST_HISTORY_DAYS).map(|days| weight(length, days)).collect() }
+    }
+
+    /// Its length in µs.
+    pub fn micros(&self) -> i64 {
+        self.length.micros()
+    }
+
+    /// What an event counts after so many days.
+    pub(crate) fn weight(&self, days: i64) -> f64 {
+        let told = usize::try_from(days).ok().and_then(|days| self.weights.get(days));
+        told.copied().unwrap_or_else(|| weight(self.length, days))
+    }
+}
+
+impl fmt::Display for HalfLife {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.length.fmt(out)
+    }
+}
+
+fn weight(half_life: Window, days: i64) -> f64 {
+    let half_life_days = half_life.micros() as f64 / DAY as f64;
+    libm::exp2(-(days as f64) / half_life_days)
 }
 
 /// The keys of a query.

@@ -255,14 +255,14 @@ impl Memory {
     pub fn remember(&mut self, rule: &Rule, remembered: &Remembered, mut counted: impl FnMut(Key, u32)) -> Result<()> {
         let Some(plan) = &rule.plan else { return Ok(()) };
         let mut alike = Vec::new();
-        let entities: Vec<_> = remembered.by_entity().collect();
-        for entities in entities.chunks(AHEAD) {
-            self.slots.look_ahead(rule.key, entities.iter().map(|(whose, _)| whose.key));
+        let by_entity = remembered.by_entity();
+        for entities in by_entity.chunks(AHEAD) {
+            self.slots.look_ahead(rule.key, entities.clone().map(|(whose, _)| whose.key));
             for (whose, rows) in entities {
                 let key = (rule.key, whose.key);
                 let rows = rows.iter().map(|row| remembered.row(*row));
                 rows.for_each(|row| put(plan, row, &mut alike, |place| counted(key, place)));
-                self.add(key, &whose.text, plan, alike.drain(..))?;
+                self.add(key, whose.text, plan, alike.drain(..))?;
                 if self.bytes > self.bytes_max.saturating_add(SLACK_BYTES) {
                     self.settle()?;
                 }
@@ -323,7 +323,7 @@ impl Memory {
         if newly {
             self.list_dirty(key);
         }
-        self.shift(key.0, shifts)
+        self.shift(key.0, &shifts)
     }
 
     /// What is known of an entity, which begins with its first event.
@@ -361,18 +361,19 @@ impl Memory {
     }
 
     /// Tells the groups of a rule what becomes of an entity's share.
-    fn shift(&mut self, rule: u64, shifts: Vec<Shift>) -> Result<()> {
-        for shift in shifts {
-            let key = (rule, group_key(&shift.group));
+    fn shift(&mut self, rule: u64, shifts: &[Shift]) -> Result<()> {
+        for of_group in shifts.chunk_by(|one, other| one.group == other.group) {
+            let key = (rule, group_key(&of_group[0].group));
             let slot = self.slot(key, begin_population)?;
             let State::Population(population) = &mut slot.state else {
                 unreachable!("a group's key holds a population")
             };
-            let grown = population.shift(&shift);
+            let grown = of_group.iter().map(|shift| population.shift(shift)).sum::<usize>();
             slot.bytes += grown;
             self.bytes += grown;
-            let from = self.shifted.entry(key).or_insert(shift.day);
-            *from = shift.day.min(*from);
+            let first = of_group.iter().map(|shift| shift.day).min().unwrap_or(i64::MAX);
+            let from = self.shifted.entry(key).or_insert(first);
+            *from = first.min(*from);
         }
         Ok(())
     }
@@ -449,7 +450,12 @@ impl Memory {
     }
 
     fn judge_all(&mut self, keys: &[Key], court: &mut Court<'_>) -> Result<()> {
-        for &key in keys {
+        for (at, &key) in keys.iter().enumerate() {
+            if at % AHEAD == 0 {
+                let ahead = &keys[at..keys.len().min(at + AHEAD)];
+                let of_rule = ahead.chunk_by(|one, other| one.0 == other.0);
+                of_rule.for_each(|keys| self.slots.look_ahead(keys[0].0, keys.iter().map(|(_, entity)| *entity)));
+            }
             let Some(&rule) = court.places.get(&key.0) else { continue };
             let Some(plan) = court.set.at(rule).plan.as_ref() else { continue };
             let mut slot = self.slot(key, || unreachable!("what is dirty was added"))?;
@@ -511,7 +517,7 @@ impl Memory {
                 let slot = self.slot(key, || unreachable!("it is known"))?;
                 let shifts = slot.state.withhold(plan, &spans);
                 self.mark_dirty(key, from)?;
-                self.shift(key.0, shifts)?;
+                self.shift(key.0, &shifts)?;
             }
             self.settle()?;
         }
@@ -556,9 +562,24 @@ impl Memory {
         if self.bytes <= self.bytes_max {
             return Ok(());
         }
-        self.shed()?;
-        let mut by_worth: Vec<(u64, Key, usize)> =
-            self.slots.iter().map(|(key, slot)| (slot.worth(), key, slot.bytes)).collect();
+        // Once through all of them, since what lies far back leaves those that stay, too.
+        let (mut all, mut by_worth, mut older) = (Vec::new(), Vec::new(), Vec::new());
+        for (rule, slots) in self.slots.by_rule() {
+            let plan = self.plans.get(&rule);
+            for (&entity, slot) in slots {
+                let key = (rule, entity);
+                if let Some(part) = plan.and_then(|plan| slot.shed(plan)) {
+                    self.bytes = self.bytes.saturating_sub(part.bytes);
+                    older.push((key, part));
+                }
+                by_worth.push((slot.worth(), all.len()));
+                all.push((key, slot.bytes));
+            }
+        }
+        if !older.is_empty() {
+            older.sort_unstable_by_key(|(key, _)| *key);
+            self.file()?.put_older(&older)?;
+        }
         // Down to three quarters, so that this is not done for every event.
         let (mut leaving, kept_max) = (Vec::new(), self.bytes_max / 4 * 3);
         let mut rest = &mut by_worth[..];
@@ -568,9 +589,10 @@ impl Memory {
             let count = ((rest.len() as f64 * share) as usize + 1).min(rest.len());
             rest.select_nth_unstable(count - 1);
             let (now, later) = rest.split_at_mut(count);
-            for (_, key, bytes) in now {
-                self.bytes = self.bytes.saturating_sub(*bytes);
-                leaving.push(*key);
+            for (_, at) in now {
+                let (key, bytes) = all[*at];
+                self.bytes = self.bytes.saturating_sub(bytes);
+                leaving.push(key);
             }
             rest = later;
         }
@@ -578,22 +600,6 @@ impl Memory {
         self.file()?;
         let cold = self.cold.as_mut().expect("it was just made");
         cold.put(leaving.into_iter().map(|key| (key, self.slots.remove(key).expect("its key was just listed"))))
-    }
-
-    /// Moves what lies far back out of memory.
-    fn shed(&mut self) -> Result<()> {
-        let mut leaving = Vec::new();
-        for (key, slot) in self.slots.iter_mut() {
-            if let Some(older) = self.plans.get(&key.0).and_then(|plan| slot.shed(plan)) {
-                self.bytes = self.bytes.saturating_sub(older.bytes);
-                leaving.push((key, older));
-            }
-        }
-        if leaving.is_empty() {
-            return Ok(());
-        }
-        leaving.sort_unstable_by_key(|(key, _)| *key);
-        self.file()?.put_older(&leaving)
     }
 
     /// Brings back what lies far back of a hot slot.

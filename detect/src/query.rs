@@ -137,11 +137,12 @@ impl Rule {
 /// The slots that events at these times lie in.
 pub(crate) fn slots_of(query: Query, batch: &RecordBatch, slots: &mut BTreeSet<i64>) {
     let Some(times) = batch.column_by_name("event_time") else { return };
-    let mut last = None;
+    let mut within = 0..0;
     for time in times.as_primitive::<TimestampMicrosecondType>().values() {
-        let slot = query.every.start(*time);
-        if last.replace(slot) != Some(slot) {
+        if !within.contains(time) {
+            let slot = query.every.start(*time);
             slots.insert(slot);
+            within = slot..slot.saturating_add(query.every.micros());
         }
     }
 }

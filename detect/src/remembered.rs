@@ -12,7 +12,6 @@ use ahash::RandomState;
 use datafusion::arrow::array::{AsArray, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::common::DataFusionError;
-use smallvec::SmallVec;
 
 use crate::compiled::{Events, Rows, place_of};
 use crate::evaluate::Lost;
@@ -21,12 +20,12 @@ use crate::memory::{ByHash, entity_key};
 use crate::state::Plan;
 
 /// Whose an event is.
-#[derive(Debug)]
-pub(crate) struct Whose {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose<'r> {
     /// The hash of the text.
     pub key: u128,
     /// As the ledger writes it.
-    pub text: Box<str>,
+    pub text: &'r str,
 }
 
 /// The rows that a rule with memory chose in a batch.
@@ -54,6 +53,25 @@ pub(crate) struct Row<'r, E = RowOf<'r>> {
     pub evidence: E,
 }
 
+/// Rows by whose they are.
+pub(crate) struct ByEntity<'r> {
+    entities: &'r Entities,
+    /// Their [places](Remembered::row), those of an entity side by side.
+    rows: Vec<u32>,
+    /// An entity, and from where to where its rows stand.
+    whose: Vec<(u32, u32, u32)>,
+}
+
+impl ByEntity<'_> {
+    /// So many entities at a time, each with the places of its rows.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = impl Iterator<Item = (Whose<'_>, &[u32])> + Clone> {
+        let rows = |(entity, begin, end): &(u32, u32, u32)| {
+            Some((self.entities.at(*entity)?, &self.rows[*begin as usize..*end as usize]))
+        };
+        self.whose.chunks(size).map(move |some| some.iter().filter_map(rows))
+    }
+}
+
 impl Remembered {
     /// The time of the latest of the rows, µs since the epoch.
     pub fn latest(&self) -> Option<i64> {
@@ -61,25 +79,33 @@ impl Remembered {
     }
 
     /// Row by row, in the order of the batch, with whose it is.
-    pub fn iter(&self) -> impl Iterator<Item = (Option<&Whose>, Row<'_>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Option<Whose<'_>>, Row<'_>)> {
         (0..).zip(&self.rows).map(|(row, place)| (self.entities.of(*place), self.row(row)))
     }
 
-    /// The rows of each entity together, by their [places](Remembered::row): what is known of it is looked for once.
-    pub fn by_entity(&self) -> impl Iterator<Item = (&Whose, SmallVec<[u32; 12]>)> {
+    /// The rows of each entity together: what is known of it is looked for once.
+    pub fn by_entity(&self) -> ByEntity<'_> {
         let entity = |row: &u32| self.entities.by_row[*row as usize];
-        let mut owned: Vec<(u32, u32)> = (0..).zip(&self.rows).map(|(row, place)| (entity(place), row)).collect();
-        owned.sort_unstable();
-        let mut owned = owned.into_iter().peekable();
-        std::iter::from_fn(move || {
-            let (entity, first) = owned.next()?;
-            let mut rows = SmallVec::from_slice(&[first]);
-            while let Some((_, row)) = owned.next_if(|(other, _)| *other == entity) {
-                rows.push(row);
-            }
-            Some((entity, rows))
-        })
-        .filter_map(|(entity, rows)| Some((self.entities.known.get(entity as usize)?, rows)))
+        let known = &self.entities.known;
+        // How many rows each entity has, then where they begin, then where they end.
+        let mut ends: Vec<u32> = vec![0; known.len() + 1];
+        self.rows.iter().for_each(|row| ends[(entity(row) as usize).min(known.len())] += 1);
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
+        }
+        let mut rows: Vec<u32> = vec![0; self.rows.len()];
+        for (place, row) in (0..).zip(&self.rows) {
+            let end = &mut ends[(entity(row) as usize).min(known.len())];
+            rows[*end as usize] = place;
+            *end += 1;
+        }
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        // What is nobody's stands at the end.
+        let whose = (0..).zip(begins.zip(&ends)).take(known.len());
+        let whose =
+            whose.filter_map(|(entity, (begin, end))| (begin < *end).then_some((entity, begin, *end))).collect();
+        ByEntity { entities: &self.entities, rows, whose }
     }
 
     /// One of the rows, by its place among them.
@@ -95,7 +121,9 @@ impl Remembered {
 struct Entities {
     /// Each row's place in `known`, [`UNKNOWN`] or [`NOBODY`].
     by_row: Vec<u32>,
-    known: Vec<Whose>,
+    /// Each with the end of its text among all texts, which stand one behind the other.
+    known: Vec<(u128, usize)>,
+    texts: String,
     by_key: HashMap<u128, u32, ByHash>,
 }
 
@@ -125,8 +153,16 @@ impl Hash for Owned<'_> {
 }
 
 impl Entities {
-    fn of(&self, row: u32) -> Option<&Whose> {
-        self.known.get(self.by_row[row as usize] as usize)
+    fn of(&self, row: u32) -> Option<Whose<'_>> {
+        self.at(self.by_row[row as usize])
+    }
+
+    /// One that is known, by its place.
+    fn at(&self, place: u32) -> Option<Whose<'_>> {
+        let place = place as usize;
+        let (key, end) = *self.known.get(place)?;
+        let begin = place.checked_sub(1).map_or(0, |before| self.known[before].1);
+        Some(Whose { key, text: &self.texts[begin..end] })
     }
 
     /// Notes whose rows are, from the entity's columns.
@@ -149,7 +185,8 @@ impl Entities {
     fn place(&mut self, text: &str) -> u32 {
         let key = entity_key(text);
         *self.by_key.entry(key).or_insert_with(|| {
-            self.known.push(Whose { key, text: text.into() });
+            self.texts.push_str(text);
+            self.known.push((key, self.texts.len()));
             self.known.len() as u32 - 1
         })
     }
@@ -203,8 +240,12 @@ impl<'e> Common<'e> {
 
     /// Notes whose rows are, from the entity's columns.
     pub fn note(&mut self, entity: usize, plan: &Plan, rows: &[u32], columns: &[Option<Held>]) {
-        let begin =
-            || Entities { by_row: vec![UNKNOWN; self.events.len()], known: Vec::new(), by_key: HashMap::default() };
+        let begin = || Entities {
+            by_row: vec![UNKNOWN; self.events.len()],
+            known: Vec::new(),
+            texts: String::new(),
+            by_key: HashMap::default(),
+        };
         self.entities.entry(entity).or_insert_with(begin).note(plan, rows, columns);
     }
 

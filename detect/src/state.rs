@@ -28,6 +28,7 @@ mod spike;
 mod threshold;
 mod travel;
 
+use std::cell::RefCell;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -284,7 +285,7 @@ impl Plan {
                 if columns.clone().any(|column| evidence.is_null(column)) {
                     return None;
                 }
-                Facts::Step(step as u8, hash(&list(evidence, columns)))
+                Facts::Step(step as u8, hash_of(evidence, columns))
             }
             Judgement::FirstSeen(keys) => valued(evidence, &self.columns, keys.value.len())?,
             Judgement::Rare(keys) => valued(evidence, &self.columns, keys.value.len())?,
@@ -568,7 +569,7 @@ fn measured(
     };
     let Some(column) = column.filter(|column| !evidence.is_null(*column)) else { return Measured::Nothing };
     if matches!(measure, Measure::Distinct(_)) {
-        return Measured::Value(hash(&list(evidence, std::iter::once(column))));
+        return Measured::Value(hash_of(evidence, std::iter::once(column)));
     }
     match evidence.number(column) {
         Some(n) => Measured::Number(n.as_u64().unwrap_or_else(|| n.as_f64().unwrap_or(0.0).max(0.0) as u64)),
@@ -579,15 +580,32 @@ fn measured(
 /// Columns as a JSON list.
 fn list(evidence: &(impl Evidence + ?Sized), columns: impl Iterator<Item = usize>) -> String {
     let mut text = String::with_capacity(64);
+    write_list(evidence, columns, &mut text);
+    text
+}
+
+/// The hash of columns as a JSON list, of which most events need no more.
+fn hash_of(evidence: &(impl Evidence + ?Sized), columns: impl Iterator<Item = usize>) -> u64 {
+    thread_local! {
+        static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        write_list(evidence, columns, text);
+        hash(text)
+    })
+}
+
+fn write_list(evidence: &(impl Evidence + ?Sized), columns: impl Iterator<Item = usize>, text: &mut String) {
+    let begin = text.len();
     text.push('[');
     for column in columns {
-        if text.len() > 1 {
+        if text.len() > begin + 1 {
             text.push(',');
         }
-        evidence.write(column, &mut text);
+        evidence.write(column, text);
     }
     text.push(']');
-    text
 }
 
 /// The same values have the same hash on every machine and in every run.

@@ -13,7 +13,7 @@ const SECOND: i64 = 1_000_000;
 /// Longer windows say nothing about an event any more, and would never be told in time.
 const LONGEST_DAYS: i64 = 31;
 /// What is usual is learnt from a year and a month at most.
-const LONGEST_HISTORY_DAYS: i64 = 400;
+pub(crate) const LONGEST_HISTORY_DAYS: i64 = 400;
 
 impl Window {
     /// Reads `90s`, `15m`, `1h` or `1d`, at most 31 days; the error is a phrase that says what is wrong.

@@ -252,14 +252,15 @@ fn what_memory_is_told_of_a_row_is_what_a_finding_would_keep() {
         let mut by_entity: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (sighting, (whose, row)) in sightings.iter().zip(chosen.iter()) {
             let evidence = sighting.evidence.as_slice();
-            assert_eq!(plan.entity(evidence).as_deref(), whose.map(|whose| &*whose.text));
+            assert_eq!(plan.entity(evidence).as_deref(), whose.map(|whose| whose.text));
             assert_eq!(plan.facts(evidence), plan.facts(&row.evidence));
             assert_eq!((sighting.event_id.as_str(), sighting.event_time), (row.id, row.time));
             if let Some(whose) = whose {
                 by_entity.entry(whose.text.to_string()).or_default().push(row.id.to_owned());
             }
         }
-        let grouped = chosen.by_entity().map(|(whose, rows)| {
+        let grouped = chosen.by_entity();
+        let grouped = grouped.chunks(1).flatten().map(|(whose, rows)| {
             let ids = rows.iter().map(|row| chosen.row(*row).id.to_owned());
             (whose.text.to_string(), ids.collect())
         });

@@ -74,8 +74,9 @@ impl Hot {
         self.0.iter().flat_map(|(rule, slots)| slots.iter().map(|(entity, slot)| ((*rule, *entity), slot)))
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Slot)> {
-        self.0.iter_mut().flat_map(|(rule, slots)| slots.iter_mut().map(|(entity, slot)| ((*rule, *entity), slot)))
+    /// Each rule's slots, by entity.
+    pub fn by_rule(&mut self) -> impl Iterator<Item = (u64, &mut HashMap<u128, Slot, ByHash>)> {
+        self.0.iter_mut().map(|(rule, slots)| (*rule, slots))
     }
 
     /// Keeps the rules for which `keep` says so.

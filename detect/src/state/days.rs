@@ -169,6 +169,11 @@ impl Values {
         self.0.iter().take(8).filter_map(|seen| seen.days.last()).fold(0, i64::wrapping_add)
     }
 
+    /// How many different ones there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The days of a value, if it was ever seen.
     pub fn get(&self, value: &str) -> Option<&Days> {
         self.place(value).ok().map(|at| &self.0[at].days)

@@ -11,7 +11,7 @@ use uuid::fmt::Hyphenated;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum EventId {
     /// The UUID whose usual text it is.
-    Uuid([u8; 16]),
+    Uuid(#[serde(with = "at_once")] [u8; 16]),
     Other(Box<str>),
 }
 
@@ -41,10 +41,25 @@ impl EventId {
 
 impl From<&str> for EventId {
     fn from(text: &str) -> Self {
-        match Uuid::try_parse(text).map(|uuid| EventId::Uuid(*uuid.as_bytes())) {
-            Ok(id) if id == *text => id,
-            _ => EventId::Other(text.into()),
+        // Of the ways to write a UUID only the usual one is so long; it has no capitals.
+        let is_usual = text.len() == Hyphenated::LENGTH && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        match Some(text).filter(|_| is_usual).and_then(|text| Uuid::try_parse(text).ok()) {
+            Some(uuid) => EventId::Uuid(uuid.into_bytes()),
+            None => EventId::Other(text.into()),
         }
+    }
+}
+
+/// A UUID's bytes written at once, not one by one: what many events were is mostly their ids.
+mod at_once {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8; 16], out: S) -> Result<S::Ok, S::Error> {
+        u128::from_be_bytes(*bytes).serialize(out)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<[u8; 16], D::Error> {
+        u128::deserialize(from).map(u128::to_be_bytes)
     }
 }
 

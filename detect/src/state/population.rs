@@ -153,10 +153,15 @@ fn count(counts: &mut Counts, day: i64, by: i64) -> usize {
 pub(super) fn usual_before(keys: &Rare, history: &History, day: i64) -> Usual {
     let different =
         history.values.iter().filter(|(_, days)| history.first_learnt(days).is_some_and(|first| first < day));
+    Usual { different: different.count() as u64, ..usual_of_all(keys, history, day) }
+}
+
+/// The same without regard to how many different values it had.
+pub(super) fn usual_of_all(keys: &Rare, history: &History, day: i64) -> Usual {
     Usual {
         with: 0.0,
         all: seen_before(keys, history, &history.all, day),
-        different: different.count() as u64,
+        different: 0,
         days: history.all.first().map_or(0, |first| (day - first).max(0)),
     }
 }
@@ -169,7 +174,5 @@ pub(super) fn seen_before(keys: &Rare, history: &History, days: &Days, day: i64)
 /// Events of the days before `day`, each halved for every half-life that lies between. Summed by rising day: the same
 /// numbers give the same bits, in whatever order they came.
 fn weighed(keys: &Rare, day: i64, days: impl Iterator<Item = (i64, u64)>) -> f64 {
-    let half_life = keys.half_life.micros() as f64 / super::DAY as f64;
-    let weight = |d: i64| libm::exp2((d - day) as f64 / half_life);
-    days.take_while(|(d, _)| *d < day).map(|(d, n)| n as f64 * weight(d)).sum()
+    days.take_while(|(d, _)| *d < day).map(|(d, n)| n as f64 * keys.half_life.weight(day - d)).sum()
 }

@@ -4,13 +4,11 @@
 //! of the days before is below the bound, both among the entity's own and among those of the population (the entity is a
 //! part of it). Before a week is known of both, nothing is rare.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::days::Days;
 use super::history::History;
-use super::population::{Usual, View, seen_before, usual_before};
+use super::population::{Usual, View, seen_before, usual_before, usual_of_all};
 use super::{Check, Claim, DAY, Look, Moment, Which, days_told, value_told};
 use crate::error::Result;
 use crate::finding::time as rfc3339;
@@ -19,27 +17,34 @@ use crate::judgement;
 /// Nothing is rare before so much history.
 pub(crate) const HISTORY_DAYS_MIN: i64 = 7;
 
-pub(super) fn judge(
-    history: &History,
+pub(super) fn judge<'h>(
+    history: &'h History,
     keys: &judgement::Rare,
     from: i64,
     look: &mut Look<'_>,
 ) -> Result<(i64, Vec<Claim>)> {
     let from_day = from.div_euclid(DAY);
-    let mut seen: BTreeMap<i64, Vec<(&str, &Days, u64)>> = BTreeMap::new();
-    for (value, days) in history.values.seen_since(from_day) {
-        for (day, events) in days.since(from_day) {
-            seen.entry(day).or_default().push((value, days, events));
-        }
-    }
+    let of_value = |(value, days): (_, &'h Days)| days.since(from_day).map(move |(day, n)| (day, value, days, n));
+    let mut seen: Vec<(i64, &str, &Days, u64)> = history.values.seen_since(from_day).flat_map(of_value).collect();
+    seen.sort_by_key(|(day, ..)| *day);
     let mut claims = Vec::new();
-    for (day, mut values) in seen {
+    for of_day in seen.chunk_by(|one, other| one.0 == other.0) {
+        let day = of_day[0].0;
+        let of_all = usual_of_all(keys, history, day);
+        if of_all.days < HISTORY_DAYS_MIN {
+            continue;
+        }
+        // The more different values there are, the less probable is each; with all of them, mostly none is improbable enough.
+        let least = Usual { different: history.values.len() as u64, ..of_all };
+        let with = |days: &Days| Usual { with: seen_before(keys, history, days, day), ..least };
+        let may_be = of_day.iter().filter(|(_, _, days, _)| with(days).probability() < keys.p_below);
+        let mut values: Vec<(&str, &Days, u64)> = may_be.map(|(_, value, days, n)| (*value, *days, *n)).collect();
+        if values.is_empty() {
+            continue;
+        }
         values.sort_unstable_by_key(|(value, ..)| *value);
         // All but a value's own share is the same for all values of a day.
         let nothing = usual_before(keys, history, day);
-        if nothing.days < HISTORY_DAYS_MIN || nothing.probability() >= keys.p_below {
-            continue;
-        }
         for (value, days, events) in values {
             let own = Usual { with: seen_before(keys, history, days, day), ..nothing };
             let Some(group) = history.group().filter(|_| own.probability() < keys.p_below) else { continue };
