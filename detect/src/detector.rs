@@ -24,7 +24,7 @@ use crate::error::{DetectError, Result};
 use crate::evaluate::{Failure, Sighting};
 use crate::finding::{Finding, Folded, fold};
 use crate::follow::{Change, ChangeCounts, ChangeKey, ChangeKind, Follower};
-use crate::ledger::{Changes, FindingsLedger};
+use crate::ledger::{AT_ONCE, Changes, FindingsLedger, OfEntity};
 use crate::lineage::{self, Events, Issuers, Ways};
 use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
@@ -72,6 +72,8 @@ struct Position {
     derivation: Derivation,
     generations: Vec<i64>,
     version: i64,
+    /// Where the cursors stand in the ledger: behind the version, as long as commits change no finding.
+    saved: i64,
     /// The version up to which events were read again for findings: they may hold some of commits that are still to be judged.
     read_until: i64,
     memory: Memory,
@@ -282,10 +284,14 @@ impl Detector {
         // Before the cursor moves: whoever dies in between sees the commit again, and says the same of these findings again.
         changes += self.amend(store, at, commit.version, &issued).await?;
         let revision = self.judge(store, at, commit.version, &mut fresh).await?;
-        let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
-        changes += self.save(store, at, commit.version, outcome).await?;
+        // Most commits change nothing. Whoever dies before the cursors have moved reads a few of them again, and finds the same.
+        if !found.is_empty() || !revision.is_empty() {
+            let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
+            changes += self.save(store, at, commit.version, outcome).await?;
+        }
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
+        self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
         Ok(changes)
     }
 
@@ -320,6 +326,7 @@ impl Detector {
             derivation,
             generations,
             version: newest,
+            saved: -1,
             read_until: -1,
             memory,
             issuers: Issuers::default(),
@@ -444,25 +451,33 @@ impl Detector {
         let ends_since = |rule, entity, from| found.get(&(rule, entity)).is_some_and(|last| *last >= from);
         let verdicts = at.memory.judge(&at.set, ends_since)?;
         let mut revision = Revision::default();
-        for mut verdict in verdicts {
-            let rule = at.set.at(verdict.rule);
-            let known = ends_since(verdict.rule, verdict.key.1, verdict.from);
-            let generation = at.generations[verdict.rule];
-            let mut stored = match known {
-                true => self.ledger.of_entity(&rule.id, generation, &verdict.entity, verdict.from).await?,
-                false => Vec::new(),
-            };
-            let new = match verdict.claims.is_empty() {
-                true => Vec::new(),
-                false => self.new_sightings(&at.set, &verdict, fresh)?,
-            };
-            let of_news = fresh.keys.contains(&verdict.key);
-            let counts_news = |claim: &Claim| {
-                let counts = |plan: &Plan| new.iter().any(|sighting| plan.counts(claim, sighting));
-                of_news || rule.plan.as_ref().is_some_and(counts)
-            };
-            at.standing.leave(rule, &mut verdict, &mut stored, counts_news);
-            revision.compare(&at.set, verdict, stored, &new, version > at.read_until);
+        let mut verdicts = verdicts.into_iter().peekable();
+        while verdicts.peek().is_some() {
+            let some: Vec<Verdict> = verdicts.by_ref().take(AT_ONCE).collect();
+            let known = some.iter().filter(|verdict| ends_since(verdict.rule, verdict.key.1, verdict.from));
+            let asked = known.map(|verdict| OfEntity {
+                rule: &at.set.at(verdict.rule).id,
+                generation: at.generations[verdict.rule],
+                entity: &verdict.entity,
+                from: verdict.from,
+            });
+            let mut stored = self.ledger.of_entities(&asked.collect::<Vec<_>>()).await?.into_iter();
+            for mut verdict in some {
+                let rule = at.set.at(verdict.rule);
+                let known = ends_since(verdict.rule, verdict.key.1, verdict.from);
+                let mut stored = known.then(|| stored.next()).flatten().unwrap_or_default();
+                let new = match verdict.claims.is_empty() {
+                    true => Vec::new(),
+                    false => self.new_sightings(&at.set, &verdict, fresh)?,
+                };
+                let of_news = fresh.keys.contains(&verdict.key);
+                let counts_news = |claim: &Claim| {
+                    let counts = |plan: &Plan| new.iter().any(|sighting| plan.counts(claim, sighting));
+                    of_news || rule.plan.as_ref().is_some_and(counts)
+                };
+                at.standing.leave(rule, &mut verdict, &mut stored, counts_news);
+                revision.compare(&at.set, verdict, stored, &new, version > at.read_until);
+            }
         }
         let judged = Instant::now();
         if !revision.wanted.is_empty() {
@@ -524,6 +539,7 @@ impl Detector {
         let remembered: Vec<((usize, u128), i64)> = revision.write.iter().map(ends).collect();
         let written = found.values().chain(&revision.write).map(|(_, finding)| finding);
         let leading: Vec<u64> = written.flat_map(lineage::key_hashes).collect();
+        let mut saved = at.saved;
         let mut transaction = self.ledger.begin().await?;
         let of = |place: usize, finding| (finding, set.at(place).clone(), generations[place]);
         let mut told = self.follower.as_ref().map(|_| Vec::new());
@@ -537,6 +553,7 @@ impl Detector {
             Cursors::From(least) => {
                 let asking: Vec<&str> = set.rules().filter(|r| r.asks().is_some()).map(|r| r.id.as_str()).collect();
                 self.ledger.advance(&mut transaction, least, version, &asking).await?;
+                saved = if least < 0 { version } else { saved };
             }
         }
         crash::point("detect.ledger_open");
@@ -547,8 +564,8 @@ impl Detector {
             let last = at.found.entry(whose).or_insert(end);
             *last = end.max(*last);
         }
+        at.saved = saved;
         at.leading.extend(leading);
-        self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
         self.told(&counts);
         Ok(changes)
     }

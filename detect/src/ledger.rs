@@ -1,7 +1,8 @@
 //! Findings, their history and the rules' cursors, as the ledger keeps them.
 //!
 //! Findings and cursors are written in one transaction: either a commit's events are in the findings and the cursor
-//! stands behind them, or neither. That alone makes every event count once, whatever is killed when.
+//! stands behind them, or neither. That alone makes every event count once, whatever is killed when. A commit of which no
+//! finding came need not move the cursor: to read it again changes nothing.
 //!
 //! A *generation* counts how often a rule was begun anew (its file changed, or it came back). A finding of an older
 //! generation is not amended but made anew when the rule sees its events again; when the rule has seen the whole table,
@@ -17,12 +18,14 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use sqlx::any::Any;
-use sqlx::{Row, Transaction};
+use sqlx::{AssertSqlSafe, Row, Transaction};
 use trailhound_store::{Derivation, Ledger};
 
 use crate::error::{DetectError, Result};
 use crate::finding::{Finding, time};
 use crate::rule::Rule;
+use row::Stored;
+pub(crate) use write::AT_ONCE;
 
 /// The tables of this crate; only ever added to.
 const TABLES: &[&str] = &[
@@ -61,6 +64,15 @@ pub(crate) struct Cursor {
     pub generation: i64,
     /// The newest version of the table whose events it has seen; -1 for none.
     pub applied_to: i64,
+}
+
+/// Asks for the findings of a rule's generation and an entity, as the ledger writes it, that end at a time or later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfEntity<'q> {
+    pub rule: &'q str,
+    pub generation: i64,
+    pub entity: &'q str,
+    pub from: i64,
 }
 
 /// What became of findings in one step.
@@ -236,17 +248,31 @@ impl FindingsLedger {
         Ok(())
     }
 
-    /// The current findings of a rule's generation and an entity (as the ledger writes it) that end at `from` or later.
-    pub(crate) async fn of_entity(&self, rule: &str, generation: i64, entity: &str, from: i64) -> Result<Vec<Finding>> {
-        let rows = sqlx::query(row::SELECT_OF_ENTITY)
-            .bind(rule.to_owned())
-            .bind(entity.to_owned())
-            .bind(from)
-            .bind(generation)
-            .fetch_all(self.ledger.pool())
-            .await
-            .map_err(self.fail("read an entity's findings"))?;
-        rows.iter().map(|row| Ok(row::stored(row)?.finding)).collect()
+    /// The current findings of entities: of each that is asked for, in their order. No more than [`AT_ONCE`].
+    pub(crate) async fn of_entities(&self, asked: &[OfEntity<'_>]) -> Result<Vec<Vec<Finding>>> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = sqlx::query(AssertSqlSafe(row::select_of_entities(asked.len()))).persistent(false);
+        for of in asked {
+            query = query.bind(of.rule.to_owned()).bind(of.entity.to_owned()).bind(of.from).bind(of.generation);
+        }
+        let fail = self.fail("read entities' findings");
+        let rows = query.fetch_all(self.ledger.pool()).await.map_err(&fail)?;
+        let mut found = vec![Vec::new(); asked.len()];
+        for row in &rows {
+            let entity: String = row.try_get("entity").map_err(&fail)?;
+            let Stored { finding, generation, .. } = row::stored(row)?;
+            let is_of = |of: &OfEntity<'_>| {
+                let OfEntity { rule, generation: of_generation, entity: of_entity, from } = *of;
+                (rule, of_generation, of_entity) == (finding.rule.as_str(), generation, entity.as_str())
+                    && from <= finding.last_time
+            };
+            for (_, found) in asked.iter().zip(&mut found).filter(|(of, _)| is_of(of)) {
+                found.push(finding.clone());
+            }
+        }
+        Ok(found)
     }
 
     /// The current findings of a rule's generation in a slot, for a rule of kind `query`.

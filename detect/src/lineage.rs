@@ -220,7 +220,9 @@ pub(crate) struct Issuers(HashMap<String, Option<Hop>>);
 impl Issuers {
     /// Forgets what a record may have changed.
     pub fn forget(&mut self, issued: &BTreeSet<String>) {
-        self.0.retain(|key, _| !issued.contains(key));
+        for key in issued {
+            self.0.remove(key);
+        }
     }
 
     /// Asks the table for those that are not known.

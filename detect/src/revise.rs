@@ -36,6 +36,11 @@ pub(crate) struct Revision {
 }
 
 impl Revision {
+    /// Whether nothing becomes of any finding.
+    pub fn is_empty(&self) -> bool {
+        self.write.is_empty() && self.withdraw.is_empty() && self.wanted.is_empty()
+    }
+
     /// Compares what a rule claims of an entity with the findings of the rule's generation that are there; `fresh` are
     /// the entity's events that have just come, `apart` whether no finding can hold any of them yet.
     pub fn compare(&mut self, set: &RuleSet, verdict: Verdict, stored: Vec<Finding>, fresh: &[Sighting], apart: bool) {

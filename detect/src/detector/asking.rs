@@ -74,8 +74,8 @@ impl Position {
 }
 
 impl Detector {
-    /// Asks the rules of kind `query` whose time has come. Costs nothing where there is none. Whoever goes on handing over
-    /// commits calls this between them, every now and then.
+    /// Asks the rules of kind `query` whose time has come, and notes how far the others are. Costs nothing where there is
+    /// nothing to do. Whoever goes on handing over commits calls this between them, every now and then.
     pub async fn ask(&self, store: &Store) -> Result<Changes> {
         self.ask_most(store, Some(SLOTS_A_TURN)).await
     }
@@ -127,6 +127,11 @@ impl Detector {
         // Noted when all have been asked, so that whoever dies in between asks again.
         if by_grants.iter().all(|place| at.due.get(place).is_none_or(Due::is_done)) {
             store.granted().judged(&std::mem::take(&mut at.readings)).await?;
+        }
+        if at.saved < at.version {
+            let version = at.version;
+            changes +=
+                self.save(store, at, version, Outcome { cursors: Cursors::From(-1), ..Outcome::default() }).await?;
         }
         Ok(changes)
     }

@@ -28,11 +28,8 @@ pub(super) const SELECT_BY_ID: &str = concat!("SELECT ", columns!(), " FROM find
 /// The ids in brackets have to follow.
 const SELECT_BY_IDS: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id IN");
 pub(super) const SELECT_LIKE: &str = concat!("SELECT ", columns!(), " FROM findings WHERE id LIKE $1 LIMIT 2");
-pub(super) const SELECT_OF_ENTITY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM findings WHERE rule = $1 AND entity = $2 AND last_time >= $3 AND generation = $4 AND state = 'current'"
-);
+/// What is asked for has to follow.
+const SELECT_CURRENT_OF: &str = concat!("SELECT ", columns!(), " FROM findings WHERE state = 'current' AND ");
 pub(super) const SELECT_OF_SLOT: &str = concat!(
     "SELECT ",
     columns!(),
@@ -165,6 +162,16 @@ pub(super) fn stored(row: &AnyRow) -> Result<Stored, DetectError> {
         id: id.clone(),
     };
     Ok(Stored { finding, generation: number("generation")?, current: text("state")? == "current" })
+}
+
+/// Those of so many entities: of each a rule, an entity, a time and a generation.
+pub(super) fn select_of_entities(count: usize) -> String {
+    let of_one = |one: usize| {
+        let [rule, entity, from, generation] = [1, 2, 3, 4].map(|place| one * 4 + place);
+        format!("rule = ${rule} AND entity = ${entity} AND last_time >= ${from} AND generation = ${generation}")
+    };
+    let all: Vec<String> = (0..count).map(of_one).collect();
+    format!("{SELECT_CURRENT_OF}({})", all.join(" OR "))
 }
 
 /// What is there under some ids, by id.

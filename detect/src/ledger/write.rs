@@ -12,8 +12,9 @@ use crate::finding::Finding;
 use crate::follow::{Change, ChangeKind, RuleFacts};
 use crate::rule::Rule;
 
-/// Findings that are written at once: a statement for each of them would go to and fro between threads four times.
-pub(super) const AT_ONCE: usize = 100;
+/// Findings that are written at once: a statement for each of them would go to and fro between threads four times. SQLite looks
+/// for a place's number among all names of places, so many more at once would take longer, not less.
+pub(crate) const AT_ONCE: usize = 20;
 
 impl FindingsLedger {
     /// Puts the findings of one version of the table to those that are there. Those of a rule that makes them whole
