@@ -154,6 +154,34 @@ async fn a_detector_that_follows_and_one_that_comes_late_agree() {
 }
 
 #[tokio::test]
+async fn cursors_move_with_findings_or_when_somebody_comes_by() {
+    let mut s = Scratch::new("cursors").await;
+    let files = || vec![rule("creates", HOURLY, "event_name = 'CreateUser'")];
+    let detector = Detector::open(&s.store, rules(files())).await.unwrap();
+    detector.catch_up(&s.store).await.unwrap();
+    let commit = s.keep("a", &["CreateUser"]).await;
+    detector.commit(&s.store, &commit).await.unwrap();
+    assert_eq!(detector.findings().applied_to().await.unwrap(), commit.version);
+
+    // What changes nothing is not written; whoever is killed then reads it again, and finds nothing else.
+    let quiet = s.keep("b", &["ListUsers"]).await;
+    assert_eq!(detector.commit(&s.store, &quiet).await.unwrap(), changes(0, 0, 0));
+    assert_eq!(detector.findings().applied_to().await.unwrap(), commit.version);
+    drop(detector);
+    let detector = Detector::open(&s.store, rules(files())).await.unwrap();
+    assert_eq!(detector.catch_up(&s.store).await.unwrap(), changes(0, 0, 0));
+    assert_eq!(detector.findings().applied_to().await.unwrap(), quiet.version);
+
+    let quiet = s.keep("c", &["ListUsers"]).await;
+    detector.commit(&s.store, &quiet).await.unwrap();
+    assert_eq!(detector.ask(&s.store).await.unwrap(), changes(0, 0, 0));
+    assert_eq!(detector.findings().applied_to().await.unwrap(), quiet.version);
+    let commit = s.keep("d", &["CreateUser"]).await;
+    assert_eq!(detector.commit(&s.store, &commit).await.unwrap(), changes(0, 1, 0));
+    assert_eq!(counts(&detector).await, [("account/creates".into(), 2)]);
+}
+
+#[tokio::test]
 async fn a_rule_that_began_and_was_cut_off_counts_nothing_twice() {
     let mut s = Scratch::new("cut-off").await;
     let files = || vec![rule("hour", HOURLY, "event_name = 'A'"), rule("one", "", "event_name = 'B'")];
