@@ -285,13 +285,14 @@ impl Detector {
         changes += self.amend(store, at, commit.version, &issued).await?;
         let revision = self.judge(store, at, commit.version, &mut fresh).await?;
         // Most commits change nothing. Whoever dies before the cursors have moved reads a few of them again, and finds the same.
-        if !found.is_empty() || !revision.is_empty() {
+        if found.is_empty() && revision.is_empty() {
+            self.note_memory(at);
+        } else {
             let outcome = Outcome { found, revision, cursors: Cursors::From(-1) };
             changes += self.save(store, at, commit.version, outcome).await?;
         }
         at.memory.advance(&set, commit.version);
         at.version = commit.version;
-        self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
         Ok(changes)
     }
 
@@ -566,6 +567,7 @@ impl Detector {
         }
         at.saved = saved;
         at.leading.extend(leading);
+        self.note_memory(at);
         self.told(&counts);
         Ok(changes)
     }
@@ -649,6 +651,10 @@ impl Detector {
         if let Some(follower) = &self.follower {
             follower.committed(counts);
         }
+    }
+
+    fn note_memory(&self, at: &Position) {
+        self.memory_bytes.store(at.memory.bytes(), Ordering::Relaxed);
     }
 
     fn note_failures(&self, failures: Vec<Failure>) {

@@ -264,9 +264,10 @@ impl FindingsLedger {
             let entity: String = row.try_get("entity").map_err(&fail)?;
             let Stored { finding, generation, .. } = row::stored(row)?;
             let is_of = |of: &OfEntity<'_>| {
-                let OfEntity { rule, generation: of_generation, entity: of_entity, from } = *of;
-                (rule, of_generation, of_entity) == (finding.rule.as_str(), generation, entity.as_str())
-                    && from <= finding.last_time
+                of.rule == finding.rule
+                    && of.entity == entity
+                    && of.generation == generation
+                    && of.from <= finding.last_time
             };
             for (_, found) in asked.iter().zip(&mut found).filter(|(of, _)| is_of(of)) {
                 found.push(finding.clone());

@@ -12,7 +12,7 @@ use crate::finding::Finding;
 use crate::follow::{Change, ChangeKind, RuleFacts};
 use crate::rule::Rule;
 
-/// Findings that are written at once: a statement for each of them would go to and fro between threads four times. SQLite looks
+/// Findings that are read or written at once: a statement for each of them would go to and fro between threads four times. SQLite looks
 /// for a place's number among all names of places, so many more at once would take longer, not less.
 pub(crate) const AT_ONCE: usize = 20;
 

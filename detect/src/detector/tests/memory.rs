@@ -191,7 +191,13 @@ async fn run(name: &str, commits: &[Vec<Row>], memory: usize, restart_every: usi
         changes(0, 0, 0),
         "{name}: caught up, and yet something changes"
     );
-    found(&detector).await
+    let found = found(&detector).await;
+    let anew = open(&s.store).await;
+    assert!(
+        memory == 0 || anew.memory_bytes() > 0,
+        "{name}: it has read everything, and says that nothing is remembered"
+    );
+    found
 }
 
 fn cut(rows: &[Row], into: usize) -> Vec<Vec<Row>> {
