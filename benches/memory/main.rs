@@ -105,8 +105,8 @@ impl Service {
         }
         commits.extend(self.store.flush().await?.commit);
         let begun = Instant::now();
-        for commit in commits {
-            self.changes += self.detector.commit(&self.store, &commit).await?;
+        for commit in &commits {
+            self.changes += self.detector.commit(&self.store, commit).await?;
         }
         let time = begun.elapsed();
         self.upkeep.compact().await?;

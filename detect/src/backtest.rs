@@ -22,13 +22,13 @@ pub async fn backtest(store: &Store, set: &RuleSet, memory_bytes_max: usize) -> 
         memory.strike(set, seen.sightings.iter())?;
         fold(set, seen.sightings, &mut found);
         for rows in remembered {
-            memory.remember(set.at(rows.rule), &rows, |_, _| ())?;
+            memory.remember(set.at(rows.rule), &rows, &mut |_, _| ())?;
         }
         memory.settle()
     })
     .await?;
     let mut revision = Revision::default();
-    for verdict in memory.judge(set, |_, _, _| false)? {
+    for verdict in memory.judge(set, &|_, _, _| false)? {
         revision.compare(set, verdict, Vec::new(), &[], true);
     }
     recall::read(store, set, &mut revision).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn over_all(
     let mut changes = store.changes(-1, &set.columns()).await?;
     while let Some(change) = changes.try_next().await? {
         let version = change.version;
-        let seen = set.evaluate_to_remember(&change.rows, |_| true);
+        let seen = set.evaluate_to_remember(&change.rows, &|_| true);
         let (mut seen, remembered) = seen.map_err(|e| DetectError::Evaluate { version, source: Box::new(e) })?;
         for failure in std::mem::take(&mut seen.failures) {
             tracing::warn!(rule = failure.rule, rows = failure.rows, error = failure.error, "a rule fails on rows");

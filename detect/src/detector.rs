@@ -30,6 +30,7 @@ use crate::memory::{ByHash, Key, MEMORY_BYTES_MAX, Memory, Verdict, entity_key};
 use crate::query::slots_of;
 use crate::remembered::Remembered;
 use crate::revise::Revision;
+use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::state::{Claim, Plan};
 
@@ -90,6 +91,22 @@ struct Position {
     readings: Vec<Reading>,
 }
 
+impl Position {
+    /// The keys that rows gave out and that lie on the ways of findings. Who gave out any of them is not known any more.
+    fn issued(&mut self, rows: &[RecordBatch]) -> BTreeSet<String> {
+        let mut leading = BTreeSet::new();
+        for rows in rows {
+            lineage::issued(rows, |key| {
+                self.issuers.forget(key);
+                if self.leading.contains(&lineage::key_hash(key)) {
+                    leading.insert(key.to_owned());
+                }
+            });
+        }
+        leading
+    }
+}
+
 /// What is to be written: findings of rules that look at each event alone, and those of rules that make them whole.
 #[derive(Default)]
 struct Outcome {
@@ -132,6 +149,13 @@ struct Fresh<'c> {
 }
 
 impl Fresh<'_> {
+    /// Adds rows of a batch, by its place, to what their rule remembers, and notes those that count.
+    fn remember(&mut self, memory: &mut Memory, rule: &Rule, rows: &Remembered, batch: usize) -> Result<()> {
+        let of_rule = self.rows.entry(rows.rule).or_default();
+        of_rule.reserve(rows.len());
+        memory.remember(rule, rows, &mut |key, row| of_rule.push((key.1 as u64, batch as u32, row)))
+    }
+
     /// The rows of an entity, in their order.
     fn of(&mut self, rule: usize, key: Key) -> &[(u64, u32, u32)] {
         let rows = self.rows.get_mut(&rule).map_or(&mut [][..], Vec::as_mut_slice);
@@ -252,8 +276,7 @@ impl Detector {
     async fn apply(&self, store: &Store, at: &mut Position, commit: &Commit) -> Result<Changes> {
         let set = at.set.clone();
         let begun = Instant::now();
-        let issued = commit.batches.iter().flat_map(lineage::issued).collect();
-        at.issuers.forget(&issued);
+        let issued = at.issued(&commit.batches);
         self.spend(Spent { lineage: begun.elapsed(), ..Spent::default() });
         if at.standing.kept_from() != store.kept_from() {
             at.standing = Standing::of(&self.ledger, store.kept_from(), HashSet::new()).await?;
@@ -263,15 +286,13 @@ impl Detector {
         let mut fresh = Fresh { batches: &commit.batches, ..Fresh::default() };
         for (place, batch) in commit.batches.iter().enumerate() {
             let begun = Instant::now();
-            let (sightings, remembered) = self.evaluate(&set, batch, commit.version, |_| true)?;
+            let (sightings, remembered) = self.evaluate(&set, batch, commit.version, &|_| true)?;
             at.memory.strike(&set, sightings.iter())?;
             fold(&set, sightings, &mut found);
             for rows in remembered {
-                let of_rule = fresh.rows.entry(rows.rule).or_default();
-                let counted = |key: Key, row| of_rule.push((key.1 as u64, place as u32, row));
-                at.memory.remember(set.at(rows.rule), &rows, counted)?;
+                fresh.remember(&mut at.memory, set.at(rows.rule), &rows, place)?;
             }
-            touch(&set, &mut at.due, batch, |_| true);
+            touch(&set, &mut at.due, batch, &|_| true);
             self.spend(Spent { evaluate: begun.elapsed(), ..Spent::default() });
             // What rules with memory find follows from what they remember, so it may be written before the rest of the
             // commit, which the version before stands for until then.
@@ -398,7 +419,7 @@ impl Detector {
             let folds = |rule: usize| before(stands[rule].folds);
             let remembers = |rule: usize| before(stands[rule].remembers);
             let (mut sightings, remembered) =
-                self.evaluate(&set, &change.rows, version, |rule| folds(rule) || remembers(rule))?;
+                self.evaluate(&set, &change.rows, version, &|rule| folds(rule) || remembers(rule))?;
             at.memory.strike(&set, sightings.iter().filter(|s| remembers(s.rule)))?;
             sightings.retain(|s| folds(s.rule));
             fold(&set, sightings, &mut found);
@@ -415,7 +436,7 @@ impl Detector {
                         }
                     }
                 };
-                at.memory.remember(set.at(rows.rule), &rows, |key, _| {
+                at.memory.remember(set.at(rows.rule), &rows, &mut |key, _| {
                     if is_news {
                         fresh.keys.insert(key);
                     }
@@ -423,9 +444,10 @@ impl Detector {
             }
             at.memory.settle()?;
             if version > told_until {
-                changes += self.amend(store, at, version, &lineage::issued(&change.rows)).await?;
+                let issued = at.issued(std::slice::from_ref(&change.rows));
+                changes += self.amend(store, at, version, &issued).await?;
             }
-            touch(&set, &mut at.due, &change.rows, |rule| before(stands[rule].asks));
+            touch(&set, &mut at.due, &change.rows, &|rule| before(stands[rule].asks));
             // A rule that begins may find more in its first version than is good to have in memory: all that was
             // compacted. As long as its cursor has not moved, a part that was written is no harm.
             let full = begins && !moved && found.len() >= FOUND_MAX;
@@ -450,7 +472,7 @@ impl Detector {
         let begun = Instant::now();
         let found = &at.found;
         let ends_since = |rule, entity, from| found.get(&(rule, entity)).is_some_and(|last| *last >= from);
-        let verdicts = at.memory.judge(&at.set, ends_since)?;
+        let verdicts = at.memory.judge(&at.set, &ends_since)?;
         let mut revision = Revision::default();
         let mut verdicts = verdicts.into_iter().peekable();
         while verdicts.peek().is_some() {
@@ -512,7 +534,7 @@ impl Detector {
         set: &RuleSet,
         batch: &RecordBatch,
         version: i64,
-        active: impl Fn(usize) -> bool,
+        active: &dyn Fn(usize) -> bool,
     ) -> Result<(Vec<Sighting>, Vec<Remembered>)> {
         let (seen, remembered) = set
             .evaluate_to_remember(batch, active)
@@ -531,7 +553,7 @@ impl Detector {
         found.retain(|id, _| !at.standing.has(id));
         let written = found.values().chain(&revision.write).map(|(_, finding)| finding);
         let begun = Instant::now();
-        let ways = Ways::of(Events::Of(store), &mut at.issuers, written).await?;
+        let ways = Ways::of(Events::of(store), &mut at.issuers, written).await?;
         let led = Instant::now();
         let written = found.values_mut().chain(&mut revision.write);
         written.for_each(|(place, finding)| ways.write(finding, Some(set.at(*place))));
@@ -572,7 +594,7 @@ impl Detector {
         Ok(changes)
     }
 
-    /// Says anew who stands behind findings, where keys on their ways have been seen given out.
+    /// Says anew who stands behind findings, where keys on their ways have been seen [given out](Position::issued).
     async fn amend(
         &self,
         store: &Store,
@@ -580,14 +602,13 @@ impl Detector {
         version: i64,
         issued: &BTreeSet<String>,
     ) -> Result<Changes> {
-        let issued: Vec<&String> = issued.iter().filter(|key| at.leading.contains(&lineage::key_hash(key))).collect();
         if issued.is_empty() {
             return Ok(Changes::default());
         }
         let begun = Instant::now();
-        let mut leading = self.ledger.leading_over(&issued).await?;
+        let mut leading = self.ledger.leading_over(issued).await?;
         leading.retain(|(finding, _)| !at.standing.has(&finding.id));
-        let ways = Ways::of(Events::Of(store), &mut at.issuers, leading.iter().map(|(finding, _)| finding)).await?;
+        let ways = Ways::of(Events::of(store), &mut at.issuers, leading.iter().map(|(finding, _)| finding)).await?;
         let led = Instant::now();
         let mut changed = Vec::new();
         for (mut finding, generation) in leading {
@@ -677,7 +698,7 @@ impl Detector {
 }
 
 /// Notes for the rules of kind `query` that are active in which slots events came.
-fn touch(set: &RuleSet, due: &mut BTreeMap<usize, Due>, batch: &RecordBatch, active: impl Fn(usize) -> bool) {
+fn touch(set: &RuleSet, due: &mut BTreeMap<usize, Due>, batch: &RecordBatch, active: &dyn Fn(usize) -> bool) {
     for (place, due) in due.iter_mut().filter(|(place, _)| active(**place)) {
         if let (Some(query), Some(touched)) = (set.at(*place).asks(), &mut due.touched) {
             slots_of(query, batch, touched);

@@ -81,14 +81,15 @@ impl RuleSet {
     }
 
     /// The same for who remembers, of the rules for which `active` says so: those with memory give what their memory needs of
-    /// an event, and no more. What a finding needs beyond that is had from [`RuleSet::sightings`].
+    /// an event, and no more. What a finding needs beyond that is had from [`RuleSet::sightings`]. Not generic, so that it is
+    /// compiled here and not by whoever awaits a detector.
     pub(crate) fn evaluate_to_remember(
         &self,
         batch: &RecordBatch,
-        active: impl Fn(usize) -> bool,
+        active: &dyn Fn(usize) -> bool,
     ) -> Result<(Seen, Vec<Remembered>), DataFusionError> {
         let events = Events::new(batch.clone());
-        let mut pass = Pass::run(self, &events, &active)?;
+        let mut pass = Pass::run(self, &events, active)?;
         let mut seen = pass.costs();
         let mut chosen = Vec::new();
         let mut common = Common::of(&events)?;
@@ -125,9 +126,9 @@ pub(crate) struct Lost {
 /// Which rows pass a shared condition, by its place.
 type Masks = HashMap<usize, BooleanBuffer, RandomState>;
 
-struct Pass<'s, F> {
+struct Pass<'s> {
     set: &'s RuleSet,
-    active: &'s F,
+    active: &'s dyn Fn(usize) -> bool,
     events: &'s Events,
     /// Rows of the batch by rule.
     matched: Vec<Vec<u32>>,
@@ -136,8 +137,8 @@ struct Pass<'s, F> {
     failures: HashMap<usize, (u64, String)>,
 }
 
-impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
-    fn new(set: &'s RuleSet, events: &'s Events, active: &'s F) -> Self {
+impl<'s> Pass<'s> {
+    fn new(set: &'s RuleSet, events: &'s Events, active: &'s dyn Fn(usize) -> bool) -> Self {
         Pass {
             set,
             active,
@@ -149,7 +150,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
     }
 
     /// Which rows each rule matches.
-    fn run(set: &'s RuleSet, events: &'s Events, active: &'s F) -> Result<Self, DataFusionError> {
+    fn run(set: &'s RuleSet, events: &'s Events, active: &'s dyn Fn(usize) -> bool) -> Result<Self, DataFusionError> {
         let mut pass = Pass::new(set, events, active);
         pass.anywhere()?;
         pass.by_name()?;
@@ -168,7 +169,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
     }
 
     /// Rules with the rows that they matched.
-    fn matched(&mut self) -> impl Iterator<Item = (usize, Vec<u32>)> + use<F> {
+    fn matched(&mut self) -> impl Iterator<Item = (usize, Vec<u32>)> + use<> {
         std::mem::take(&mut self.matched).into_iter().enumerate().filter(|(_, rows)| !rows.is_empty())
     }
 
@@ -349,9 +350,7 @@ impl<'s, F: Fn(usize) -> bool> Pass<'s, F> {
         }
         Ok(())
     }
-}
 
-impl<F> Pass<'_, F> {
     fn failed(&mut self, rule: usize, rows: u64, error: &DataFusionError) {
         let failure = self.failures.entry(rule).or_insert_with(|| (0, error.strip_backtrace()));
         failure.0 += rows;

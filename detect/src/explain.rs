@@ -25,6 +25,7 @@ use crate::finding::time;
 use crate::ledger::FindingsLedger;
 use crate::names::EventNames;
 use crate::problem::nearest;
+use crate::remembered::Id;
 use crate::rule::Rule;
 use crate::ruleset::{CompileError, RuleSet};
 use crate::select::Planner;
@@ -163,7 +164,7 @@ pub async fn explain(
         let facts = sighting.as_ref().map(|s| plan.facts(s.evidence.as_slice()));
         explanation.moments = match (&sighting, facts) {
             (Some(seen), Some(Some(facts))) => {
-                let event = Event { time: seen.event_time, id: &seen.event_id, facts, count: 1 };
+                let event = Event { time: seen.event_time, id: Id::Text(&seen.event_id), facts, count: 1 };
                 Moment::nearest(known.moments(&rule, &entity, Some(&event))?, usize::MAX)
             }
             (Some(_), _) => Vec::new(),

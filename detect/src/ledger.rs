@@ -11,7 +11,7 @@
 mod row;
 mod write;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -348,8 +348,9 @@ impl FindingsLedger {
     }
 
     /// The current findings with one of these keys on their ways back, with their generations.
-    pub(crate) async fn leading_over(&self, keys: &[&String]) -> Result<Vec<(Finding, i64)>> {
+    pub(crate) async fn leading_over(&self, keys: &BTreeSet<String>) -> Result<Vec<(Finding, i64)>> {
         let fail = self.fail("read findings by keys");
+        let keys: Vec<&String> = keys.iter().collect();
         let mut found: BTreeMap<String, (Finding, i64)> = BTreeMap::new();
         for keys in keys.chunks(KEYS_MAX) {
             let sql = format!("{} {})", row::SELECT_LEADING_OVER, row::places(1, keys.len()));

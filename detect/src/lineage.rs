@@ -17,6 +17,7 @@ use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use trailhound_store::{ROLE_SWITCHES, Store, storable};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -218,11 +219,9 @@ pub(crate) fn key_hashes(finding: &Finding) -> Vec<u64> {
 pub(crate) struct Issuers(HashMap<String, Option<Hop>>);
 
 impl Issuers {
-    /// Forgets what a record may have changed.
-    pub fn forget(&mut self, issued: &BTreeSet<String>) {
-        for key in issued {
-            self.0.remove(key);
-        }
+    /// Forgets what a record that gives out a key may have changed.
+    pub fn forget(&mut self, issued: &str) {
+        self.0.remove(issued);
     }
 
     /// Asks the table for those that are not known.
@@ -234,19 +233,28 @@ impl Issuers {
             self.0.clear();
         }
         let new: BTreeSet<Lead> = leads.into_iter().filter(|lead| !self.0.contains_key(&lead.name)).collect();
-        let found = match events {
-            Events::In(session) => issuers(session, &new, all).await?,
-            Events::Of(store) => issuers(&store.events().await?, &new, all).await?,
-        };
-        self.0.extend(found);
+        self.0.extend(issuers(events.session().await?, &new, all).await?);
         Ok(())
     }
 }
 
-/// Where records that gave out keys are looked for. A store's are only opened if there is something to look for.
+/// Where records that gave out keys are looked for. A store's are opened once, if there is something to look for.
 pub(crate) enum Events<'e> {
-    Of(&'e Store),
+    Of(&'e Store, OnceCell<SessionContext>),
     In(&'e SessionContext),
+}
+
+impl<'e> Events<'e> {
+    pub fn of(store: &'e Store) -> Self {
+        Events::Of(store, OnceCell::new())
+    }
+
+    async fn session(&self) -> Result<&SessionContext> {
+        match self {
+            Events::In(session) => Ok(session),
+            Events::Of(store, opened) => Ok(opened.get_or_try_init(|| store.events()).await?),
+        }
+    }
 }
 
 /// The ways of some who acted.
@@ -447,19 +455,18 @@ impl Issues {
     }
 }
 
-/// The temporary keys and the sessions that rows gave out.
-pub(crate) fn issued(rows: &RecordBatch) -> BTreeSet<String> {
+/// Hands on the temporary keys and the sessions that rows gave out: many, of which few matter to anybody.
+pub(crate) fn issued(rows: &RecordBatch, mut each: impl FnMut(&str)) {
     let column = |name: &str| rows.column_by_name(name).expect("the engine reads it");
     let text = |name: &str| column(name).as_string_view();
     let given = text("response_access_key_id").iter().flatten();
-    let mut issued: BTreeSet<String> = given.filter(|key| key.starts_with("ASIA")).map(str::to_owned).collect();
+    given.filter(|key| key.starts_with("ASIA")).for_each(&mut each);
     let (principals, sessions, times) = (text("principal_key"), text("session_name"), column("event_time"));
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let switches = text("event_name").iter().enumerate().filter(|(_, name)| *name == Some(SWITCH_ROLE));
     for (row, _) in switches.filter(|(row, _)| principals.is_valid(*row) && sessions.is_valid(*row)) {
-        issued.insert(session_on(principals.value(row), sessions.value(row), times.value(row)));
+        each(&session_on(principals.value(row), sessions.value(row), times.value(row)));
     }
-    issued
 }
 
 impl Finding {

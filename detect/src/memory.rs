@@ -30,18 +30,18 @@ use crate::error::Result;
 use crate::evaluate::Sighting;
 use crate::evidence::Evidence;
 use crate::fault::{self, Fault};
-use crate::remembered::{Remembered, Row};
+use crate::remembered::{Id, Remembered, Row};
 use crate::rule::{PRINCIPAL, Rule};
 use crate::ruleset::RuleSet;
-use crate::state::{Attacks, Claim, DAY, Event, Plan, Population, Shift, Split, State, View};
+use crate::state::{Attacks, Claim, DAY, Event, Plan, Shift, Split, State, View};
 use cold::Cold;
 pub(crate) use hot::ByHash;
 use hot::Hot;
 
 /// Memory for what is hot, unless said otherwise.
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
-/// What a slot takes beside its state and its entity.
-const SLOT_BYTES: usize = 160;
+/// What a slot takes beside what its state and its entity hold elsewhere.
+const SLOT_BYTES: usize = size_of::<(u128, Slot)>();
 /// Entities that are to be judged are listed up to so many; where there are more, they are looked for instead. Few in tests,
 /// so that both happen there.
 const LISTED_MAX: usize = if cfg!(test) { 200 } else { 500_000 };
@@ -54,7 +54,7 @@ const SHED_BYTES_MIN: usize = if cfg!(test) { 512 } else { 4_096 };
 /// An entity that was needed whole so often stays whole.
 const WHOLE_AGAIN_MAX: u8 = 3;
 /// Entities that are [looked at ahead](Hot::look_ahead) of adding to them: few enough for a cache.
-const AHEAD: usize = 64;
+const AHEAD: usize = 24;
 /// Events of an entity and a batch that one is compared with, to count those together that say the same.
 const ALIKE_MAX: usize = 8;
 /// Cold entities that are listed at a time.
@@ -77,7 +77,7 @@ pub(crate) fn entity_key(entity: &str) -> u128 {
 #[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     /// As the ledger writes it.
-    entity: String,
+    entity: Box<str>,
     state: State,
     /// Bytes that it takes, roughly.
     bytes: usize,
@@ -89,24 +89,22 @@ struct Slot {
     /// What lies before this time is in the file.
     older_until: Option<i64>,
     /// Bytes that were left when that was last moved there.
-    lean: usize,
+    lean: u32,
     /// How often that had to come back.
     whole_again: u8,
 }
 
 impl Slot {
-    fn new(entity: String, state: State) -> Self {
-        Slot {
-            bytes: SLOT_BYTES + entity.len(),
-            entity,
-            state,
-            begun: 0,
-            used: 0,
-            dirty: None,
-            older_until: None,
-            lean: 0,
-            whole_again: 0,
-        }
+    fn new(entity: &str, state: State) -> Self {
+        let bytes = SLOT_BYTES + entity.len();
+        let entity = entity.into();
+        Slot { bytes, entity, state, begun: 0, used: 0, dirty: None, older_until: None, lean: 0, whole_again: 0 }
+    }
+
+    /// Looks at what adding an event looks at beside the state, and says nothing of it.
+    fn glance(&self) -> u64 {
+        let flags = u64::from(self.dirty.is_some()) + u64::from(self.older_until.is_some());
+        self.used.wrapping_add(self.begun).wrapping_add(self.bytes as u64).wrapping_add(flags)
     }
 
     /// The lower, the sooner it is cold. Who has been there for long comes again, after a weekend and after a holiday; most of
@@ -122,7 +120,7 @@ impl Slot {
 
     /// Takes out what lies so far back that no event of these days needs it, where that is worth it.
     fn shed(&mut self, plan: &Plan) -> Option<Split<State>> {
-        if self.bytes < SHED_BYTES_MIN.max(self.lean * 2) || self.whole_again >= WHOLE_AGAIN_MAX {
+        if self.bytes < SHED_BYTES_MIN.max(self.lean as usize * 2) || self.whole_again >= WHOLE_AGAIN_MAX {
             return None;
         }
         let (reach, latest) = (plan.reach()?, self.state.latest(plan)?);
@@ -131,9 +129,8 @@ impl Slot {
             return None;
         }
         let split = self.state.split(plan, before)?;
-        self.older_until = Some(split.until);
         self.bytes = self.bytes.saturating_sub(split.bytes);
-        self.lean = self.bytes;
+        (self.older_until, self.lean) = (Some(split.until), u32::try_from(self.bytes).unwrap_or(u32::MAX));
         Some(split)
     }
 
@@ -251,8 +248,9 @@ impl Memory {
         self.dirty.len() >= LISTED_MAX / 2 || self.unlisted
     }
 
-    /// Adds rows that their rule did not see before; `counted` hears the place of each that counts, and whose it is.
-    pub fn remember(&mut self, rule: &Rule, remembered: &Remembered, mut counted: impl FnMut(Key, u32)) -> Result<()> {
+    /// Adds rows that their rule did not see before; `counted` hears the place of each that counts, and whose it is. Not
+    /// generic, so that it is compiled here and not by whoever awaits a detector.
+    pub fn remember(&mut self, rule: &Rule, remembered: &Remembered, counted: &mut dyn FnMut(Key, u32)) -> Result<()> {
         let Some(plan) = &rule.plan else { return Ok(()) };
         let mut alike = Vec::new();
         let by_entity = remembered.by_entity();
@@ -277,7 +275,7 @@ impl Memory {
         let evidence = sighting.evidence.as_slice();
         let Some(entity) = plan.entity(evidence) else { return Ok(None) };
         let key = (rule.key, entity_key(&entity));
-        let event = Row { place: 0, id: &sighting.event_id, time: sighting.event_time, evidence };
+        let event = Row { place: 0, id: Id::Text(&sighting.event_id), time: sighting.event_time, evidence };
         let (mut alike, mut added) = (Vec::new(), None);
         put(plan, event, &mut alike, |_| added = Some(key));
         self.add(key, &entity, plan, alike.drain(..))?;
@@ -336,7 +334,7 @@ impl Memory {
         self.slot(key, || {
             let mut state = plan.begin();
             state.withhold(plan, &spans);
-            Slot::new(entity.to_owned(), state)
+            Slot::new(entity, state)
         })
     }
 
@@ -382,7 +380,7 @@ impl Memory {
     fn attacks<T>(&mut self, principal: u128, act: impl FnOnce(&mut Attacks) -> T) -> Result<T> {
         let key = (ATTACKS, principal);
         self.attacked.insert(principal);
-        let begin = || Slot::new(String::new(), State::Attacks(Attacks::default()));
+        let begin = || Slot::new("", State::Attacks(Attacks::default()));
         let State::Attacks(attacks) = &mut self.slot(key, begin)?.state else {
             unreachable!("a principal's key holds attacks");
         };
@@ -404,9 +402,9 @@ impl Memory {
     /// Judges every entity of which something changed since this was last asked. Gives what is claimed, and that nothing is
     /// where `found` says that there are findings of that rule (by its place) and entity from that time on; in an order
     /// that depends on nothing else.
-    pub fn judge(&mut self, set: &RuleSet, found: impl Fn(usize, u128, i64) -> bool) -> Result<Vec<Verdict>> {
+    pub fn judge(&mut self, set: &RuleSet, found: &dyn Fn(usize, u128, i64) -> bool) -> Result<Vec<Verdict>> {
         let places: Places = set.rules().enumerate().map(|(place, r)| (r.key, place)).collect();
-        let mut court = Court { set, places: &places, found: &found, verdicts: Vec::new() };
+        let mut court = Court { set, places: &places, found, verdicts: Vec::new() };
         self.judge_some(&mut court, |plan| !plan.learns())?;
         self.withhold(set)?;
         self.ask_again(set, &places)?;
@@ -477,7 +475,7 @@ impl Memory {
             let attacks = court.set.attacks(rule) && (claimed || self.accusers.contains(&key));
             let told = claimed || (court.found)(rule, key.1, from);
             if told || attacks {
-                let entity = self.slots.get(key).expect("it was just judged").entity.clone();
+                let entity = self.slots.get(key).expect("it was just judged").entity.to_string();
                 let verdict = Verdict { key, rule, entity, from, claims };
                 if attacks {
                     self.attacked_by(court.set, &verdict)?;
@@ -665,7 +663,7 @@ struct Alike<'r, E> {
 /// rule's kind.
 fn put<'r, E: Evidence>(plan: &Plan, row: Row<'r, E>, all: &mut Vec<Alike<'r, E>>, mut counted: impl FnMut(u32)) {
     let Row { place, id, time, evidence } = row;
-    let twice = fault::is(Fault::DuplicateCounted) && id.ends_with('7');
+    let twice = fault::is(Fault::DuplicateCounted) && id.text().ends_with('7');
     let count = 1 + u32::from(twice);
     let stretch = plan.stretch(time);
     let latest = all.iter_mut().rev().take(if stretch.is_some() { ALIKE_MAX } else { 0 });
@@ -673,7 +671,8 @@ fn put<'r, E: Evidence>(plan: &Plan, row: Row<'r, E>, all: &mut Vec<Alike<'r, E>
         if known.stretch == stretch && plan.are_alike(&known.evidence, &evidence) {
             known.event.count += count;
             known.since = time.min(known.since);
-            if (known.event.time, known.event.id) < (time, id) {
+            let is_later = known.event.time < time || known.event.time == time && known.event.id.text() < id.text();
+            if is_later {
                 (known.event.time, known.event.id) = (time, id);
             }
             return counted(place);
@@ -685,7 +684,7 @@ fn put<'r, E: Evidence>(plan: &Plan, row: Row<'r, E>, all: &mut Vec<Alike<'r, E>
 }
 
 fn begin_population() -> Slot {
-    Slot::new(String::new(), State::Population(Population::default()))
+    Slot::new("", State::Population(Box::default()))
 }
 
 /// A principal by hash, as it is in a rule whose entity is the principal alone.

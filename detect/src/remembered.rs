@@ -5,10 +5,8 @@
 //! where it stands, not copied for each rule ([`Common`]).
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use ahash::RandomState;
 use datafusion::arrow::array::{AsArray, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::common::DataFusionError;
@@ -43,11 +41,28 @@ pub(crate) struct Remembered {
     times: TimestampMicrosecondArray,
 }
 
+/// An event's id, which is only looked at where it matters: most kinds keep none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Id<'r> {
+    Text(&'r str),
+    /// In a row of a batch.
+    Of(&'r StringViewArray, u32),
+}
+
+impl<'r> Id<'r> {
+    pub fn text(self) -> &'r str {
+        match self {
+            Id::Text(text) => text,
+            Id::Of(ids, row) => ids.value(row as usize),
+        }
+    }
+}
+
 /// One of these rows, or an event from elsewhere.
 pub(crate) struct Row<'r, E = RowOf<'r>> {
     /// Its place in the batch.
     pub place: u32,
-    pub id: &'r str,
+    pub id: Id<'r>,
     /// µs since the epoch.
     pub time: i64,
     pub evidence: E,
@@ -73,6 +88,11 @@ impl ByEntity<'_> {
 }
 
 impl Remembered {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The time of the latest of the rows, µs since the epoch.
     pub fn latest(&self) -> Option<i64> {
         self.rows.iter().map(|row| self.times.value(*row as usize)).max()
@@ -112,7 +132,7 @@ impl Remembered {
     pub fn row(&self, row: u32) -> Row<'_> {
         let row = row as usize;
         let place = self.rows[row];
-        let (id, time) = (self.ids.value(place as usize), self.times.value(place as usize));
+        let (id, time) = (Id::Of(&self.ids, place), self.times.value(place as usize));
         Row { place, id, time, evidence: RowOf { columns: &self.columns, row, place: place as usize } }
     }
 }
@@ -129,28 +149,10 @@ struct Entities {
 
 /// Of a row of which nobody asked yet whose it is.
 const UNKNOWN: u32 = u32::MAX;
+/// So that the order of values matters: odd, and of large parts.
+const MIX: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 /// Of a row that is nobody's.
 const NOBODY: u32 = u32::MAX - 1;
-
-/// An event, equal to others of its entity.
-struct Owned<'r> {
-    plan: &'r Plan,
-    evidence: RowOf<'r>,
-}
-
-impl PartialEq for Owned<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.plan.are_of_one(&self.evidence, &other.evidence)
-    }
-}
-
-impl Eq for Owned<'_> {}
-
-impl Hash for Owned<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.plan.hash_entity(&self.evidence, state);
-    }
-}
 
 impl Entities {
     fn of(&self, row: u32) -> Option<Whose<'_>> {
@@ -168,12 +170,12 @@ impl Entities {
     /// Notes whose rows are, from the entity's columns.
     fn note(&mut self, plan: &Plan, rows: &[u32], columns: &[Option<Held>]) {
         let mut text = String::new();
-        // Few different ones have many rows: texts are compared where they stand before one is made of them.
-        let mut seen: HashMap<Owned<'_>, u32, RandomState> =
-            HashMap::with_capacity_and_hasher(rows.len() / 2, RandomState::default());
+        // Few different ones have many rows: values are hashed where they stand, and a text is made for the first row only.
+        let mut seen: HashMap<u128, u32, ByHash> = HashMap::with_capacity_and_hasher(rows.len() / 2, ByHash::default());
         for (row, place) in rows.iter().enumerate() {
             let evidence = RowOf { columns, row, place: *place as usize };
-            let whose = seen.entry(Owned { plan, evidence });
+            let digest = |all: u128, (_, column): &(_, usize)| (all ^ evidence.digest(*column)).wrapping_mul(MIX);
+            let whose = seen.entry(plan.entity_columns().iter().fold(0, digest));
             let whose = whose.or_insert_with(|| match plan.write_entity(&evidence, &mut text) {
                 true => self.place(&text),
                 false => NOBODY,
@@ -198,10 +200,10 @@ pub(crate) struct Common<'e> {
     ids: StringViewArray,
     times: TimestampMicrosecondArray,
     /// Columns by their place in `events`; none for one that cannot be looked at where it stands.
-    standing: HashMap<usize, Option<Arc<Column>>>,
+    standing: HashMap<usize, Option<Arc<Column>>, ByHash>,
     /// By the place of the entity's columns in the set.
-    entities: HashMap<usize, Entities>,
-    lost: HashMap<usize, Vec<Lost>>,
+    entities: HashMap<usize, Entities, ByHash>,
+    lost: HashMap<usize, Vec<Lost>, ByHash>,
 }
 
 /// What is to be [`Remembered`], as long as it is not known of all rules whose the batch's rows are.
@@ -217,7 +219,14 @@ impl<'e> Common<'e> {
     pub fn of(events: &'e Events) -> Result<Self, DataFusionError> {
         let ids = events.column(place_of("event_id"))?.as_string_view().clone();
         let times = events.column(place_of("event_time"))?.as_primitive::<TimestampMicrosecondType>().clone();
-        Ok(Common { events, ids, times, standing: HashMap::new(), entities: HashMap::new(), lost: HashMap::new() })
+        Ok(Common {
+            events,
+            ids,
+            times,
+            standing: HashMap::default(),
+            entities: HashMap::default(),
+            lost: HashMap::default(),
+        })
     }
 
     /// A column of `events` [as it stands there](Column::standing), if it can be looked at so.
@@ -244,7 +253,7 @@ impl<'e> Common<'e> {
             by_row: vec![UNKNOWN; self.events.len()],
             known: Vec::new(),
             texts: String::new(),
-            by_key: HashMap::default(),
+            by_key: HashMap::with_capacity_and_hasher(rows.len() / 4, ByHash::default()),
         };
         self.entities.entry(entity).or_insert_with(begin).note(plan, rows, columns);
     }
@@ -259,7 +268,7 @@ impl<'e> Common<'e> {
     /// What rules chose, with whose it is.
     pub fn remembered(self, chosen: Vec<Chosen>) -> Vec<Remembered> {
         let Common { ids, times, entities, .. } = self;
-        let entities: HashMap<usize, Arc<Entities>> =
+        let entities: HashMap<usize, Arc<Entities>, ByHash> =
             entities.into_iter().map(|(entity, known)| (entity, Arc::new(known))).collect();
         let whole = |Chosen { rule, entity, rows, columns }: Chosen| Remembered {
             rule,

@@ -150,7 +150,7 @@ pub(crate) fn findings_of(
     }
     finding::fold(set, alone, &mut found);
     let mut revision = Revision::default();
-    for verdict in memory.judge(set, |_, _, _| false)? {
+    for verdict in memory.judge(set, &|_, _, _| false)? {
         let of_entity = fresh.remove(&verdict.key).unwrap_or_default();
         revision.compare(set, verdict, Vec::new(), &of_entity, true);
     }

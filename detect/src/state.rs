@@ -29,7 +29,6 @@ mod threshold;
 mod travel;
 
 use std::cell::RefCell;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +39,7 @@ use crate::error::Result;
 use crate::evaluate::Sighting;
 use crate::evidence::Evidence;
 use crate::judgement::{Judgement, Measure};
+use crate::remembered::Id;
 use crate::rule::PRINCIPAL;
 use crate::select::Select;
 
@@ -82,7 +82,7 @@ pub(crate) enum Measured {
 pub(crate) struct Event<'s> {
     /// µs since the epoch; with the id, the latest of them.
     pub time: i64,
-    pub id: &'s str,
+    pub id: Id<'s>,
     pub facts: Facts,
     pub count: u32,
 }
@@ -260,16 +260,6 @@ impl Plan {
         true
     }
 
-    /// Hashes whose event it is: the same entities in the same way.
-    pub fn hash_entity(&self, evidence: &impl Evidence, state: &mut impl Hasher) {
-        self.entity.iter().for_each(|(_, column)| evidence.hash(*column, state));
-    }
-
-    /// Whether two events have the same entity.
-    pub fn are_of_one<E: Evidence>(&self, one: &E, other: &E) -> bool {
-        self.entity.iter().all(|(_, column)| one.is_same(other, *column))
-    }
-
     /// What the kind needs of an event; none if it says nothing to it.
     pub fn facts(&self, evidence: &(impl Evidence + ?Sized)) -> Option<Facts> {
         let mut columns = self.columns.iter().copied();
@@ -406,7 +396,7 @@ pub(crate) enum State {
     History(History),
     Spike(Spike),
     Travel(Travel),
-    Population(Population),
+    Population(Box<Population>),
     Attacks(Attacks),
 }
 
@@ -430,19 +420,21 @@ impl State {
                 s.add(*window, having, event, parts)
             }
             (State::Sequence(s), Judgement::Sequence(keys), Facts::Step(step, same)) => {
-                s.add(keys, &plan.words, (*step, *same), (event.time, event.id.into()))
+                s.add(keys, &plan.words, (*step, *same), (event.time, event.id.text().into()))
             }
             (State::History(s), Judgement::FirstSeen(keys), Facts::Value(value, group)) => {
                 let added = s.add(plan.shares(), event, value, group.as_deref());
                 let changes = |from: &i64| *from < event.time || first_seen::tells(s, keys, event.time, value);
                 Added { from: added.from.filter(changes), ..added }
             }
-            (State::History(s), Judgement::Rare(_), Facts::Value(value, group)) => {
-                s.add(plan.shares(), event, value, group.as_deref())
+            (State::History(s), Judgement::Rare(keys), Facts::Value(value, group)) => {
+                let added = s.add(plan.shares(), event, value, group.as_deref());
+                let changes = |from: &i64| *from < event.time || rare::tells(s, keys, event.time, value);
+                Added { from: added.from.filter(changes), ..added }
             }
             (State::Spike(s), Judgement::Spike(keys), Facts::Measures(parts)) => s.add(keys, event, parts[0]),
             (State::Travel(s), Judgement::Travel(_), Facts::Place(lat, lon)) => {
-                s.add(event.time, event.id, (*lat, *lon))
+                s.add(event.time, event.id.text(), (*lat, *lon))
             }
             _ => unreachable!("a plan makes the states and the events of its own kind"),
         }
@@ -521,7 +513,7 @@ impl State {
         Ok(match (self, &plan.judgement, event.map(|e| &e.facts)) {
             (State::Threshold(s), Judgement::Threshold { window, having }, _) => s.explain(*window, having, time),
             (State::Sequence(s), Judgement::Sequence(keys), Some(Facts::Step(step, same))) => {
-                let at = event.map(|e| (e.time, e.id.into()));
+                let at = event.map(|e| (e.time, e.id.text().into()));
                 s.explain(keys, &plan.words, at.as_ref().map(|at| (at, *step, *same)))
             }
             (State::Sequence(s), Judgement::Sequence(keys), _) => s.explain(keys, &plan.words, None),
@@ -534,7 +526,7 @@ impl State {
             }
             (State::History(s), Judgement::Rare(keys), _) => rare::explain(s, keys, None, look)?,
             (State::Spike(s), Judgement::Spike(keys), _) => s.explain(keys, time),
-            (State::Travel(s), Judgement::Travel(keys), _) => s.explain(keys, event.map(|e| (e.time, e.id))),
+            (State::Travel(s), Judgement::Travel(keys), _) => s.explain(keys, event.map(|e| (e.time, e.id.text()))),
             _ => unreachable!("a plan makes the states of its own kind"),
         })
     }

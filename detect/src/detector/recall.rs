@@ -44,7 +44,7 @@ pub(crate) async fn read(store: &Store, set: &RuleSet, revision: &mut Revision) 
         let rows = events.clone().filter(rows).and_then(|rows| rows.select_columns(&columns));
         let mut rows = rows.map_err(DetectError::recall)?.execute_stream().await.map_err(DetectError::recall)?;
         while let Some(batch) = rows.try_next().await.map_err(DetectError::recall)? {
-            let chosen = set.evaluate_to_remember(&batch, |rule| claims.contains_key(&rule));
+            let chosen = set.evaluate_to_remember(&batch, &|rule| claims.contains_key(&rule));
             for rows in chosen.map_err(DetectError::recall)?.1 {
                 let counted = counted(set.at(rows.rule), &claims[&rows.rule], &revision.wanted, &rows);
                 // Mostly they are few of those that were read, and only these are made into what a finding keeps.
@@ -71,7 +71,7 @@ fn counted(
     let Some(plan) = &rule.plan else { return Vec::new() };
     let counted = rows.iter().filter_map(|(whose, row)| {
         let of_entity = claims.get(&*whose?.text)?;
-        let counts = |place: &usize| plan.counts_event(&wanted[*place].claim, row.time, row.id, &row.evidence);
+        let counts = |place: &usize| plan.counts_event(&wanted[*place].claim, row.time, row.id.text(), &row.evidence);
         let places: Vec<usize> = of_entity.iter().copied().filter(counts).collect();
         (!places.is_empty()).then_some((row.place, places))
     });

@@ -242,7 +242,7 @@ fn what_memory_is_told_of_a_row_is_what_a_finding_would_keep() {
         counting("account/fails_too.sql", r#"["n"]"#, &select(failing)),
     ]);
     let batch = batch(&rows);
-    let (seen, remembered) = set.evaluate_to_remember(&batch, |_| true).unwrap();
+    let (seen, remembered) = set.evaluate_to_remember(&batch, &|_| true).unwrap();
     assert_eq!(remembered.len(), 6);
     for chosen in remembered {
         let plan = set.at(chosen.rule).plan.as_ref().unwrap();
@@ -254,14 +254,14 @@ fn what_memory_is_told_of_a_row_is_what_a_finding_would_keep() {
             let evidence = sighting.evidence.as_slice();
             assert_eq!(plan.entity(evidence).as_deref(), whose.map(|whose| whose.text));
             assert_eq!(plan.facts(evidence), plan.facts(&row.evidence));
-            assert_eq!((sighting.event_id.as_str(), sighting.event_time), (row.id, row.time));
+            assert_eq!((sighting.event_id.as_str(), sighting.event_time), (row.id.text(), row.time));
             if let Some(whose) = whose {
-                by_entity.entry(whose.text.to_string()).or_default().push(row.id.to_owned());
+                by_entity.entry(whose.text.to_string()).or_default().push(row.id.text().to_owned());
             }
         }
         let grouped = chosen.by_entity();
         let grouped = grouped.chunks(1).flatten().map(|(whose, rows)| {
-            let ids = rows.iter().map(|row| chosen.row(*row).id.to_owned());
+            let ids = rows.iter().map(|row| chosen.row(*row).id.text().to_owned());
             (whose.text.to_string(), ids.collect())
         });
         assert_eq!(grouped.collect::<BTreeMap<String, Vec<String>>>(), by_entity);

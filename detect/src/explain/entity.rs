@@ -16,6 +16,7 @@ use crate::judgement::{self, Judgement};
 use crate::ledger::FindingsLedger;
 use crate::memory::Memory;
 use crate::problem::nearest;
+use crate::remembered::Id;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 use crate::state::{Claim, Event, Moment, Plan, State};
@@ -86,11 +87,11 @@ impl Known {
             }
             for rows in remembered {
                 if rule.plan.as_ref().is_some_and(Plan::asks_groups) {
-                    known.others_remembered.remember(&rule, &rows, |_, _| ())?;
+                    known.others_remembered.remember(&rule, &rows, &mut |_, _| ())?;
                 }
                 for (whose, row) in rows.iter() {
                     let whose = whose.map(|whose| whose.text.to_string());
-                    known.add(&rule, entity, whose, row.time, row.id, &row.evidence);
+                    known.add(&rule, entity, whose, row.time, row.id.text(), &row.evidence);
                 }
             }
             Ok(())
@@ -135,7 +136,7 @@ impl Known {
         if let (Some(state), Some(plan)) = (&mut self.state, &rule.plan)
             && let Some(facts) = plan.facts(evidence)
         {
-            state.add(plan, &Event { time: at, id, facts, count: 1 });
+            state.add(plan, &Event { time: at, id: Id::Text(id), facts, count: 1 });
         }
     }
 

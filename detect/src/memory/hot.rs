@@ -8,9 +8,10 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
 
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Key, Slot};
+use super::{AHEAD, Key, Slot};
 
 /// For keys that are hashes already.
 pub(crate) type ByHash = BuildHasherDefault<KeyHasher>;
@@ -51,11 +52,11 @@ impl Hot {
 
     /// Looks at the slots of some entities of a rule, as adding to them will. Each of them lies somewhere in memory that no cache
     /// holds; one look after the other, with nothing between them that depends on it, and the machine fetches them side by side.
-    pub fn look_ahead(&self, rule: u64, entities: impl Iterator<Item = u128> + Clone) {
+    pub fn look_ahead(&self, rule: u64, entities: impl Iterator<Item = u128>) {
         let Some(slots) = self.0.get(&rule) else { return };
-        let slots = || entities.clone().filter_map(|entity| slots.get(&entity));
-        black_box(slots().map(|slot| slot.used).fold(0, u64::wrapping_add));
-        black_box(slots().map(|slot| slot.state.glance()).fold(0, i64::wrapping_add));
+        let slots: SmallVec<[&Slot; AHEAD]> = entities.filter_map(|entity| slots.get(&entity)).collect();
+        black_box(slots.iter().map(|slot| slot.glance()).fold(0, u64::wrapping_add));
+        black_box(slots.iter().map(|slot| slot.state.glance()).fold(0, i64::wrapping_add));
     }
 
     pub fn get_mut(&mut self, (rule, entity): Key) -> Option<&mut Slot> {

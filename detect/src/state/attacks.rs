@@ -78,7 +78,7 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
 
 /// Units of time (days, buckets) by their places on the time line: from the first to the last, both inside.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Units(Vec<(i64, i64)>);
+pub(crate) struct Units(Box<[(i64, i64)]>);
 
 impl Units {
     /// The units of this width that spans (merged and rising) touch.
@@ -91,7 +91,7 @@ impl Units {
                 _ => units.push((first, last)),
             }
         }
-        Units(units)
+        Units(units.into())
     }
 
     pub fn contains(&self, unit: i64) -> bool {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn units_are_those_that_a_span_touches() {
         let units = Units::touched(&[(5, 15), (29, 30), (70, 79)], 10);
-        assert_eq!(units, Units(vec![(0, 3), (7, 7)]));
+        assert_eq!(units, Units([(0, 3), (7, 7)].into()));
         assert_eq!((0..9).filter(|u| units.contains(*u)).collect::<Vec<_>>(), [0, 1, 2, 3, 7]);
         assert_eq!((units.number(2, 8), units.number(-5, 100), units.number(4, 7)), (3, 5, 0));
     }

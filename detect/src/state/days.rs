@@ -109,8 +109,10 @@ impl Days {
 
     /// How many of the days before the last one lie before a day.
     fn place(&self, day: i64) -> usize {
-        let day = narrow(day);
-        self.before.partition_point(|(d, _)| *d < day)
+        match narrow(day) {
+            day if self.previous.0 < day => self.before.len(),
+            day => self.before.partition_point(|(d, _)| *d < day),
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Shares {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct History {
     pub all: Days,
+    /// How many they are together.
+    pub events: u64,
     pub values: Values,
     /// Days of attacks: values seen then count as if they had not been seen.
     withheld: Units,
@@ -42,7 +44,7 @@ impl History {
             return Added { bytes: self.count(day, value, count), from: Some(time), shifts: Vec::new() };
         }
         let known = self.latest.as_deref();
-        let id = EventId::from(id);
+        let id = EventId::from(id.text());
         let later = known.is_none_or(|(t, i, _)| (*t, i) < (time, &id));
         // An entity goes over to another group with all that it did.
         let moves = later && known.is_none_or(|(.., g)| g.as_deref() != group);
@@ -71,6 +73,7 @@ impl History {
     }
 
     fn count(&mut self, day: i64, value: &str, events: u32) -> usize {
+        self.events += u64::from(events);
         self.all.add(day, events) + self.values.add(value, day, events)
     }
 

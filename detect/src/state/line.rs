@@ -4,109 +4,173 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// Values by place, rising, side by side: mostly the last one is asked for, and then nothing before it is touched. What is
-/// late is put in its place, for which the later ones move.
+/// Values by place, rising. Mostly the last one is asked for, so it stands apart, with which place comes before it: then nothing is
+/// looked at that lies elsewhere in memory. What is late is put in its place, for which the later ones move.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Line<T>(Vec<(i64, T)>);
+pub(crate) struct Line<T> {
+    before: Vec<(i64, T)>,
+    last: Option<(i64, T)>,
+    /// The last place of `before`; less than any if there is none.
+    previous: i64,
+}
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Line(Vec::new())
+        Line::of(Vec::new())
     }
 }
 
 impl<T> Line<T> {
+    /// Of values by place, rising.
+    fn of(mut before: Vec<(i64, T)>) -> Self {
+        let last = before.pop();
+        Line { previous: place_of(before.last()), before, last }
+    }
+
     /// The value of a place, which begins if there is none.
     pub fn entry(&mut self, place: i64, begin: impl FnOnce() -> T) -> &mut T {
-        let at = match self.find(place) {
-            Ok(at) => at,
-            Err(at) => {
-                self.0.insert(at, (place, begin()));
-                at
+        match place_of(self.last.as_ref()) {
+            last if last > place => {
+                let at = self.find(place).unwrap_or_else(|at| {
+                    self.before.insert(at, (place, begin()));
+                    self.previous = self.previous.max(place);
+                    at
+                });
+                &mut self.before[at].1
             }
-        };
-        &mut self.0[at].1
+            last => {
+                if last < place {
+                    self.before.extend(self.last.take());
+                    self.previous = last;
+                }
+                &mut self.last.get_or_insert_with(|| (place, begin())).1
+            }
+        }
     }
 
     pub fn get(&self, place: i64) -> Option<&T> {
-        self.find(place).ok().map(|at| &self.0[at].1)
+        match &self.last {
+            Some((last, value)) if *last == place => Some(value),
+            Some((last, _)) if *last > place && self.previous >= place => {
+                self.find(place).ok().map(|at| &self.before[at].1)
+            }
+            _ => None,
+        }
     }
 
     pub fn get_mut(&mut self, place: i64) -> Option<&mut T> {
-        self.find(place).ok().map(|at| &mut self.0[at].1)
+        if place_of(self.last.as_ref()) == place {
+            return self.last.as_mut().map(|(_, value)| value);
+        }
+        self.find(place).ok().map(|at| &mut self.before[at].1)
     }
 
     /// The values of the place before a place, of itself, and of the place behind it.
     pub fn around(&self, place: i64) -> [Option<&T>; 3] {
-        let from = self.before(place).saturating_sub(1);
-        let near = &self.0[from..self.0.len().min(from + 3)];
-        [-1, 0, 1].map(|step| near.iter().find(|(at, _)| *at == place + step).map(|(_, value)| value))
+        [-1, 0, 1].map(|step| self.get(place + step))
     }
 
     pub fn remove(&mut self, place: i64) {
-        if let Ok(at) = self.find(place) {
-            self.0.remove(at);
+        if place_of(self.last.as_ref()) == place {
+            self.last = self.before.pop();
+        } else if let Ok(at) = self.find(place) {
+            self.before.remove(at);
         }
+        self.previous = place_of(self.before.last());
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.last.is_none()
+    }
+
+    /// Looks at where the next place begins: see [`State::glance`](super::State::glance).
+    pub fn glance(&self) -> i64 {
+        place_of(self.before.last()).wrapping_add(self.last().unwrap_or(0))
     }
 
     /// How many places there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.before.len() + usize::from(self.last.is_some())
+    }
+
+    /// Bytes that it takes beside itself and what its values hold elsewhere.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.before.as_slice())
     }
 
     pub fn first(&self) -> Option<i64> {
-        self.0.first().map(|(place, _)| *place)
+        self.before.first().or(self.last.as_ref()).map(|(place, _)| *place)
     }
 
     pub fn last(&self) -> Option<i64> {
-        self.0.last().map(|(place, _)| *place)
+        self.last.as_ref().map(|(place, _)| *place)
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, &T)> {
-        told(&self.0)
+        told(&self.before, self.last.as_ref())
     }
 
     pub fn since(&self, from: i64) -> impl DoubleEndedIterator<Item = (i64, &T)> {
-        told(&self.0[self.before(from)..])
+        let last = self.last.as_ref().filter(|(place, _)| *place >= from);
+        // Mostly what is asked about is the last place.
+        told(if self.previous < from { &[] } else { &self.before[self.before(from)..] }, last)
     }
 
     pub fn range(&self, places: Range<i64>) -> impl DoubleEndedIterator<Item = (i64, &T)> {
-        let from = self.before(places.start);
-        told(&self.0[from..self.before(places.end).max(from)])
+        let last = self.last.as_ref().filter(|(place, _)| places.contains(place));
+        let within = match self.previous < places.start {
+            true => &[][..],
+            false => {
+                let from = self.before(places.start);
+                &self.before[from..self.before(places.end).max(from)]
+            }
+        };
+        told(within, last)
     }
 
     /// Takes out what lies before a place.
     pub fn split_before(&mut self, place: i64) -> Self {
-        let newer = self.0.split_off(self.before(place));
-        Line(std::mem::replace(&mut self.0, newer))
+        let mut all = std::mem::take(self).into_vec();
+        let newer = all.split_off(all.partition_point(|(at, _)| *at < place));
+        *self = Line::of(newer);
+        Line::of(all)
     }
 
     /// Takes in what lies at other places.
     pub fn join(&mut self, other: Self) {
-        self.0.extend(other.0);
-        self.0.sort_by_key(|(place, _)| *place);
+        let mut all = std::mem::take(self).into_vec();
+        all.extend(other.into_vec());
+        all.sort_by_key(|(place, _)| *place);
+        *self = Line::of(all);
     }
 
-    /// How many lie before a place.
+    fn into_vec(mut self) -> Vec<(i64, T)> {
+        self.before.extend(self.last);
+        self.before
+    }
+
+    /// How many of those before the last one lie before a place.
     fn before(&self, place: i64) -> usize {
         self.find(place).unwrap_or_else(|at| at)
     }
 
+    /// Where a place is among those before the last one, or would be.
     fn find(&self, place: i64) -> Result<usize, usize> {
-        match self.0.last() {
-            Some((last, _)) if *last == place => Ok(self.0.len() - 1),
-            Some((last, _)) if *last > place => self.0.binary_search_by_key(&place, |(place, _)| *place),
-            _ => Err(self.0.len()),
+        match self.previous {
+            previous if previous < place => Err(self.before.len()),
+            previous if previous == place && !self.before.is_empty() => Ok(self.before.len() - 1),
+            _ => self.before.binary_search_by_key(&place, |(place, _)| *place),
         }
     }
 }
 
-fn told<T>(values: &[(i64, T)]) -> impl DoubleEndedIterator<Item = (i64, &T)> {
-    values.iter().map(|(place, value)| (*place, value))
+fn told<'l, T>(before: &'l [(i64, T)], last: Option<&'l (i64, T)>) -> impl DoubleEndedIterator<Item = (i64, &'l T)> {
+    before.iter().chain(last).map(|(place, value)| (*place, value))
+}
+
+/// Less than any, where there is nothing.
+fn place_of<T>(at: Option<&(i64, T)>) -> i64 {
+    at.map_or(i64::MIN, |(place, _)| *place)
 }
 
 #[cfg(test)]
@@ -140,7 +204,24 @@ mod tests {
         newer.join(older);
         assert_eq!(all(&newer), whole);
         newer.remove(0);
+        assert_eq!(newer.get(0), None);
         assert_eq!(newer.get_mut(0), None);
         assert_eq!(newer.get_mut(5), Some(&mut 2));
+        // The last one goes, and another is the last.
+        newer.remove(9);
+        assert_eq!((newer.last(), newer.get(9), newer.around(6)), (Some(5), None, [Some(&2), None, None]));
+        *newer.entry(7, || 0) += 1;
+        assert_eq!(newer.range(4..8).map(|(place, _)| place).collect::<Vec<_>>(), [5, 7]);
+        assert_eq!(newer.since(6).rev().map(|(place, n)| (place, *n)).collect::<Vec<_>>(), [(7, 1)]);
+        let all_of_it = newer.split_before(8);
+        assert_eq!((all(&newer), newer.is_empty(), newer.first(), newer.last()), (vec![], true, None, None));
+        assert_eq!(all(&all_of_it), [(-3, 1), (5, 2), (7, 1)]);
+        // From the beginning of time, whether there is anything or not.
+        let until = |line: &Line<u32>, end| line.range(i64::MIN..end).map(|(place, _)| place).collect::<Vec<_>>();
+        assert_eq!((until(&newer, 9), until(&all_of_it, 5)), (vec![], vec![-3]));
+        let mut earliest = Line::<u32>::default();
+        *earliest.entry(i64::MIN, || 3) += 1;
+        assert_eq!((earliest.get(i64::MIN), earliest.len(), until(&earliest, 0)), (Some(&4), 1, vec![i64::MIN]));
+        assert_eq!(earliest.since(i64::MIN).count(), 1);
     }
 }

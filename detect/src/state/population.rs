@@ -153,15 +153,10 @@ fn count(counts: &mut Counts, day: i64, by: i64) -> usize {
 pub(super) fn usual_before(keys: &Rare, history: &History, day: i64) -> Usual {
     let different =
         history.values.iter().filter(|(_, days)| history.first_learnt(days).is_some_and(|first| first < day));
-    Usual { different: different.count() as u64, ..usual_of_all(keys, history, day) }
-}
-
-/// The same without regard to how many different values it had.
-pub(super) fn usual_of_all(keys: &Rare, history: &History, day: i64) -> Usual {
     Usual {
         with: 0.0,
         all: seen_before(keys, history, &history.all, day),
-        different: 0,
+        different: different.count() as u64,
         days: history.all.first().map_or(0, |first| (day - first).max(0)),
     }
 }

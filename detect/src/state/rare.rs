@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::days::Days;
 use super::history::History;
-use super::population::{Usual, View, seen_before, usual_before, usual_of_all};
+use super::population::{Usual, View, seen_before, usual_before};
 use super::{Check, Claim, DAY, Look, Moment, Which, days_told, value_told};
 use crate::error::Result;
 use crate::finding::time as rfc3339;
@@ -30,14 +30,7 @@ pub(super) fn judge<'h>(
     let mut claims = Vec::new();
     for of_day in seen.chunk_by(|one, other| one.0 == other.0) {
         let day = of_day[0].0;
-        let of_all = usual_of_all(keys, history, day);
-        if of_all.days < HISTORY_DAYS_MIN {
-            continue;
-        }
-        // The more different values there are, the less probable is each; with all of them, mostly none is improbable enough.
-        let least = Usual { different: history.values.len() as u64, ..of_all };
-        let with = |days: &Days| Usual { with: seen_before(keys, history, days, day), ..least };
-        let may_be = of_day.iter().filter(|(_, _, days, _)| with(days).probability() < keys.p_below);
+        let may_be = of_day.iter().filter(|(_, _, days, _)| may_be_rare(history, keys, days, day));
         let mut values: Vec<(&str, &Days, u64)> = may_be.map(|(_, value, days, n)| (*value, *days, *n)).collect();
         if values.is_empty() {
             continue;
@@ -45,6 +38,9 @@ pub(super) fn judge<'h>(
         values.sort_unstable_by_key(|(value, ..)| *value);
         // All but a value's own share is the same for all values of a day.
         let nothing = usual_before(keys, history, day);
+        if nothing.days < HISTORY_DAYS_MIN {
+            continue;
+        }
         for (value, days, events) in values {
             let own = Usual { with: seen_before(keys, history, days, day), ..nothing };
             let Some(group) = history.group().filter(|_| own.probability() < keys.p_below) else { continue };
@@ -56,6 +52,30 @@ pub(super) fn judge<'h>(
         }
     }
     Ok((from_day.saturating_mul(DAY), claims))
+}
+
+/// Whether an event with a value that has just been counted can tell anything: not if the value is surely none that is rare on its
+/// day, and no later day is known to which the day is history.
+pub(super) fn tells(history: &History, keys: &judgement::Rare, time: i64, value: &str) -> bool {
+    let day = time.div_euclid(DAY);
+    let days = history.values.get(value);
+    history.all.last() != Some(day) || days.is_none_or(|days| may_be_rare(history, keys, days, day))
+}
+
+/// Whether a value may be rare for the entity itself on a day. Mostly it is not, which is seen from a few of its days: against all
+/// events without their weight, and as if all values had been known by then, its share is less than it is.
+fn may_be_rare(history: &History, keys: &judgement::Rare, days: &Days, day: i64) -> bool {
+    let most = Usual { all: history.events as f64, different: history.values.len() as u64, ..Usual::default() };
+    let mut with = 0.0;
+    let mut before = days.before(day).rev().filter(|(d, _)| history.learnt(*d));
+    loop {
+        // What is summed in another order may differ in its last bits.
+        if (Usual { with: with * (1.0 - 1e-9), ..most }).probability() >= keys.p_below {
+            return false;
+        }
+        let Some((d, events)) = before.next() else { return true };
+        with += events as f64 * keys.half_life.weight(day - d);
+    }
 }
 
 fn claim(

@@ -28,8 +28,8 @@ const HOUR: i64 = DAY / 24;
 /// An entity's buckets by their place on the time line.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Spike {
-    /// How much was in the buckets that were [taken out](Spike::split).
-    past: Line<u64>,
+    /// How much was in the buckets that were [taken out](Spike::split), which few have.
+    past: Option<Box<Line<u64>>>,
     buckets: Line<Bucket>,
     withheld: Units,
 }
@@ -39,10 +39,6 @@ struct Bucket {
     events: u64,
     tally: Tally,
 }
-
-/// What a bucket takes beside what its tally counts.
-const BUCKET_BYTES: usize = size_of::<(i64, Bucket)>();
-const PAST_BYTES: usize = size_of::<(i64, u64)>();
 
 /// Buckets of an entity that are looked at to explain it: those with the most in them.
 const EXPLAINED_MAX: usize = 50;
@@ -58,19 +54,19 @@ impl Spike {
     /// What is in a bucket only grows, and tells of that bucket and the later ones: under the bound in the last one, it tells
     /// nothing yet.
     pub fn add(&mut self, keys: &judgement::Spike, event: &Event<'_>, part: Measured) -> Added {
-        let before = self.buckets.len();
+        let stood = self.buckets.bytes();
         let place = event.time.div_euclid(keys.bucket.micros());
         let bucket = self.buckets.entry(place, Bucket::default);
         bucket.events += u64::from(event.count);
         let grown = bucket.tally.add(part, event.count);
         let over = bucket.tally.number() >= keys.at_least;
-        let bytes = grown + (self.buckets.len() - before) * BUCKET_BYTES;
+        let bytes = grown + self.buckets.bytes() - stood;
         let changes = over || self.buckets.last() != Some(place);
         Added { bytes, from: changes.then_some(event.time), shifts: Vec::new() }
     }
 
     pub fn glance(&self) -> i64 {
-        self.buckets.iter().next_back().map_or(0, |(_, bucket)| bucket.events as i64)
+        self.buckets.glance()
     }
 
     /// The time of the latest bucket.
@@ -83,24 +79,27 @@ impl Spike {
     pub fn split(&mut self, keys: &judgement::Spike, before: i64) -> Split<Self> {
         let width = keys.bucket.micros();
         let until = before.div_euclid(width);
+        let filled = self.buckets.bytes();
         let buckets = self.buckets.split_before(until);
-        let stood = self.past.len();
+        let mut past = self.past.take().map_or_else(Line::default, |past| *past);
+        let stood = past.bytes();
         for (place, bucket) in buckets.iter() {
-            self.past.entry(place, || bucket.tally.number());
+            past.entry(place, || bucket.tally.number());
         }
         let begin = until.saturating_sub(keys.history.micros().div_euclid(width));
-        let first = self.past.range(i64::MIN..begin).next_back().map(|(place, _)| place);
+        let first = past.range(i64::MIN..begin).next_back().map(|(place, _)| place);
         if let Some(first) = first {
-            self.past.split_before(first);
+            past.split_before(first);
         }
-        let taken: usize = buckets.iter().map(|(_, bucket)| BUCKET_BYTES + bucket.tally.bytes()).sum();
-        let bytes = (taken + stood * PAST_BYTES).saturating_sub(self.past.len() * PAST_BYTES);
+        let held: usize = buckets.iter().map(|(_, bucket)| bucket.tally.bytes()).sum();
+        let bytes = (held + filled - self.buckets.bytes() + stood).saturating_sub(past.bytes());
+        self.past = (!past.is_empty()).then(|| Box::new(past));
         Split { older: Self { buckets, ..Self::default() }, until: until * width, bytes }
     }
 
     /// All parts come back together. When it was under attack, the newer one knows.
     pub fn join(&mut self, older: Self) {
-        self.past = Line::default();
+        self.past = None;
         self.buckets.join(older.buckets);
     }
 
@@ -155,7 +154,7 @@ impl Spike {
         let (mut sum, mut squares, mut like_sum) = (0_u128, 0_u128, 0_u128);
         let learnt = |place: i64| !self.withheld.contains(place);
         let numbers = self.buckets.range(begin..place).map(|(at, bucket)| (at, bucket.tally.number()));
-        let past = self.past.range(begin..place).map(|(at, number)| (at, *number));
+        let past = self.past.iter().flat_map(|past| past.range(begin..place)).map(|(at, number)| (at, *number));
         for (at, number) in past.chain(numbers).filter(|(at, _)| learnt(*at)) {
             let n = u128::from(number);
             sum += n;
@@ -183,7 +182,7 @@ impl Spike {
     /// Where the history of a bucket begins, how many buckets count, and their days.
     fn history(&self, keys: &judgement::Spike, place: i64) -> Option<(i64, i64, i64)> {
         let width = keys.bucket.micros();
-        let first = self.past.first().or(self.buckets.first())?;
+        let first = self.past.as_ref().and_then(|past| past.first()).or(self.buckets.first())?;
         let begin = (place - keys.history.micros().div_euclid(width)).max(first);
         let all = place - begin - self.withheld.number(begin, place);
         Some((begin, all, (all * width).div_euclid(DAY)))

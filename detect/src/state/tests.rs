@@ -39,7 +39,7 @@ fn sighting(time: i64, id: &str, columns: &[Value]) -> Sighting {
 
 fn event<'s>(plan: &Plan, sighting: &'s Sighting) -> Option<Event<'s>> {
     let facts = plan.facts(sighting.evidence.as_slice())?;
-    Some(Event { time: sighting.event_time, id: &sighting.event_id, facts, count: 1 })
+    Some(Event { time: sighting.event_time, id: Id::Text(&sighting.event_id), facts, count: 1 })
 }
 
 fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
@@ -84,7 +84,8 @@ fn claims(plan: &Plan, sightings: &[Sighting]) -> Vec<Claim> {
         match (all.iter_mut().find(like), event(plan, sighting)) {
             (Some((_, known)), _) => {
                 known.count += 1;
-                (known.time, known.id) = (known.time, known.id).max((sighting.event_time, &sighting.event_id));
+                let latest = (known.time, known.id.text()).max((sighting.event_time, &sighting.event_id));
+                (known.time, known.id) = (latest.0, Id::Text(latest.1));
             }
             (None, event) => all.extend(event.map(|event| (sighting, event))),
         }

@@ -29,9 +29,10 @@ struct Block {
 }
 
 impl Block {
+    /// What it takes beside itself.
     fn bytes(&self) -> usize {
         let spilled = if self.tallies.spilled() { size_of_val(self.tallies.as_slice()) } else { 0 };
-        size_of::<(i64, Block)>() + spilled + self.tallies.iter().map(Tally::bytes).sum::<usize>()
+        spilled + self.tallies.iter().map(Tally::bytes).sum::<usize>()
     }
 }
 
@@ -68,7 +69,7 @@ impl Threshold {
     pub fn add(&mut self, window: Window, having: &[Having], event: &Event<'_>, parts: &[Measured]) -> Added {
         let counted = if fault::is(Fault::WindowEdge) { event.time - 1 } else { event.time };
         let place = counted.div_euclid(half(window));
-        let mut grown = 0;
+        let (stood, mut grown) = (self.blocks.bytes(), 0);
         let block = self.blocks.entry(place, || {
             let block = Block { events: 0, tallies: smallvec![Tally::default(); having.len()] };
             grown += block.bytes();
@@ -76,6 +77,7 @@ impl Threshold {
         });
         block.events += u64::from(event.count);
         grown += block.tallies.iter_mut().zip(parts).map(|(tally, part)| tally.add(*part, event.count)).sum::<usize>();
+        grown += self.blocks.bytes() - stood;
         let [before, now, behind] = self.blocks.around(place);
         let changes =
             now.is_some_and(|one| [before, behind].into_iter().any(|other| Held { one, other }.is_over(having)));
@@ -106,7 +108,7 @@ impl Threshold {
     }
 
     pub fn glance(&self) -> i64 {
-        self.blocks.iter().next_back().map_or(0, |(_, block)| block.events as i64)
+        self.blocks.glance()
     }
 
     /// The time of the latest block.
@@ -120,8 +122,10 @@ impl Threshold {
         while self.numbers(first - 1, having).is_some() {
             first -= 1;
         }
+        let stood = self.blocks.bytes();
         let blocks = self.blocks.split_before(first);
-        let bytes = blocks.iter().map(|(_, block)| block.bytes()).sum();
+        let held: usize = blocks.iter().map(|(_, block)| block.bytes()).sum();
+        let bytes = held + stood - self.blocks.bytes();
         Split { older: Self { blocks }, until: first * half(window), bytes }
     }
 
